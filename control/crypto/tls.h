@@ -1,0 +1,100 @@
+// TLS over memory: a context per server block (certificates, policy), and one stream per key negotiation. No socket; the
+// wall clock for certificate validity is an argument.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/abi/result.h"
+
+namespace culvert::crypto {
+
+enum class TlsRole : uint8_t { kServer, kClient };
+enum class TlsVersion : uint8_t { kTls12, kTls13 };
+/// Directive remote-cert-tls: which extended key usage the peer's certificate must carry.
+enum class PeerUsage : uint8_t { kAny, kClient, kServer };
+
+struct TlsSettings {
+  TlsRole role = TlsRole::kServer;
+  std::string ca_pem;           ///< one or more CA certificates
+  std::string certificate_pem;  ///< leaf first, then intermediates
+  std::string key_pem;
+  std::string key_password;
+  std::string crl_pem;          ///< empty: no CRL
+  PeerUsage peer_usage = PeerUsage::kAny;
+  TlsVersion min_version = TlsVersion::kTls12;
+  std::optional<TlsVersion> max_version;
+  std::string ciphers;       ///< TLS 1.2 cipher list, OpenSSL syntax; empty: the reference's default
+  std::string ciphersuites;  ///< TLS 1.3
+  std::string groups;        ///< "X25519:secp256r1"; empty: library default
+  bool require_peer_certificate = true;
+};
+
+/// What is known of the peer after the handshake.
+struct PeerCertificate {
+  std::string common_name;
+  std::vector<std::string> subject;  ///< "CN=alice" in the certificate's order
+  std::string serial;                ///< decimal
+  std::vector<uint8_t> sha256;
+};
+
+class TlsStream;
+
+class TlsContext {
+ public:
+  /// Loads everything; an error names the item (ca, cert, key, crl, …) and the way out.
+  static Result<std::shared_ptr<const TlsContext>> make(const TlsSettings& settings);
+  ~TlsContext();
+  /// A new handshake, certificates judged at `wall`.
+  std::unique_ptr<TlsStream> open(std::chrono::sys_seconds wall) const;
+  /// Does this context's CRL (and validity at `wall`) refuse the certificate with this decimal serial, issued by our CA?
+  bool revoked(std::string_view serial) const;
+
+ private:
+  TlsContext();
+  struct State;
+  std::unique_ptr<State> state_;
+  friend class TlsStream;
+};
+
+enum class TlsStatus : uint8_t { kHandshaking, kEstablished, kFailed, kClosed };
+
+/// One TLS connection in memory. Bytes of the peer go in with feed(), bytes for the peer come out of drain().
+class TlsStream {
+ public:
+  ~TlsStream();
+  /// Ciphertext of the peer, in order. Handshakes as far as it goes.
+  TlsStatus feed(std::span<const uint8_t> ciphertext);
+  /// Client: starts the handshake.
+  TlsStatus start();
+  /// Ciphertext to send, at most `max` bytes; empty when there is none.
+  std::vector<uint8_t> drain(size_t max);
+  bool has_output() const;
+  /// Plaintext as one TLS record. False before kEstablished or after an error.
+  bool write(std::span<const uint8_t> plaintext);
+  /// One decrypted record's plaintext (up to 16 KiB); empty when there is none.
+  std::vector<uint8_t> read();
+  /// RFC 5705 exporter without context.
+  bool export_keying_material(std::string_view label, std::span<uint8_t> out) const;
+
+  TlsStatus status() const;
+  /// After kFailed: what happened, for the operator ("client certificate expired on 2026-01-02: issue a new one").
+  const std::string& error() const;
+  const PeerCertificate* peer() const;
+  std::string version() const;
+  std::string cipher() const;
+
+ private:
+  TlsStream();
+  struct State;
+  std::unique_ptr<State> state_;
+  friend class TlsContext;
+};
+
+}  // namespace culvert::crypto

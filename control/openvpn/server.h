@@ -1,0 +1,109 @@
+// The server engine of one [[openvpn]] block: stateless first replies, one Session per peer that proved its address, and
+// their outputs in order. No socket, clock, file or thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "control/now.h"
+#include "control/openvpn/output.h"
+#include "control/openvpn/settings.h"
+#include "dataplane/abi/counters.h"
+#include "dataplane/abi/event.h"
+
+namespace culvert::openvpn {
+
+/// Gives out peer-ids (indices into the session table); several servers share one. Implemented in control/pool.
+class PeerIds {
+ public:
+  virtual ~PeerIds() = default;
+  /// A free peer-id with a new generation; nothing when none is left. Not one that was freed a moment ago if another is free.
+  virtual std::optional<abi::SessionRef> take(Now now) = 0;
+  virtual void give_back(abi::SessionRef session, Now now) = 0;
+};
+
+/// A control-channel packet as it came in.
+struct Datagram {
+  abi::Endpoint remote;
+  abi::Endpoint local;
+  uint16_t port = 0;
+  std::span<const uint8_t> bytes;
+};
+
+/// How a session that we end says goodbye.
+enum class Goodbye : uint8_t {
+  kSilent,   ///< not at all
+  kHalt,     ///< HALT: the client gives up
+  kRestart,  ///< RESTART,[P]: the client connects again and keeps its token
+  kAuthFailed,
+};
+
+/// One line of `culvert sessions`, as far as the engine knows it.
+struct SessionInfo {
+  abi::SessionRef session;
+  bool connected = false;
+  abi::Endpoint remote;
+  ClientIdentity identity;  ///< without password
+  ClientGrant grant;
+  abi::Cipher cipher{};
+  uint8_t key_id = 0;
+  uint64_t renegotiations = 0;
+  std::chrono::sys_seconds connected_since{};
+  WrapKind wrap{};
+  bool dynamic_tls_crypt = false;
+  bool tls_key_export = false;
+};
+
+class Server {
+ public:
+  /// `peer_ids` and `random` outlive the server.
+  Server(ServerSettings settings, PeerIds& peer_ids, Random& random);
+  ~Server();
+  Server(Server&&) = delete;
+
+  /// A punted packet. Whatever it holds, this returns; refused packets are counted in tally().
+  void receive(const Datagram& datagram, Now now);
+  /// Runs what is due. Call when next_deadline() has passed; early calls do no harm.
+  void tick(Now now);
+  std::optional<MonoTime> next_deadline() const;
+
+  /// Answers to ConnectRequest. A session that is gone by now makes them no-ops.
+  void accept(abi::SessionRef session, const ClientGrant& grant, Now now);
+  void refuse(abi::SessionRef session, std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
+
+  /// Ends a session: at once for the dataplane; the goodbye is sent (and re-sent until acknowledged or hand-window).
+  void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
+  /// Ends every session.
+  void stop(Goodbye goodbye, Now now);
+
+  /// Events of the dataplane. Stale generations are ignored.
+  void on_event(const abi::Event& event, Now now);
+
+  /// Takes a session over from its record after a restart of control. False: the record does not fit (its peer will time out).
+  bool adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now);
+  /// Everything needed to install all connected sessions in a new dataplane, as outputs (SendCommand). `progress` tells
+  /// where packet-ids stand per session and key-id.
+  using ProgressOf = std::optional<std::pair<uint64_t, uint64_t>> (*)(void* context, abi::SessionRef, uint8_t key_id);
+  void reinstall(ProgressOf progress, void* context, Now now);
+
+  /// Replaces the settings for handshakes from now on (reload).
+  void set_settings(ServerSettings settings);
+  const ServerSettings& settings() const;
+
+  std::vector<SessionInfo> sessions() const;
+  std::optional<SessionInfo> session(abi::SessionRef session) const;
+  size_t session_count() const;
+
+  /// Moves out what has come up since the last call, in the order in which it must be done.
+  Outputs take_outputs();
+  const abi::Tally& tally() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace culvert::openvpn

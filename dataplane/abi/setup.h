@@ -1,0 +1,91 @@
+// The unix socket between control and dataplane (SOCK_SEQPACKET, RUN_DIR/link.sock): attaching, and what is too slow or too
+// rare for a ring: ports and the TUN. One control at a time; a second is refused with a text.
+//
+//   control                         dataplane
+//   connect                      →  checks SO_PEERCRED
+//   Hello                        →  checks magic and version
+//                                ←  Reply + file descriptors (SCM_RIGHTS): memfd, then per worker two eventfds:
+//                                   "commands or packets for the worker", "events or punts for control"
+//   Request                      →  does it in its main thread, not in a worker's poll loop
+//                                ←  Reply: kDone, or kFailed with a text for the operator
+//   … one request at a time …
+//
+// Requests say what should be, not what to do: asking for a port or TUN that is already so changes nothing. So a control that
+// starts again says everything again, and a port that a new configuration lacks is closed with kKeepPorts.
+// When the socket closes, the dataplane goes on with all it has: nobody is disconnected because control is gone.
+// When the dataplane is gone, control connects again until it is back, and installs every session anew from its own memory
+// and from the old link, which it keeps mapped until then.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "dataplane/abi/endpoint.h"
+#include "dataplane/abi/layout.h"
+
+namespace culvert::abi {
+
+inline constexpr uint64_t kSetupMagic = 0x7075'7465'7374'6c63;
+
+enum class RequestKind : uint32_t { kHello = 1, kOpenPort = 2, kKeepPorts = 3, kOpenTun = 4 };
+
+struct Hello {
+  uint64_t magic;
+  uint32_t abi_version;
+  uint32_t reserved;
+};
+
+/// Have a socket bound to `local` under the number `port`.
+struct OpenPort {
+  uint16_t port;
+  uint8_t ipv6_only;  ///< for the wildcard address ::
+  uint8_t reserved;
+  uint32_t receive_buffer;  ///< bytes; 0: the dataplane's default
+  uint32_t send_buffer;
+  uint32_t mark;  ///< SO_MARK, 0: none
+  Endpoint local;
+  std::array<char, 16> device;  ///< SO_BINDTODEVICE, empty: none
+};
+
+/// Close every port whose bit is not set.
+struct KeepPorts {
+  std::array<uint64_t, 4> ports;
+};
+inline constexpr uint16_t kMaxPorts = 256;
+
+/// Have the TUN up with these addresses (family kNone: none).
+struct OpenTun {
+  std::array<char, 16> name;  ///< empty or with %d: the kernel chooses; the reply's text is the name
+  uint32_t mtu;
+  uint32_t tx_queue_length;
+  IpAddress ip4;
+  IpAddress ip6;
+  uint8_t ip4_prefix;
+  uint8_t ip6_prefix;
+  uint16_t reserved;
+  uint32_t reserved2;
+};
+
+struct Request {
+  RequestKind kind;
+  uint32_t reserved;
+  union Body {
+    Hello hello;
+    OpenPort open_port;
+    KeepPorts keep_ports;
+    OpenTun open_tun;
+  } body;
+};
+
+enum class ReplyStatus : uint32_t { kDone = 0, kFailed = 1 };
+
+struct Reply {
+  ReplyStatus status;
+  uint32_t reserved;
+  std::array<char, 504> text;  ///< NUL-terminated; on kFailed what, where and the way out
+};
+
+static_assert(std::is_trivially_copyable_v<Request> && std::is_trivially_copyable_v<Reply> && sizeof(Reply) == 512);
+
+}  // namespace culvert::abi
