@@ -1,0 +1,38 @@
+// What packets come in and go out through. One object per port and worker: no locks inside.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "dataplane/abi/counters.h"
+
+namespace culvert::drivers {
+
+enum class Side : uint8_t {
+  kOuter,  ///< tunnel packets; PacketMeta's remote, local and port are filled on rx and obeyed on tx
+  kInner,  ///< plain IP packets, no link header
+};
+
+class Port {
+ public:
+  virtual ~Port() = default;
+
+  /// Receives up to out.size() packets. Each starts at the OpenVPN header (outer) or the IP header (inner), has at least
+  /// kHeadroom bytes in front and PacketMeta filled. Returns how many; packets that could not be taken are counted in `tally`.
+  virtual uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) = 0;
+
+  /// Sends, or counts under a reason, every packet, and takes ownership of all of them. Never blocks.
+  virtual void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) = 0;
+
+  /// File descriptor that turns readable when rx_burst has something, for a worker that sleeps; -1: must be polled.
+  virtual int wake_fd() const = 0;
+
+  virtual Side side() const = 0;
+  /// "udp 0.0.0.0:1194", "tun culvert0".
+  virtual std::string name() const = 0;
+};
+
+}  // namespace culvert::drivers
