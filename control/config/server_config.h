@@ -1,0 +1,64 @@
+// One server.conf, read and checked: all that control needs to run it. Files are loaded; nothing here points to the
+// disk but the paths kept for a reload.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/crypto/tls.h"
+#include "control/openvpn/output.h"
+#include "control/openvpn/settings.h"
+#include "dataplane/abi/setup.h"
+
+namespace culvert::config {
+
+/// IPv4 side of the tunnel. The network is the TUN's; clients get first..last, one address each, with its prefix.
+struct Pool4 {
+  std::array<uint8_t, 4> network{};
+  uint8_t prefix = 24;
+  std::array<uint8_t, 4> gateway{};  ///< ours, on the TUN
+  std::array<uint8_t, 4> first{};
+  std::array<uint8_t, 4> last{};  ///< inclusive
+};
+
+/// IPv6 side. Client n gets first + n, inside the network.
+struct Pool6 {
+  std::array<uint8_t, 16> network{};
+  uint8_t prefix = 64;
+  std::array<uint8_t, 16> gateway{};
+  std::array<uint8_t, 16> first{};
+};
+
+struct ServerConfig {
+  std::string file;
+
+  /// All but `tls` (made by TlsContext::make from the member below) and `cookie_secret` (of this run), which are the
+  /// caller's.
+  openvpn::ServerSettings settings;
+  crypto::TlsSettings tls;
+  std::string crl_file;  ///< where tls.crl_pem came from, for a reload; empty: none, or inline
+
+  /// Sockets to open; `port` is 0, the caller numbers them. `proto udp6` without `local` gives two: [::] and 0.0.0.0.
+  std::vector<abi::OpenPort> listen;
+
+  std::optional<Pool4> pool4;
+  std::optional<Pool6> pool6;
+  std::string dev_name;  ///< `dev tun7`; empty for `dev tun`
+
+  /// What every client is pushed besides its addresses, peer-id, cipher and protocol flags: topology, route-gateway,
+  /// ping, ping-restart and the `push` directives, in order. Goes into ClientGrant::push.
+  std::vector<std::string> push;
+  bool duplicate_cn = false;  ///< a second client with the same name doesn't replace the first
+  /// explicit-exit-notify of the server: 0 end sessions silently at stop, 1 send RESTART, 2 likewise but to the next
+  /// server.
+  uint8_t exit_notify = 0;
+
+  std::string user;  ///< as for culvert.toml's [control], which goes first
+  std::string group;
+  std::optional<openvpn::LogLevel> log_level;  ///< from `verb`
+};
+
+}  // namespace culvert::config
