@@ -24,7 +24,8 @@ class Port {
   /// kHeadroom bytes in front and PacketMeta filled. Returns how many; packets that could not be taken are counted in `tally`.
   virtual uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) = 0;
 
-  /// Sends, or counts under a reason, every packet, and takes ownership of all of them. Never blocks.
+  /// Sends, or counts under a reason, every packet, and takes ownership of all of them. Never blocks. Counts what it sent
+  /// (outer_tx_* or inner_tx_*); what was received is counted by the path.
   virtual void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) = 0;
 
   /// File descriptor that turns readable when rx_burst has something, for a worker that sleeps; -1: must be polled.
