@@ -55,6 +55,9 @@ class TlsContext {
   std::unique_ptr<TlsStream> open(std::chrono::sys_seconds wall) const;
   /// Does this context's CRL (and validity at `wall`) refuse the certificate with this decimal serial, issued by our CA?
   bool revoked(std::string_view serial) const;
+  /// What the operator should know though it does not keep us from starting: own certificate or CA expired or about to, an
+  /// expired CRL (which refuses every client, as in the reference), a server certificate that clients will refuse.
+  std::vector<std::string> warnings(std::chrono::sys_seconds wall) const;
 
  private:
   TlsContext();
