@@ -1,0 +1,82 @@
+// Inner addresses for clients: one IPv4 and one IPv6 address per slot, or one of the two. Both come from the same slot,
+// so an operator who knows one knows the other.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "control/now.h"
+#include "dataplane/abi/endpoint.h"
+
+namespace culvert::pool {
+
+using Ipv4 = std::array<uint8_t, 4>;
+using Ipv6 = std::array<uint8_t, 16>;
+
+struct AddressRanges {
+  struct V4 {
+    Ipv4 first{};
+    Ipv4 last{};  ///< inclusive; network, gateway and broadcast address lie outside
+  };
+  struct V6 {
+    Ipv6 first{};  ///< slot n has first + n
+  };
+  std::optional<V4> v4;
+  std::optional<V6> v6;
+  std::vector<abi::IpAddress> reserved;  ///< never given out, nor the other family's address of the same slot
+  uint32_t max_slots = 1u << 20;         ///< when there is no IPv4 to set the size
+};
+
+struct Lease {
+  uint32_t slot = 0;
+  Ipv4 ip4{};  ///< 0.0.0.0 when the pool has no IPv4
+  Ipv6 ip6{};
+};
+
+class AddressPool {
+ public:
+  explicit AddressPool(const AddressRanges& ranges);
+
+  /// An address for the client called `name`: the one it had last if that is free, else one never used, else the one
+  /// that has been free longest and at least `rest` (a packet for its last owner must not reach the next). Nothing:
+  /// exhausted.
+  std::optional<Lease> take(std::string_view name, MonoTime now);
+  void give_back(const Lease& lease, MonoTime now);
+  /// Marks the addresses of a session that is alive already as taken by `name`. Nothing: not of this pool, or taken.
+  std::optional<Lease> adopt(std::string_view name, const Ipv4& ip4, const Ipv6& ip6);
+
+  size_t capacity() const { return capacity_; }
+  size_t taken() const { return taken_; }
+
+  static constexpr MonoClock::duration kRest = std::chrono::seconds(5);
+
+ private:
+  struct Slot {
+    bool taken = false;
+    bool reserved = false;
+    MonoTime free_since{};
+    std::string name;  ///< of the client that has it, or had it last
+  };
+
+  Lease lease_of(uint32_t slot) const;
+  std::optional<uint32_t> slot_of(const abi::IpAddress& address) const;
+  Lease occupy(uint32_t slot, std::string_view name);
+  std::optional<uint32_t> next_unused();
+
+  AddressRanges ranges_;
+  uint32_t size_ = 0;    ///< slots, reserved ones included
+  size_t capacity_ = 0;  ///< slots that can be given out
+  size_t taken_ = 0;
+  uint32_t next_unused_ = 0;
+  std::unordered_map<uint32_t, Slot> slots_;      ///< those that were ever taken, and reserved ones
+  std::set<std::pair<MonoTime, uint32_t>> free_;  ///< given back, longest ago first
+  std::unordered_map<std::string, uint32_t> last_slot_of_;
+};
+
+}  // namespace culvert::pool
