@@ -1,0 +1,29 @@
+"""The stage on which the end-to-end tests play: one process each, one network namespace each.
+
+    gateway namespace                   wire namespace                     client namespaces
+   +--------------------------+      +------------------+      +--------------------------------------+
+   | culvert up               |      |     bridge       |      | openvpn --config client.ovpn         |
+   |  outer eth0 -------------+------+ p0            p1 +------+- eth0 192.0.2.10, 2001:db8::10       |
+   |   192.0.2.1, 2001:db8::1 |      |                  |      |  tun0 10.8.0.2, fd00:8::2            |
+   |  inner tun0              |      |                  |      +--------------------------------------+
+   |   10.8.0.1, fd00:8::1    |      |               p2 +------+- eth0 192.0.2.11 ... the next client |
+   |  file server, UDP stream |      |               p3 +------+- eth0 192.0.2.12 ... an attacker     |
+   +--------------------------+      +------------------+      +--------------------------------------+
+
+The bridge joins everybody; nothing leads out of it. What belongs to the "network behind the gateway" (the file server, one
+end of the UDP streams) sits in the gateway's namespace on the tunnel address, so its packets go through the TUN.
+
+One file, one purpose:
+    waiting       conditions with a deadline; the only place that waits
+    process       child processes, their logs, and that none of them outlives the run
+    namespace     one network namespace: commands and sockets in it
+    network       bridge, veth pairs and outer addresses
+    certificates  a CA with good, revoked, expired and otherwise wrong certificates; static keys
+    server_conf   the server.conf of a test
+    gateway       what every gateway under test can do; culvert itself
+    stock_gateway Debian's openvpn as the gateway: shows that the harness and the tests are right
+    client        Debian's openvpn as the client
+    download      a file over TCP through the tunnel, compared by SHA-256
+    udp_stream    a sequence-numbered stream in both directions: lost, duplicated, reordered
+    attacker      garbage, truncated, replayed and bit-flipped packets
+"""

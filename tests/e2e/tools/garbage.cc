@@ -1,0 +1,311 @@
+// Sends what no honest peer sends, fast, and says how much of it went out.
+//
+//   garbage outer TARGET_IPV4 PORT COUNT PER_SECOND SEED CAPTURE SPOOFED_IPV4 SPOOFED_PORT
+//     To a gateway's UDP port: random bytes, random bytes behind a good opcode, data packets for random peer-ids, and captured
+//     packets (CAPTURE: records of a 16-bit big-endian length and the datagram) replayed as they are, cut short, or with bits
+//     flipped; half of it under the spoofed source of a connected client, half from our own address and random ports.
+//   garbage inner INTERFACE COUNT PER_SECOND SEED
+//     Into a TUN: random bytes, IP headers that lie about their length, cut-off headers, destinations that nobody has.
+//
+// Prints one line of JSON: how many packets of each kind the kernel took. Same seed, same packets.
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+constexpr size_t kMaxPayload = 1472;  // what fits into one Ethernet frame
+constexpr size_t kMaxInner = 1500;
+constexpr size_t kBatch = 64;
+
+[[noreturn]] void fail(const std::string& what) {
+  std::fprintf(stderr, "garbage: %s: %s\n", what.c_str(), std::strerror(errno));
+  std::exit(1);
+}
+
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : engine_(seed) {}
+  /// A number in [0, limit).
+  size_t below(size_t limit) { return static_cast<size_t>(engine_() % limit); }
+  Bytes bytes(size_t length) {
+    Bytes out(length);
+    for (uint8_t& byte : out) byte = static_cast<uint8_t>(engine_());
+    return out;
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+struct Kind {
+  const char* name;
+  std::function<Bytes(Dice&)> make;
+  uint64_t sent = 0;
+};
+
+std::vector<Bytes> read_capture(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail(path);
+  std::vector<Bytes> packets;
+  std::array<char, 2> head;
+  while (in.read(head.data(), head.size())) {
+    Bytes packet(size_t{static_cast<uint8_t>(head[0])} << 8 | static_cast<uint8_t>(head[1]));
+    if (!in.read(reinterpret_cast<char*>(packet.data()), static_cast<std::streamsize>(packet.size()))) break;
+    if (!packet.empty() && packet.size() <= kMaxPayload) packets.push_back(std::move(packet));
+  }
+  if (packets.empty()) {
+    std::fprintf(stderr, "garbage: %s holds no packet\n", path.c_str());
+    std::exit(2);
+  }
+  return packets;
+}
+
+Bytes with_opcode(Dice& dice) {
+  Bytes packet = dice.bytes(1 + dice.below(kMaxPayload));
+  packet[0] = static_cast<uint8_t>((3 + dice.below(9)) << 3 | dice.below(8));
+  return packet;
+}
+
+Bytes random_data_packet(Dice& dice) {
+  Bytes packet = dice.bytes(8 + dice.below(kMaxPayload - 8));
+  packet[0] = static_cast<uint8_t>(9 << 3 | dice.below(8));
+  packet[1] = packet[2] = 0;
+  packet[3] = static_cast<uint8_t>(dice.below(32));  // small peer-ids exist
+  return packet;
+}
+
+std::vector<Kind> outer_kinds(const std::vector<Bytes>& captured) {
+  auto pick = [&captured](Dice& dice) { return captured[dice.below(captured.size())]; };
+  return {
+      {"random", [](Dice& dice) { return dice.bytes(dice.below(kMaxPayload + 1)); }},
+      {"opcode", with_opcode},
+      {"data", random_data_packet},
+      {"replayed", pick},
+      {"truncated",
+       [pick](Dice& dice) {
+         Bytes packet = pick(dice);
+         packet.resize(dice.below(packet.size()));
+         return packet;
+       }},
+      {"flipped",
+       [pick](Dice& dice) {
+         Bytes packet = pick(dice);
+         size_t bit = dice.below(packet.size() * 8);
+         packet[bit / 8] = static_cast<uint8_t>(packet[bit / 8] ^ 1 << bit % 8);
+         return packet;
+       }},
+  };
+}
+
+Bytes ipv4_to(Dice& dice, std::array<uint8_t, 4> destination, size_t payload) {
+  Bytes packet = dice.bytes(20 + payload);
+  packet[0] = 0x45;
+  packet[2] = static_cast<uint8_t>(packet.size() >> 8);
+  packet[3] = static_cast<uint8_t>(packet.size());
+  packet[6] = packet[7] = 0;
+  packet[9] = IPPROTO_UDP;
+  std::copy(destination.begin(), destination.end(), packet.begin() + 16);
+  return packet;
+}
+
+std::vector<Kind> inner_kinds() {
+  return {
+      {"random", [](Dice& dice) { return dice.bytes(1 + dice.below(kMaxInner)); }},
+      {"wrong_length",
+       [](Dice& dice) {
+         Bytes packet = ipv4_to(dice, {10, 8, 0, 2}, dice.below(1000));
+         packet[2] = static_cast<uint8_t>(packet[2] + 8);  // 2048 bytes longer than it is
+         return packet;
+       }},
+      {"cut_header",
+       [](Dice& dice) {
+         Bytes packet = ipv4_to(dice, {10, 8, 0, 2}, 0);
+         packet.resize(1 + dice.below(19));
+         return packet;
+       }},
+      {"cut_header_ipv6",
+       [](Dice& dice) {
+         Bytes packet = dice.bytes(1 + dice.below(39));
+         packet[0] = 0x60;
+         return packet;
+       }},
+      {"nobody", [](Dice& dice) { return ipv4_to(dice, {10, 8, 0, 250}, dice.below(1000)); }},
+      {"multicast", [](Dice& dice) { return ipv4_to(dice, {224, 0, 0, 251}, dice.below(1000)); }},
+  };
+}
+
+/// Sends `count` packets, the kinds in turn, at `rate` per second. `send` takes a batch and tells how many went out.
+void send_all(std::vector<Kind>& kinds, Dice& dice, uint64_t count, uint64_t rate,
+              const std::function<size_t(const std::vector<Bytes>&)>& send) {
+  int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+  itimerspec tick{.it_interval = {.tv_sec = 0, .tv_nsec = 1'000'000}, .it_value = {.tv_sec = 0, .tv_nsec = 1'000'000}};
+  if (timer < 0 || timerfd_settime(timer, 0, &tick, nullptr) != 0) fail("timer");
+  uint64_t done = 0;
+  uint64_t due_milli = 0;  // packets due, times 1000
+  while (done < count) {
+    uint64_t ticks = 0;
+    if (::read(timer, &ticks, sizeof ticks) < 0) fail("timer");
+    // Late ticks are made up for only in part: a burst would overflow the receiver and prove nothing.
+    due_milli += std::min<uint64_t>(ticks, 4) * rate;
+    for (; due_milli >= kBatch * 1000 && done < count; due_milli -= kBatch * 1000) {
+      std::vector<Bytes> batch;
+      std::vector<size_t> kind_of;
+      for (size_t i = 0; i < kBatch && done + i < count; ++i) {
+        kind_of.push_back((done + i) % kinds.size());
+        batch.push_back(kinds[kind_of.back()].make(dice));
+      }
+      size_t taken = send(batch);
+      for (size_t i = 0; i < taken; ++i) ++kinds[kind_of[i]].sent;
+      done += batch.size();
+    }
+  }
+  ::close(timer);
+}
+
+/// sendmmsg() of `messages`, past packets that the kernel refuses. Returns how many it took; they come first in the batch
+/// except for refused ones, which the caller's counts then blame on the last kinds.
+size_t send_messages(int socket, std::vector<mmsghdr>& messages) {
+  size_t taken = 0;
+  for (size_t begin = 0; begin < messages.size();) {
+    int sent = ::sendmmsg(socket, &messages[begin], static_cast<unsigned>(messages.size() - begin), 0);
+    if (sent > 0) {
+      begin += static_cast<size_t>(sent);
+      taken += static_cast<size_t>(sent);
+    } else if (errno != EINTR) {
+      ++begin;
+    }
+  }
+  return taken;
+}
+
+void print(const std::vector<Kind>& kinds) {
+  uint64_t sum = 0;
+  std::printf("{");
+  for (const Kind& kind : kinds) {
+    std::printf("\"%s\": %llu, ", kind.name, static_cast<unsigned long long>(kind.sent));
+    sum += kind.sent;
+  }
+  std::printf("\"sent\": %llu}\n", static_cast<unsigned long long>(sum));
+}
+
+in_addr ipv4(const char* text) {
+  in_addr address{};
+  if (inet_pton(AF_INET, text, &address) != 1) {
+    std::fprintf(stderr, "garbage: %s is no IPv4 address\n", text);
+    std::exit(2);
+  }
+  return address;
+}
+
+int outer(char** argv) {
+  in_addr target = ipv4(argv[2]);
+  in_addr spoofed = ipv4(argv[8]);
+  uint16_t port = static_cast<uint16_t>(std::atoi(argv[3]));
+  uint16_t spoofed_port = static_cast<uint16_t>(std::atoi(argv[9]));
+  Dice dice(std::strtoull(argv[6], nullptr, 10));
+  std::vector<Bytes> captured = read_capture(argv[7]);
+  std::vector<Kind> kinds = outer_kinds(captured);
+  int socket = ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);  // we write the IP header: any source
+  if (socket < 0) fail("raw socket");
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr = target;
+  send_all(kinds, dice, std::strtoull(argv[4], nullptr, 10), std::strtoull(argv[5], nullptr, 10),
+           [&](const std::vector<Bytes>& batch) {
+             std::vector<Bytes> frames;
+             for (const Bytes& payload : batch) {
+               iphdr ip{};
+               ip.version = 4;
+               ip.ihl = 5;
+               ip.ttl = 64;
+               ip.protocol = IPPROTO_UDP;
+               ip.tot_len = htons(static_cast<uint16_t>(sizeof(iphdr) + sizeof(udphdr) + payload.size()));
+               bool spoof = dice.below(2) == 0;
+               ip.saddr = spoof ? spoofed.s_addr : 0;  // 0: the kernel puts our own address
+               ip.daddr = target.s_addr;
+               udphdr udp{};
+               udp.source = htons(spoof ? spoofed_port : static_cast<uint16_t>(20000 + dice.below(20000)));
+               udp.dest = htons(port);
+               udp.len = htons(static_cast<uint16_t>(sizeof(udphdr) + payload.size()));
+               Bytes frame(sizeof ip + sizeof udp + payload.size());
+               std::memcpy(frame.data(), &ip, sizeof ip);
+               std::memcpy(frame.data() + sizeof ip, &udp, sizeof udp);
+               std::copy(payload.begin(), payload.end(), frame.begin() + sizeof ip + sizeof udp);
+               frames.push_back(std::move(frame));
+             }
+             std::vector<iovec> vectors(frames.size());
+             std::vector<mmsghdr> messages(frames.size());
+             for (size_t i = 0; i < frames.size(); ++i) {
+               vectors[i] = {.iov_base = frames[i].data(), .iov_len = frames[i].size()};
+               messages[i].msg_hdr = {};
+               messages[i].msg_hdr.msg_name = &to;
+               messages[i].msg_hdr.msg_namelen = sizeof to;
+               messages[i].msg_hdr.msg_iov = &vectors[i];
+               messages[i].msg_hdr.msg_iovlen = 1;
+             }
+             return send_messages(socket, messages);
+           });
+  print(kinds);
+  return 0;
+}
+
+int inner(char** argv) {
+  Dice dice(std::strtoull(argv[5], nullptr, 10));
+  std::vector<Kind> kinds = inner_kinds();
+  int socket = ::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) fail("packet socket");
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_protocol = htons(ETH_P_IP);
+  to.sll_ifindex = static_cast<int>(if_nametoindex(argv[2]));
+  if (to.sll_ifindex == 0) fail(argv[2]);
+  send_all(kinds, dice, std::strtoull(argv[3], nullptr, 10), std::strtoull(argv[4], nullptr, 10),
+           [&](const std::vector<Bytes>& batch) {
+             std::vector<iovec> vectors(batch.size());
+             std::vector<mmsghdr> messages(batch.size());
+             for (size_t i = 0; i < batch.size(); ++i) {
+               vectors[i] = {.iov_base = const_cast<uint8_t*>(batch[i].data()), .iov_len = batch[i].size()};
+               messages[i].msg_hdr = {};
+               messages[i].msg_hdr.msg_name = &to;
+               messages[i].msg_hdr.msg_namelen = sizeof to;
+               messages[i].msg_hdr.msg_iov = &vectors[i];
+               messages[i].msg_hdr.msg_iovlen = 1;
+             }
+             return send_messages(socket, messages);
+           });
+  print(kinds);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 10 && std::string(argv[1]) == "outer") return outer(argv);
+  if (argc == 6 && std::string(argv[1]) == "inner") return inner(argv);
+  std::fprintf(stderr,
+               "usage: garbage outer TARGET_IPV4 PORT COUNT PER_SECOND SEED CAPTURE SPOOFED_IPV4 SPOOFED_PORT\n"
+               "       garbage inner INTERFACE COUNT PER_SECOND SEED\n");
+  return 2;
+}
