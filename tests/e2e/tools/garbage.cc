@@ -1,9 +1,10 @@
 // Sends what no honest peer sends, fast, and says how much of it went out.
 //
 //   garbage outer TARGET_IPV4 PORT COUNT PER_SECOND SEED CAPTURE SPOOFED_IPV4 SPOOFED_PORT
-//     To a gateway's UDP port: random bytes, random bytes behind a good opcode, data packets for random peer-ids, and captured
-//     packets (CAPTURE: records of a 16-bit big-endian length and the datagram) replayed as they are, cut short, or with bits
-//     flipped; half of it under the spoofed source of a connected client, half from our own address and random ports.
+//     To a gateway's UDP port: random bytes, random bytes behind a good opcode, data packets for random peer-ids, and
+//     captured packets (CAPTURE: records of a 16-bit big-endian length and the datagram) replayed as they are, cut
+//     short, or with bits flipped; half of it under the spoofed source of a connected client, half from our own address
+//     and random ports.
 //   garbage inner INTERFACE COUNT PER_SECOND SEED
 //     Into a TUN: random bytes, IP headers that lie about their length, cut-off headers, destinations that nobody has.
 //
@@ -151,14 +152,20 @@ std::vector<Kind> inner_kinds() {
          packet[0] = 0x60;
          return packet;
        }},
-      {"nobody", [](Dice& dice) { return ipv4_to(dice, {10, 8, 0, 250}, dice.below(1000)); }},
-      {"multicast", [](Dice& dice) { return ipv4_to(dice, {224, 0, 0, 251}, dice.below(1000)); }},
+      {"nobody",
+       [](Dice& dice) {
+         return ipv4_to(dice, {10, 8, 0, 250}, dice.below(1000));
+       }},
+      {"multicast",
+       [](Dice& dice) {
+         return ipv4_to(dice, {224, 0, 0, 251}, dice.below(1000));
+       }},
   };
 }
 
 /// Sends `count` packets, the kinds in turn, at `rate` per second. `send` takes a batch and tells how many went out.
 void send_all(std::vector<Kind>& kinds, Dice& dice, uint64_t count, uint64_t rate,
-              const std::function<size_t(const std::vector<Bytes>&)>& send) {
+              const std::function<size_t(std::vector<Bytes>&)>& send) {
   int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
   itimerspec tick{.it_interval = {.tv_sec = 0, .tv_nsec = 1'000'000}, .it_value = {.tv_sec = 0, .tv_nsec = 1'000'000}};
   if (timer < 0 || timerfd_settime(timer, 0, &tick, nullptr) != 0) fail("timer");
@@ -184,9 +191,18 @@ void send_all(std::vector<Kind>& kinds, Dice& dice, uint64_t count, uint64_t rat
   ::close(timer);
 }
 
-/// sendmmsg() of `messages`, past packets that the kernel refuses. Returns how many it took; they come first in the batch
-/// except for refused ones, which the caller's counts then blame on the last kinds.
-size_t send_messages(int socket, std::vector<mmsghdr>& messages) {
+/// Sends `frames` to `to`. Returns how many the kernel took; it counts the last ones of a batch as refused.
+size_t send_frames(int socket, std::vector<Bytes>& frames, void* to, socklen_t to_length) {
+  std::vector<iovec> vectors(frames.size());
+  std::vector<mmsghdr> messages(frames.size());
+  for (size_t i = 0; i < frames.size(); ++i) {
+    vectors[i] = {.iov_base = frames[i].data(), .iov_len = frames[i].size()};
+    messages[i].msg_hdr = {};
+    messages[i].msg_hdr.msg_name = to;
+    messages[i].msg_hdr.msg_namelen = to_length;
+    messages[i].msg_hdr.msg_iov = &vectors[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
   size_t taken = 0;
   for (size_t begin = 0; begin < messages.size();) {
     int sent = ::sendmmsg(socket, &messages[begin], static_cast<unsigned>(messages.size() - begin), 0);
@@ -194,7 +210,7 @@ size_t send_messages(int socket, std::vector<mmsghdr>& messages) {
       begin += static_cast<size_t>(sent);
       taken += static_cast<size_t>(sent);
     } else if (errno != EINTR) {
-      ++begin;
+      ++begin;  // refused: go on behind it
     }
   }
   return taken;
@@ -219,8 +235,31 @@ in_addr ipv4(const char* text) {
   return address;
 }
 
+/// `payload` behind IPv4 and UDP headers. A source of 0 lets the kernel put our own address.
+Bytes udp_frame(const Bytes& payload, in_addr source, uint16_t source_port, in_addr target, uint16_t port) {
+  iphdr ip{};
+  ip.version = 4;
+  ip.ihl = 5;
+  ip.ttl = 64;
+  ip.protocol = IPPROTO_UDP;
+  ip.tot_len = htons(static_cast<uint16_t>(sizeof(iphdr) + sizeof(udphdr) + payload.size()));
+  ip.saddr = source.s_addr;
+  ip.daddr = target.s_addr;
+  udphdr udp{};
+  udp.source = htons(source_port);
+  udp.dest = htons(port);
+  udp.len = htons(static_cast<uint16_t>(sizeof(udphdr) + payload.size()));
+  Bytes frame(sizeof ip + sizeof udp + payload.size());
+  std::memcpy(frame.data(), &ip, sizeof ip);
+  std::memcpy(frame.data() + sizeof ip, &udp, sizeof udp);
+  std::copy(payload.begin(), payload.end(), frame.begin() + sizeof ip + sizeof udp);
+  return frame;
+}
+
 int outer(char** argv) {
-  in_addr target = ipv4(argv[2]);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr = ipv4(argv[2]);
   in_addr spoofed = ipv4(argv[8]);
   uint16_t port = static_cast<uint16_t>(std::atoi(argv[3]));
   uint16_t spoofed_port = static_cast<uint16_t>(std::atoi(argv[9]));
@@ -229,43 +268,14 @@ int outer(char** argv) {
   std::vector<Kind> kinds = outer_kinds(captured);
   int socket = ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);  // we write the IP header: any source
   if (socket < 0) fail("raw socket");
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_addr = target;
   send_all(kinds, dice, std::strtoull(argv[4], nullptr, 10), std::strtoull(argv[5], nullptr, 10),
-           [&](const std::vector<Bytes>& batch) {
-             std::vector<Bytes> frames;
-             for (const Bytes& payload : batch) {
-               iphdr ip{};
-               ip.version = 4;
-               ip.ihl = 5;
-               ip.ttl = 64;
-               ip.protocol = IPPROTO_UDP;
-               ip.tot_len = htons(static_cast<uint16_t>(sizeof(iphdr) + sizeof(udphdr) + payload.size()));
+           [&](std::vector<Bytes>& batch) {
+             for (Bytes& packet : batch) {
                bool spoof = dice.below(2) == 0;
-               ip.saddr = spoof ? spoofed.s_addr : 0;  // 0: the kernel puts our own address
-               ip.daddr = target.s_addr;
-               udphdr udp{};
-               udp.source = htons(spoof ? spoofed_port : static_cast<uint16_t>(20000 + dice.below(20000)));
-               udp.dest = htons(port);
-               udp.len = htons(static_cast<uint16_t>(sizeof(udphdr) + payload.size()));
-               Bytes frame(sizeof ip + sizeof udp + payload.size());
-               std::memcpy(frame.data(), &ip, sizeof ip);
-               std::memcpy(frame.data() + sizeof ip, &udp, sizeof udp);
-               std::copy(payload.begin(), payload.end(), frame.begin() + sizeof ip + sizeof udp);
-               frames.push_back(std::move(frame));
+               uint16_t source_port = spoof ? spoofed_port : static_cast<uint16_t>(20000 + dice.below(20000));
+               packet = udp_frame(packet, spoof ? spoofed : in_addr{}, source_port, to.sin_addr, port);
              }
-             std::vector<iovec> vectors(frames.size());
-             std::vector<mmsghdr> messages(frames.size());
-             for (size_t i = 0; i < frames.size(); ++i) {
-               vectors[i] = {.iov_base = frames[i].data(), .iov_len = frames[i].size()};
-               messages[i].msg_hdr = {};
-               messages[i].msg_hdr.msg_name = &to;
-               messages[i].msg_hdr.msg_namelen = sizeof to;
-               messages[i].msg_hdr.msg_iov = &vectors[i];
-               messages[i].msg_hdr.msg_iovlen = 1;
-             }
-             return send_messages(socket, messages);
+             return send_frames(socket, batch, &to, sizeof to);
            });
   print(kinds);
   return 0;
@@ -282,19 +292,7 @@ int inner(char** argv) {
   to.sll_ifindex = static_cast<int>(if_nametoindex(argv[2]));
   if (to.sll_ifindex == 0) fail(argv[2]);
   send_all(kinds, dice, std::strtoull(argv[3], nullptr, 10), std::strtoull(argv[4], nullptr, 10),
-           [&](const std::vector<Bytes>& batch) {
-             std::vector<iovec> vectors(batch.size());
-             std::vector<mmsghdr> messages(batch.size());
-             for (size_t i = 0; i < batch.size(); ++i) {
-               vectors[i] = {.iov_base = const_cast<uint8_t*>(batch[i].data()), .iov_len = batch[i].size()};
-               messages[i].msg_hdr = {};
-               messages[i].msg_hdr.msg_name = &to;
-               messages[i].msg_hdr.msg_namelen = sizeof to;
-               messages[i].msg_hdr.msg_iov = &vectors[i];
-               messages[i].msg_hdr.msg_iovlen = 1;
-             }
-             return send_messages(socket, messages);
-           });
+           [&](std::vector<Bytes>& batch) { return send_frames(socket, batch, &to, sizeof to); });
   print(kinds);
   return 0;
 }

@@ -1,11 +1,11 @@
-// One end of a sequence-numbered UDP stream: sends numbered datagrams at a steady rate, and accounts for those of the other
-// end: lost, duplicated, reordered, corrupted, and the longest silence. Two of these, one at each end of a tunnel, show whether
-// a rekey, a restart or a move loses or doubles anything.
+// One end of a sequence-numbered UDP stream: sends numbered datagrams at a steady rate, and accounts for those of the
+// other end: lost, duplicated, reordered, corrupted, and the longest silence. Two of these, one at each end of a
+// tunnel, show whether a rekey, a restart or a move loses or doubles anything.
 //
 //   udp_stream BIND_ADDRESS PORT PEER_ADDRESS PEER_PORT PACKETS_PER_SECOND PAYLOAD_BYTES
 //
-// stdin, line by line: "report" prints one line of JSON to stdout, "stop" ends sending (receiving goes on), "quit" or the end
-// of the input ends the program.
+// stdin, line by line: "report" prints one line of JSON to stdout, "stop" ends sending (receiving goes on), "quit" or
+// the end of the input ends the program.
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <poll.h>
@@ -39,7 +39,9 @@ constexpr uint64_t kMaxNumber = 1 << 28;  // a number above this is not ours: co
 }
 
 /// Byte `i` of datagram `number`: every datagram differs, so one that arrives under a wrong number shows.
-uint8_t pattern(uint64_t number, size_t i) { return static_cast<uint8_t>(number * 131 + i * 7 + (number >> 8)); }
+uint8_t pattern(uint64_t number, size_t i) {
+  return static_cast<uint8_t>(number * 131 + i * 7 + (number >> 8));
+}
 
 struct Received {
   uint64_t unique = 0, duplicated = 0, reordered = 0, corrupted = 0;
@@ -114,12 +116,13 @@ class Stream {
 
   void report() const {
     auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(received_.longest_silence).count();
-    std::printf("{\"sent\": %llu, \"send_errors\": %llu, \"received\": %llu, \"duplicated\": %llu, \"reordered\": %llu, "
-                "\"corrupted\": %llu, \"longest_silence_ms\": %lld}\n",
-                static_cast<unsigned long long>(sent_), static_cast<unsigned long long>(send_errors_),
-                static_cast<unsigned long long>(received_.unique), static_cast<unsigned long long>(received_.duplicated),
-                static_cast<unsigned long long>(received_.reordered), static_cast<unsigned long long>(received_.corrupted),
-                static_cast<long long>(silence));
+    std::printf(
+        "{\"sent\": %llu, \"send_errors\": %llu, \"received\": %llu, \"duplicated\": %llu, \"reordered\": %llu, "
+        "\"corrupted\": %llu, \"longest_silence_ms\": %lld}\n",
+        static_cast<unsigned long long>(sent_), static_cast<unsigned long long>(send_errors_),
+        static_cast<unsigned long long>(received_.unique), static_cast<unsigned long long>(received_.duplicated),
+        static_cast<unsigned long long>(received_.reordered), static_cast<unsigned long long>(received_.corrupted),
+        static_cast<long long>(silence));
     std::fflush(stdout);
   }
 
@@ -210,7 +213,8 @@ int run(int socket, double rate, size_t payload) {
 
 int main(int argc, char** argv) {
   if (argc != 7) {
-    std::fprintf(stderr, "usage: udp_stream BIND_ADDRESS PORT PEER_ADDRESS PEER_PORT PACKETS_PER_SECOND PAYLOAD_BYTES\n");
+    std::fprintf(stderr,
+                 "usage: udp_stream BIND_ADDRESS PORT PEER_ADDRESS PEER_PORT PACKETS_PER_SECOND PAYLOAD_BYTES\n");
     return 2;
   }
   double rate = std::atof(argv[5]);
