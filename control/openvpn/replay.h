@@ -41,6 +41,8 @@ class ReplaySender {
   void announce_early_negotiation(std::chrono::sys_seconds wall);
 
   ReplayId last() const { return last_; }
+  /// Has it given out an ID, or was it told where to begin?
+  bool started() const { return started_; }
 
  private:
   ReplayId last_;

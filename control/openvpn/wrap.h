@@ -100,7 +100,8 @@ class Wrap {
   Wrap(WrapKey key, const WrapProgress& progress)
       : key_(std::move(key)), sender_(progress.sent), window_(ReplayWindow::closed_at(progress.seen)) {}
 
-  /// Every call uses a new replay ID, so a retransmission is wrapped again, never sent as it was.
+  /// Every call uses a new replay ID (a tls-crypt-v2 client begins at kEarlyNegotiationId), so a retransmission is
+  /// wrapped again, never sent as it was.
   std::optional<std::vector<uint8_t>> wrap(const ControlHeader& header, std::span<const uint8_t> payload, Now now);
   /// As WrapKey::open, and control_wrap_replay for an ID that was seen or is too old.
   OpenResult unwrap(std::span<const uint8_t> packet, Now now);

@@ -1,0 +1,31 @@
+#include "control/crypto/openssl.h"
+
+#include <climits>
+
+namespace culvert::crypto {
+
+std::string take_errors() {
+  std::string text;
+  const char* data = nullptr;
+  int flags = 0;
+  while (unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &data, &flags)) {
+    const char* reason = ERR_reason_error_string(code);
+    if (!text.empty()) text += "; ";
+    text += reason != nullptr ? reason : "error " + std::to_string(code);
+    if (data != nullptr && (flags & ERR_TXT_STRING) != 0 && *data != '\0') text += std::string(" (") + data + ")";
+  }
+  return text.empty() ? "unknown error" : text;
+}
+
+OwnedBio bio_of(std::string_view text) {
+  if (text.size() > INT_MAX) return nullptr;
+  return OwnedBio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+std::string text_of(BIO* bio) {
+  char* data = nullptr;
+  long size = BIO_get_mem_data(bio, &data);
+  return size > 0 ? std::string(data, static_cast<size_t>(size)) : std::string();
+}
+
+}  // namespace culvert::crypto
