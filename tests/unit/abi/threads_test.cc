@@ -103,6 +103,60 @@ TEST(RingThreads, NoMessageAndNoWakeUpIsLost) {
   EXPECT_FALSE(failed);
 }
 
+/// Sends one message and sleeps until the next one comes: each message finds the other side just before, in or after
+/// its decision to sleep, and nothing that follows could make up for a wake-up that was lost.
+class Player {
+ public:
+  Player(Ring& out, Doorbell& their_bell, Ring& in, Doorbell& my_bell)
+      : out_(out), in_(in), their_bell_(their_bell), my_bell_(my_bell) {}
+  void send(uint64_t number) {
+    EXPECT_EQ(out_.push(message(number)), RingStatus::kOk);
+    if (out_.must_wake()) their_bell_.ring();
+  }
+  /// False when it slept through the message.
+  bool receive(uint64_t number) {
+    Message got;
+    looks_ = static_cast<uint8_t>(looks_ * 5 + 1);
+    for (uint8_t looks = looks_; in_.pop(got) != RingStatus::kOk; --looks) {
+      if (looks > 1 || !in_.prepare_to_sleep()) continue;
+      if (!my_bell_.wait()) return false;
+      in_.awake();
+    }
+    return got.number == number;
+  }
+
+ private:
+  Producer<Message, 16> out_;
+  Consumer<Message, 16> in_;
+  Doorbell& their_bell_;
+  Doorbell& my_bell_;
+  uint8_t looks_ = 0;
+};
+
+TEST(RingThreads, PingPongNeverSleepsOnAMessage) {
+  constexpr uint64_t kRounds = 30'000;
+  auto there = std::make_unique<Ring>();
+  auto back = std::make_unique<Ring>();
+  Doorbell bell_there;
+  Doorbell bell_back;
+  std::thread other([&] {
+    Player player(*back, bell_back, *there, bell_there);
+    for (uint64_t round = 0; round < kRounds; ++round) {
+      if (!player.receive(round)) return ADD_FAILURE() << "ping " << round << " was slept through";
+      player.send(round);
+    }
+  });
+  Player player(*there, bell_there, *back, bell_back);
+  for (uint64_t round = 0; round < kRounds; ++round) {
+    player.send(round);
+    if (!player.receive(round)) {
+      ADD_FAILURE() << "pong " << round << " was slept through";
+      break;
+    }
+  }
+  other.join();
+}
+
 struct Value {
   std::array<uint64_t, 40> words;
 };
