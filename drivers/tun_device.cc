@@ -1,0 +1,103 @@
+#include "drivers/tun_device.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "drivers/tun_netlink.h"
+
+namespace culvert::drivers {
+namespace {
+
+constexpr const char* kCloneDevice = "/dev/net/tun";
+
+Error fail(const std::string& name, const std::string& what) {
+  return Error{"tun " + (name.empty() ? std::string("(any name)") : name) + ": " + what};
+}
+
+std::string open_error(int reason) {
+  switch (reason) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return "there is no /dev/net/tun: load the module (modprobe tun), or give the container the device";
+    case EACCES:
+    case EPERM:
+      return "no permission to open /dev/net/tun: run as root, or allow the device to this container";
+    default:
+      return std::string("cannot open /dev/net/tun: ") + std::strerror(reason);
+  }
+}
+
+std::string attach_error(const std::string& name, int reason) {
+  switch (reason) {
+    case EPERM:
+      return "making a TUN device needs CAP_NET_ADMIN: run as root";
+    case EBUSY:
+      return "the name is taken: another program uses this device (ip -details link show " + name + ")";
+    case EINVAL:
+      return "the name is taken by another kind of interface, or not valid (ip -details link show " + name + ")";
+    case ENFILE:
+      return "no free number is left for this name";
+    default:
+      return std::string("cannot make the device: ") + std::strerror(reason);
+  }
+}
+
+Status check_name(const std::string& name) {
+  if (name.size() >= IFNAMSIZ) return Error{"the name is longer than 15 characters"};
+  if (name == "." || name == ".." || name.find_first_of("/: \t\n") != std::string::npos)
+    return Error{"the name has a character that interface names can't have"};
+  size_t percent = name.find('%');
+  if (percent != std::string::npos &&
+      (name.compare(percent, 2, "%d") != 0 || name.find('%', percent + 1) != std::string::npos))
+    return Error{"the only pattern a name may have is one %d"};
+  return {};
+}
+
+}  // namespace
+
+Status check_tun(const TunSettings& settings) {
+  if (auto named = check_name(settings.name); !named) return fail(settings.name, named.error());
+  bool has_ip4 = settings.ip4.family != abi::Family::kNone;
+  bool has_ip6 = settings.ip6.family != abi::Family::kNone;
+  if (has_ip4 && (settings.ip4.family != abi::Family::kIpv4 || settings.ip4_prefix < 1 || settings.ip4_prefix > 32))
+    return fail(settings.name, "its IPv4 address needs a prefix length of 1 to 32");
+  if (has_ip6 && (settings.ip6.family != abi::Family::kIpv6 || settings.ip6_prefix < 1 || settings.ip6_prefix > 128))
+    return fail(settings.name, "its IPv6 address needs a prefix length of 1 to 128");
+  uint32_t least = has_ip6 ? kMinTunMtuIpv6 : kMinTunMtu;
+  if (settings.mtu < least || settings.mtu > kMaxTunMtu)
+    return fail(settings.name, "MTU " + std::to_string(settings.mtu) + " is not between " + std::to_string(least) +
+                                   (has_ip6 ? " (with an IPv6 address) and " : " and ") + std::to_string(kMaxTunMtu));
+  return {};
+}
+
+Result<TunDevice> make_tun(const TunSettings& settings) {
+  if (auto sane = check_tun(settings); !sane) return Error{sane.error()};
+  TunDevice device;
+  device.queue = FileDescriptor(open(kCloneDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!device.queue) return fail(settings.name, open_error(errno));
+  ifreq request{};
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  std::memcpy(request.ifr_name, settings.name.data(), settings.name.size());
+  if (ioctl(device.queue.get(), TUNSETIFF, &request) != 0)
+    return fail(settings.name, attach_error(settings.name, errno));
+  device.name = request.ifr_name;
+  if (auto configured = configure_tun(device.name, settings); !configured) return Error{configured.error()};
+  return device;
+}
+
+Status configure_tun(const std::string& name, const TunSettings& settings) {
+  if (auto sane = check_tun(settings); !sane) return sane;
+  auto netlink = TunNetlink::open(name);
+  if (!netlink) return fail(name, netlink.error());
+  if (auto done = netlink->set_link(settings); !done) return fail(name, done.error());
+  if (auto done = netlink->set_addresses(settings); !done) return fail(name, done.error());
+  return {};
+}
+
+}  // namespace culvert::drivers

@@ -1,0 +1,48 @@
+// Makes and configures the kernel's TUN device. Needs CAP_NET_ADMIN. Not for a poll loop: netlink round trips.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "dataplane/abi/endpoint.h"
+#include "dataplane/abi/result.h"
+#include "dataplane/packet.h"
+#include "drivers/file_descriptor.h"
+
+namespace culvert::drivers {
+
+inline constexpr uint32_t kMinTunMtu = 576;       ///< bytes; every IPv4 host must take that much (RFC 1122, 3.3.2)
+inline constexpr uint32_t kMinTunMtuIpv6 = 1280;  ///< likewise for IPv6 (RFC 8200, 5)
+inline constexpr uint32_t kMaxTunMtu =
+    kMaxPacket - 48;  ///< so that the sealed packet fits a buffer of our size as well
+
+struct TunSettings {
+  std::string name;              ///< empty, or with one %d: the kernel chooses
+  uint32_t mtu = 1500;           ///< bytes
+  uint32_t tx_queue_length = 0;  ///< packets; 0: the kernel's default
+  abi::IpAddress ip4;            ///< family kNone: none
+  abi::IpAddress ip6;
+  uint8_t ip4_prefix = 0;  ///< bits
+  uint8_t ip6_prefix = 0;
+
+  friend bool operator==(const TunSettings&, const TunSettings&) = default;
+};
+
+struct TunDevice {
+  FileDescriptor queue;  ///< non-blocking; the device goes away when its last queue is closed
+  std::string name;      ///< as the kernel has it
+};
+
+/// Null when `settings` make sense, else what is wrong, as text for the operator.
+Status check_tun(const TunSettings& settings);
+
+/// Makes the device, without link-local address (a routed tunnel has no use for its router solicitations), gives it
+/// addresses and MTU, and brings it up. Errors: no /dev/net/tun, no CAP_NET_ADMIN, name taken, settings that make no
+/// sense.
+Result<TunDevice> make_tun(const TunSettings& settings);
+
+/// Brings the existing device `name` to `settings`: MTU, queue length, exactly these addresses, up. The name in
+/// `settings` is not looked at.
+Status configure_tun(const std::string& name, const TunSettings& settings);
+
+}  // namespace culvert::drivers

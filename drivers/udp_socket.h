@@ -1,0 +1,41 @@
+// Opens the kernel's UDP socket for an outer port: bound, non-blocking, large buffers, told to say which of our
+// addresses each datagram came to.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/endpoint.h"
+#include "dataplane/abi/result.h"
+#include "drivers/file_descriptor.h"
+
+namespace culvert::drivers {
+
+inline constexpr uint32_t kDefaultSocketBuffer = 4u << 20;  ///< bytes, when the settings leave it open
+
+struct UdpSettings {
+  abi::Endpoint local;          ///< address (also a wildcard) and port; port 0: the kernel chooses
+  bool ipv6_only = false;       ///< for the wildcard address ::, which otherwise takes IPv4 too
+  uint32_t receive_buffer = 0;  ///< bytes; 0: kDefaultSocketBuffer
+  uint32_t send_buffer = 0;
+  uint32_t mark = 0;   ///< SO_MARK, 0: none
+  std::string device;  ///< SO_BINDTODEVICE, empty: none
+
+  friend bool operator==(const UdpSettings&, const UdpSettings&) = default;
+};
+
+struct UdpSocket {
+  FileDescriptor fd;
+  int family = 0;                     ///< AF_INET or AF_INET6
+  abi::Endpoint local;                ///< as bound, with the real port
+  std::vector<std::string> warnings;  ///< what is not as asked for but works, for the log
+};
+
+/// Opens and binds. Errors name the address and the way out: taken, not ours, privileged, no such device.
+Result<UdpSocket> open_udp_socket(const UdpSettings& settings);
+
+/// "udp 0.0.0.0:1194"
+std::string udp_name(const abi::Endpoint& local);
+
+}  // namespace culvert::drivers
