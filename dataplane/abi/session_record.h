@@ -44,6 +44,7 @@ struct ControlRecord {
   std::array<uint8_t, 16> client_platform; ///< IV_PLAT, NUL-padded text
   uint8_t tls_key_export;                  ///< 1: data keys from the TLS exporter, 0: from the PRF
   std::array<uint8_t, 7> reserved2;
+  std::array<char, 56> certificate_serial;  ///< decimal, NUL-padded; a CRL names it (RFC 5280: at most 20 bytes, 49 digits)
 };
 static_assert(std::is_trivially_copyable_v<ControlRecord> && sizeof(ControlRecord) % 8 == 0);
 

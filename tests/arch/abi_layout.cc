@@ -104,7 +104,7 @@ void print_link() {
   STRUCT(ControlRecord, state, generation, local_session_id, remote_session_id, current_key_id, previous_key_id,
          wrap_is_dynamic, has_wrap_key, wrap_send_time, wrap_send_id, wrap_seen_time, wrap_seen_id, wrap_key,
          common_name, username, certificate_hash, instance, connected_wall_seconds, protocol_flags, settings, cipher,
-         owner, reserved, client_version, client_platform, tls_key_export, reserved2);
+         owner, reserved, client_version, client_platform, tls_key_export, reserved2, certificate_serial);
   STRUCT(KeyProgress, send_reserved, highest_seen);
   STRUCT(WorkerRecord, generation, reserved, rx_packets, rx_bytes, tx_packets, tx_bytes, last_rx_ns, last_tx_ns, drops,
          remote, keys);
