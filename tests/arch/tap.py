@@ -16,10 +16,11 @@ class Report:
             return
         self.failed += 1
         print(f"not ok {self.count} - {name}")
+        # On stderr, because meson shows that of a failed test, and not the comments of its TAP.
         for problem in problems:
-            print(f"#   {problem}")
+            print(f"{name}: {problem}", file=sys.stderr)
         if way_out:
-            print(f"#   way out: {way_out}")
+            print(f"way out: {way_out}", file=sys.stderr)
 
     def note(self, text):
         print(f"# {text}")
