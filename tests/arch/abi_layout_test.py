@@ -28,7 +28,7 @@ def needs_new_version(golden, now):
     """What of the change is not a mere appending, as text lines."""
     _, old_layout, old_lists = split(golden)
     _, new_layout, new_lists = split(now)
-    problems = [line for line in difflib.unified_diff(old_layout, new_layout, "golden", "this build", "", "", 1)]
+    problems = [line for line in difflib.unified_diff(old_layout, new_layout, "golden", "this build", n=1, lineterm="")]
     for kind, old in old_lists.items():
         problems += [f"{before}: moved or gone" for before, after in zip(old, new_lists[kind]) if before != after]
         problems += [f"{line}: gone" for line in old[len(new_lists[kind]):]]
@@ -52,7 +52,7 @@ def main():
         return update(golden_path, now)
     golden = golden_path.read_text().splitlines()
     report = Report()
-    report.check("layout of the link is the golden one", difflib.unified_diff(golden, now, "golden", "this build", "", "", 1),
+    report.check("layout of the link is the golden one", difflib.unified_diff(golden, now, "golden", "this build", n=1, lineterm=""),
                  WAY_OUT)
     # The comparison must notice what it is there for.
     layout = ["abi version 1", "struct S size 8 align 8", "drop 0 a", "drop 1 b", "counter 0 c"]
