@@ -88,8 +88,7 @@ struct CrlInfo {
 };
 Result<CrlInfo> read_crl(std::string_view pem);
 
-/// `crl_pem` with one more serial, the next number and a new validity; the same list again when the serial is in it
-/// already.
+/// `crl_pem` with one more serial (none twice), the next number and a new validity. Refuses a list that this CA did not sign.
 Result<std::string> add_to_crl(std::string_view crl_pem, const Identity& authority, const Revocation& revocation,
                                const Validity& validity);
 

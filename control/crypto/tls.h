@@ -1,5 +1,5 @@
-// TLS over memory: a context per server block (certificates, policy), and one stream per key negotiation. No socket; the
-// wall clock for certificate validity is an argument.
+// TLS over memory: a context per server block (certificates, policy), and one stream per key negotiation. No socket;
+// the wall clock for certificate validity is an argument.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,7 @@ struct TlsSettings {
   std::string certificate_pem;  ///< leaf first, then intermediates
   std::string key_pem;
   std::string key_password;
-  std::string crl_pem;          ///< empty: no CRL
+  std::string crl_pem;  ///< empty: no CRL
   PeerUsage peer_usage = PeerUsage::kAny;
   TlsVersion min_version = TlsVersion::kTls12;
   std::optional<TlsVersion> max_version;
@@ -53,15 +53,18 @@ class TlsContext {
   ~TlsContext();
   /// A new handshake, certificates judged at `wall`.
   std::unique_ptr<TlsStream> open(std::chrono::sys_seconds wall) const;
-  /// Does this context's CRL (and validity at `wall`) refuse the certificate with this decimal serial, issued by our CA?
+  /// Does this context's CRL (and validity at `wall`) refuse the certificate with this decimal serial, issued by our
+  /// CA?
   bool revoked(std::string_view serial) const;
-  /// What the operator should know though it does not keep us from starting: own certificate or CA expired or about to, an
-  /// expired CRL (which refuses every client, as in the reference), a server certificate that clients will refuse.
+  /// What the operator should know though it does not keep us from starting: own certificate or CA expired or about to,
+  /// an expired CRL (which refuses every client, as in the reference), a server certificate that clients will refuse.
   std::vector<std::string> warnings(std::chrono::sys_seconds wall) const;
+
+ public:
+  struct State;  ///< inside control/crypto only
 
  private:
   TlsContext();
-  struct State;
   std::unique_ptr<State> state_;
   friend class TlsStream;
 };
@@ -93,9 +96,11 @@ class TlsStream {
   std::string version() const;
   std::string cipher() const;
 
+ public:
+  struct State;  ///< inside control/crypto only
+
  private:
   TlsStream();
-  struct State;
   std::unique_ptr<State> state_;
   friend class TlsContext;
 };

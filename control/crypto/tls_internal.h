@@ -1,0 +1,53 @@
+// What the TLS files of this folder share. Inside this folder only.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/crypto/openssl.h"
+#include "control/crypto/tls.h"
+#include "control/crypto/x509.h"
+
+namespace culvert::crypto {
+
+struct TlsContext::State {
+  OwnedSslCtx context;
+  TlsRole role = TlsRole::kServer;
+  TlsVersion min_version = TlsVersion::kTls12;
+  PeerUsage peer_usage = PeerUsage::kAny;
+  std::vector<OwnedX509> authorities;
+  std::vector<OwnedCrl> crls;
+};
+
+struct TlsStream::State {
+  OwnedSsl ssl;
+  BIO* in = nullptr;   ///< peer's bytes; belongs to ssl
+  BIO* out = nullptr;  ///< bytes for the peer; belongs to ssl
+  TlsRole role = TlsRole::kServer;
+  TlsVersion min_version = TlsVersion::kTls12;
+  PeerUsage peer_usage = PeerUsage::kAny;
+  TlsStatus status = TlsStatus::kHandshaking;
+  std::string error;
+  std::string verify_error;  ///< what verify_peer() found, more precise than the library's own word
+  std::optional<PeerCertificate> peer;
+  std::deque<std::vector<uint8_t>> plaintext;  ///< decrypted records not read yet
+
+  ~State();
+  void advance();
+  void finish_handshake();
+  void receive();
+  void fail(std::string text);
+};
+
+/// Where a stream finds itself again from OpenSSL's callback (ex_data of SSL).
+int stream_index();
+
+/// Verification callback of every context (SSL_CTX_set_verify): usage, common name, and texts for what OpenSSL refuses.
+int verify_peer(int accepted, X509_STORE_CTX* store);
+
+/// The error queue after a failed call on this stream, for the operator. Empties it.
+std::string explain_failure(const TlsStream::State& stream);
+
+}  // namespace culvert::crypto
