@@ -50,13 +50,15 @@ constexpr uint8_t opcode_byte(Opcode opcode, uint8_t key_id) {
   return static_cast<uint8_t>(static_cast<uint8_t>(opcode) << 3 | (key_id & kKeyIdMask));
 }
 
-constexpr bool is_data(Opcode opcode) { return opcode == Opcode::kDataV1 || opcode == Opcode::kDataV2; }
+constexpr bool is_data(Opcode opcode) {
+  return opcode == Opcode::kDataV1 || opcode == Opcode::kDataV2;
+}
 constexpr bool is_hard_reset_of_client(Opcode opcode) {
   return opcode == Opcode::kHardResetClientV2 || opcode == Opcode::kHardResetClientV3;
 }
 
-/// AEAD data packet, DATA_V2: this header, ciphertext of the inner packet. The tag stands before the ciphertext. The AAD is
-/// the header up to and with the packet-id; the nonce is packet-id and implicit IV (crypto.c).
+/// AEAD data packet, DATA_V2: this header, ciphertext of the inner packet. The tag stands before the ciphertext. The
+/// AAD is the header up to and with the packet-id; the nonce is packet-id and implicit IV (crypto.c).
 struct DataV2Header {
   uint8_t opcode;
   std::array<uint8_t, 3> peer_id;

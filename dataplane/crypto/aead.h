@@ -1,0 +1,58 @@
+// Authenticated encryption in bursts, in place. What a burst holds may be of different sessions, keys and ciphers, so
+// that an implementation may work on several packets at once.
+#pragma once
+
+#include <intel-ipsec-mb.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/abi/command.h"
+
+namespace culvert::aead {
+
+inline constexpr size_t kTagSize = 16;
+inline constexpr size_t kNonceSize = 12;
+
+/// Expanded key of one direction, as the ciphers read it for every packet: fill it with Engine::expand, clear it with
+/// wipe().
+struct alignas(64) Key {
+  union {
+    gcm_key_data gcm;
+    std::array<uint8_t, 32> chacha;
+  };
+};
+
+/// One packet to seal or open. `text` is replaced in place.
+struct Job {
+  const Key* key;
+  uint8_t* text;
+  const uint8_t* aad;
+  uint8_t* tag;  ///< 16 bytes: written by seal, compared by open
+  uint32_t length;
+  abi::Cipher cipher;
+  uint8_t aad_length;
+  bool authentic;  ///< result of open; when false, `text` holds nothing that may be used
+  std::array<uint8_t, kNonceSize> nonce;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /// Expands `bytes` (32; a shorter cipher uses the first ones) into `key`. `cipher` must be one of abi::Cipher.
+  virtual void expand(abi::Cipher cipher, const std::array<uint8_t, 32>& bytes, Key& key) = 0;
+  virtual void seal(std::span<Job> jobs) = 0;
+  virtual void open(std::span<Job> jobs) = 0;
+  /// "AVX512", for the operator.
+  virtual const char* name() const = 0;
+};
+
+/// True when `cipher`, which came from outside, is one that an Engine knows.
+constexpr bool is_known(abi::Cipher cipher) {
+  return cipher >= abi::Cipher::kAes128Gcm && cipher <= abi::Cipher::kChacha20Poly1305;
+}
+
+}  // namespace culvert::aead

@@ -1,0 +1,142 @@
+#include "dataplane/crypto/ipsec_mb.h"
+
+#include <algorithm>
+#include <string>
+
+#include "dataplane/crypto/wipe.h"
+
+namespace culvert::aead {
+namespace {
+
+using abi::Cipher;
+
+struct ManagerDeleter {
+  void operator()(IMB_MGR* manager) const { free_mb_mgr(manager); }
+};
+using Manager = std::unique_ptr<IMB_MGR, ManagerDeleter>;
+
+class IpsecMb final : public Engine {
+ public:
+  IpsecMb(Manager manager, const char* name) : manager_(std::move(manager)), name_(name) {}
+  ~IpsecMb() override { wipe(context_); }
+
+  void expand(Cipher cipher, const std::array<uint8_t, 32>& bytes, Key& key) override {
+    wipe(key);
+    switch (cipher) {
+      case Cipher::kAes128Gcm:
+        IMB_AES128_GCM_PRE(manager_.get(), bytes.data(), &key.gcm);
+        break;
+      case Cipher::kAes192Gcm:
+        IMB_AES192_GCM_PRE(manager_.get(), bytes.data(), &key.gcm);
+        break;
+      case Cipher::kAes256Gcm:
+        IMB_AES256_GCM_PRE(manager_.get(), bytes.data(), &key.gcm);
+        break;
+      case Cipher::kChacha20Poly1305:
+        key.chacha = bytes;
+        break;
+    }
+  }
+
+  void seal(std::span<Job> jobs) override {
+    for (Job& job : jobs) crypt<true>(job, job.tag);
+  }
+
+  void open(std::span<Job> jobs) override {
+    alignas(16) std::array<uint8_t, kTagSize> tag;
+    for (Job& job : jobs) {
+      crypt<false>(job, tag.data());
+      job.authentic = equal_tags(tag.data(), job.tag);
+    }
+  }
+
+  const char* name() const override { return name_; }
+
+ private:
+  template <bool kSeal>
+  void crypt(Job& job, uint8_t* tag) {
+    switch (job.cipher) {
+      case Cipher::kAes128Gcm:
+        gcm(kSeal ? manager_->gcm128_enc : manager_->gcm128_dec, job, tag);
+        break;
+      case Cipher::kAes192Gcm:
+        gcm(kSeal ? manager_->gcm192_enc : manager_->gcm192_dec, job, tag);
+        break;
+      case Cipher::kAes256Gcm:
+        gcm(kSeal ? manager_->gcm256_enc : manager_->gcm256_dec, job, tag);
+        break;
+      case Cipher::kChacha20Poly1305:
+        chacha(kSeal ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT, job, tag);
+        break;
+    }
+  }
+
+  void gcm(aes_gcm_enc_dec_t function, Job& job, uint8_t* tag) {
+    function(&job.key->gcm, &context_, job.text, job.text, job.length, job.nonce.data(), job.aad, job.aad_length, tag,
+             kTagSize);
+  }
+
+  // The job interface is 1.3 to 1.7 times as fast here as the direct calls (init, update, finalize); jobs of this
+  // cipher come back at once, the flush is for a library that would hold one.
+  void chacha(IMB_CIPHER_DIRECTION direction, Job& packet, uint8_t* tag) {
+    IMB_MGR* manager = manager_.get();
+    IMB_JOB* job = IMB_GET_NEXT_JOB(manager);
+    job->cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
+    job->hash_alg = IMB_AUTH_CHACHA20_POLY1305;
+    job->cipher_direction = direction;
+    job->chain_order = direction == IMB_DIR_ENCRYPT ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+    job->enc_keys = packet.key->chacha.data();
+    job->dec_keys = packet.key->chacha.data();
+    job->key_len_in_bytes = 32;
+    job->iv = packet.nonce.data();
+    job->iv_len_in_bytes = kNonceSize;
+    job->u.CHACHA20_POLY1305.aad = packet.aad;
+    job->u.CHACHA20_POLY1305.aad_len_in_bytes = packet.aad_length;
+    job->src = packet.text;
+    job->dst = packet.text;
+    job->cipher_start_src_offset_in_bytes = 0;
+    job->msg_len_to_cipher_in_bytes = packet.length;
+    job->hash_start_src_offset_in_bytes = 0;
+    job->msg_len_to_hash_in_bytes = packet.length;
+    job->auth_tag_output = tag;
+    job->auth_tag_output_len_in_bytes = kTagSize;
+    if (IMB_SUBMIT_JOB_NOCHECK(manager) == nullptr) IMB_FLUSH_JOB(manager);
+  }
+
+  Manager manager_;
+  const char* name_;
+  gcm_context_data context_{};
+};
+
+struct Level {
+  Isa isa;
+  const char* name;
+  uint64_t needs;
+  void (*init)(IMB_MGR*);
+};
+
+constexpr std::array kLevels = {
+    Level{Isa::kAvx512, "AVX512", IMB_CPUFLAGS_AVX512, init_mb_mgr_avx512},
+    Level{Isa::kAvx2, "AVX2", IMB_CPUFLAGS_AVX2, init_mb_mgr_avx2},
+    Level{Isa::kAvx, "AVX", IMB_CPUFLAGS_AVX, init_mb_mgr_avx},
+    Level{Isa::kSse, "SSE", IMB_CPUFLAGS_SSE, init_mb_mgr_sse},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> make_ipsec_mb(Isa isa) {
+  Manager manager(alloc_mb_mgr(0));
+  if (manager == nullptr) return Error{"ipsec-mb: out of memory"};
+  for (const Level& level : kLevels) {
+    bool wanted = isa == Isa::kBest || isa == level.isa;
+    if (!wanted || (manager->features & level.needs) != level.needs) continue;
+    level.init(manager.get());
+    if (int code = imb_get_errno(manager.get()); code != 0)
+      return Error{std::string("ipsec-mb: ") + imb_get_strerror(code)};
+    return std::unique_ptr<Engine>(std::make_unique<IpsecMb>(std::move(manager), level.name));
+  }
+  return Error{
+      "ipsec-mb: this CPU lacks the instructions for AES-GCM that are needed (AES-NI and CLMUL with SSE4.2 at least)"};
+}
+
+}  // namespace culvert::aead

@@ -1,0 +1,183 @@
+#include "dataplane/session/apply.h"
+
+#include <algorithm>
+
+#include "dataplane/abi/setup.h"
+#include "dataplane/crypto/wipe.h"
+#include "dataplane/wire/openvpn.h"
+
+namespace culvert::session {
+namespace {
+
+using abi::Family;
+
+constexpr uint16_t kMinTunMtu = 68;     ///< RFC 791: every module must forward this much
+constexpr uint16_t kMaxTunMtu = 1960;   ///< with every header it fits a packet buffer
+constexpr uint16_t kMinMssLimit = 256;  ///< below, nothing of a segment would be left
+constexpr uint32_t kAllFlags =
+    abi::session_flag::kClientToClient | abi::session_flag::kMayFloat | abi::session_flag::kInitiator;
+
+bool is_ip(Family family) {
+  return family == Family::kIpv4 || family == Family::kIpv6;
+}
+
+bool valid(const abi::Endpoint& remote) {
+  bool transport = remote.transport == abi::Transport::kUdp || remote.transport == abi::Transport::kTcp;
+  bool rest_is_zero =
+      remote.address.family == Family::kIpv6 ||
+      std::all_of(remote.address.bytes.begin() + 4, remote.address.bytes.end(), [](uint8_t byte) { return byte == 0; });
+  return is_ip(remote.address.family) && transport && remote.port != 0 && rest_is_zero;
+}
+
+bool valid(const abi::InstallSession& settings) {
+  bool format = settings.format == abi::DataFormat::kV1 || settings.format == abi::DataFormat::kV2;
+  bool local = settings.local.address.family == Family::kNone || is_ip(settings.local.address.family);
+  bool sizes = settings.tun_mtu >= kMinTunMtu && settings.tun_mtu <= kMaxTunMtu &&
+               (settings.mss_limit == 0 || settings.mss_limit >= kMinMssLimit) &&
+               settings.replay_window <= ReplayWindow::kMaxSize;
+  return valid(settings.remote) && format && local && sizes && settings.port < abi::kMaxPorts &&
+         (settings.flags & ~kAllFlags) == 0 && settings.remote_peer_id <= abi::kNoPeerId;
+}
+
+/// The session's own addresses as routes.
+std::vector<Prefix> own_prefixes(const abi::InstallSession& settings) {
+  std::vector<Prefix> prefixes;
+  if (settings.ip4 != std::array<uint8_t, 4>{}) prefixes.push_back(make_prefix(4, settings.ip4.data(), 32));
+  if (settings.ip6 != std::array<uint8_t, 16>{}) prefixes.push_back(make_prefix(6, settings.ip6.data(), 128));
+  return prefixes;
+}
+
+Applied install_session(Table& table, const abi::SessionRef& ref, const abi::InstallSession& settings,
+                        uint64_t now_ns) {
+  if (ref.peer_id >= table.capacity() || ref.generation == 0 || !valid(settings)) return Applied::kInvalid;
+  Session& slot = table.at(ref.peer_id);
+  uint32_t current = slot.live() ? slot.where.generation : slot.last_generation;
+  bool same_life = slot.live() && ref.generation == current;
+  if (!same_life && ref.generation <= current) return Applied::kStale;
+
+  std::vector<Prefix> prefixes = own_prefixes(settings);
+  if (table.routes().free() < prefixes.size()) return Applied::kNoRoom;
+  for (const Prefix& prefix : prefixes) {
+    uint32_t owner = table.routes().owner(prefix);
+    if (owner != Routes::kNone && owner != ref.peer_id) return Applied::kNoRoom;
+  }
+
+  if (slot.live() && !same_life) table.remove(slot);
+  Session& session = same_life ? slot : table.create(ref, now_ns);
+  if (same_life)
+    for (auto [version, address] : {std::pair{4, session.where.ip4.data()}, std::pair{6, session.receive.ip6.data()}})
+      table.remove_route(session, make_prefix(static_cast<uint8_t>(version), address, version == 4 ? 32 : 128));
+  session.where.format = settings.format;
+  session.where.tun_mtu = settings.tun_mtu;
+  session.where.client_to_client = (settings.flags & abi::session_flag::kClientToClient) != 0;
+  session.where.may_float = (settings.flags & abi::session_flag::kMayFloat) != 0;
+  session.where.ip4 = settings.ip4;
+  session.receive.ip6 = settings.ip6;
+  session.send.local = settings.local;
+  session.flags = settings.flags;
+  session.remote_peer_id = settings.remote_peer_id;
+  session.replay_window = settings.replay_window;
+  session.mss_limit = settings.mss_limit;
+  session.ping_interval = settings.ping_interval;
+  session.ping_timeout = settings.ping_timeout;
+  for (const Prefix& prefix : prefixes) table.add_route(session, prefix);
+  table.set_remote(session, settings.remote, settings.port);
+  Table::refresh_header(session);
+  return Applied::kDone;
+}
+
+ImplicitIv implicit_part(const abi::DirectionKey& key) {
+  ImplicitIv iv;
+  std::copy_n(key.implicit_iv.begin(), iv.size(), iv.begin());
+  return iv;
+}
+
+/// True when the slot holds this very key already. Then its packet-ids must go on where they are: starting again would
+/// repeat nonces.
+bool is_same_key(const Session& session, const abi::InstallKey& install, const aead::Key& send) {
+  const SendKey* old = session.send.keys[install.key_id];
+  return old != nullptr && old->cipher == install.cipher && old->implicit_iv == implicit_part(install.send) &&
+         std::memcmp(&old->aead, &send, sizeof send) == 0;
+}
+
+Applied install_key(Table& table, aead::Engine& aead, Session& session, const abi::InstallKey& install) {
+  if (install.key_id >= kKeyIds || !aead::is_known(install.cipher) || install.first_packet_id == 0 ||
+      install.send_at_once > 1)
+    return Applied::kInvalid;
+  aead::Key expanded;
+  aead.expand(install.cipher, install.send.key, expanded);
+  bool known = is_same_key(session, install, expanded);
+  bool made = known || table.make_key(session, install.key_id);
+  if (made && !known) {
+    SendKey& send = *session.send.keys[install.key_id];
+    send.cipher = install.cipher;
+    send.implicit_iv = implicit_part(install.send);
+    send.next_id = install.first_packet_id;
+    send.reserved_end = install.first_packet_id;
+    send.aead = expanded;
+    send.progress->send_reserved.store(install.first_packet_id, std::memory_order_relaxed);
+    send.progress->highest_seen.store(install.replay_floor, std::memory_order_relaxed);
+
+    ReceiveKey& receive = *session.receive.keys[install.key_id];
+    receive.cipher = install.cipher;
+    receive.implicit_iv = implicit_part(install.receive);
+    receive.window.reset(session.replay_window, install.replay_floor);
+    aead.expand(install.cipher, install.receive.key, receive.aead);
+  }
+  aead::wipe(expanded);
+  if (!made) return Applied::kNoRoom;
+  if (install.send_at_once == 1) table.send_with(session, install.key_id);
+  return Applied::kDone;
+}
+
+bool valid(const abi::InnerPrefix& route) {
+  return (route.address.family == Family::kIpv4 && route.length <= 32) ||
+         (route.address.family == Family::kIpv6 && route.length <= 128);
+}
+
+Applied change_route(Table& table, Session& session, const abi::InnerPrefix& route, bool add) {
+  if (!valid(route)) return Applied::kInvalid;
+  uint8_t version = route.address.family == Family::kIpv4 ? 4 : 6;
+  Prefix prefix = make_prefix(version, route.address.bytes.data(), route.length);
+  if (add) return table.add_route(session, prefix) ? Applied::kDone : Applied::kNoRoom;
+  table.remove_route(session, prefix);
+  return Applied::kDone;
+}
+
+}  // namespace
+
+Applied apply(Table& table, aead::Engine& aead, const abi::Command& command, uint64_t now_ns) {
+  using abi::CommandKind;
+  if (command.kind < CommandKind::kInstallSession || command.kind > CommandKind::kRemoveRoute) return Applied::kInvalid;
+  if (command.kind == CommandKind::kInstallSession)
+    return install_session(table, command.session, command.body.install_session, now_ns);
+  if (command.session.peer_id >= table.capacity()) return Applied::kInvalid;
+  Session* session = table.find(command.session.peer_id);
+  if (session == nullptr || session->where.generation != command.session.generation) return Applied::kStale;
+
+  uint8_t key_id = command.body.key.key_id;
+  switch (command.kind) {
+    case CommandKind::kInstallKey:
+      return install_key(table, aead, *session, command.body.install_key);
+    case CommandKind::kSendWithKey:
+      if (key_id >= kKeyIds || session->send.keys[key_id] == nullptr) return Applied::kInvalid;
+      table.send_with(*session, key_id);
+      return Applied::kDone;
+    case CommandKind::kRemoveKey:
+      if (key_id >= kKeyIds) return Applied::kInvalid;
+      table.remove_key(*session, key_id);
+      return Applied::kDone;
+    case CommandKind::kRemoveSession:
+      table.remove(*session);
+      return Applied::kDone;
+    case CommandKind::kAddRoute:
+      return change_route(table, *session, command.body.route, true);
+    case CommandKind::kRemoveRoute:
+      return change_route(table, *session, command.body.route, false);
+    case CommandKind::kInstallSession:
+      break;
+  }
+  return Applied::kInvalid;
+}
+
+}  // namespace culvert::session

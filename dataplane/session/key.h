@@ -1,0 +1,70 @@
+// One data-channel key: what sealing and opening under it need. Send and receive side are separate objects, because
+// they may be worked on by different cores.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "dataplane/abi/session_record.h"
+#include "dataplane/crypto/aead.h"
+#include "dataplane/session/key_limits.h"
+#include "dataplane/session/replay_window.h"
+
+namespace culvert::session {
+
+using ImplicitIv = std::array<uint8_t, 8>;  ///< follows the packet-id in the nonce (RFC, AEAD)
+
+struct alignas(64) ReceiveKey {
+  abi::Cipher cipher{};
+  uint8_t key_id = 0;
+  bool used = false;            ///< an authenticated packet has come
+  bool limit_reported = false;  ///< kKeyNearLimit is sent once
+  ImplicitIv implicit_iv{};
+  uint64_t blocks = 0;  ///< plaintext blocks opened
+  uint64_t forgeries = 0;
+  ReplayWindow window;
+  aead::Key aead;
+
+  /// Counts an authentic packet of `length` plaintext bytes. True when the key nears its limit for the first time.
+  bool count_opened(uint32_t length) {
+    blocks += (length + kBlockSize - 1) / kBlockSize;
+    return blocks + window.highest() > near_usage_limit(cipher) && !std::exchange(limit_reported, true);
+  }
+  /// Counts a failed tag. True when the key nears its limit for the first time.
+  bool count_forgery() { return ++forgeries > kForgeriesNear && !std::exchange(limit_reported, true); }
+  bool exhausted() const { return forgeries > kForgeriesRefuse; }
+};
+
+struct alignas(64) SendKey {
+  abi::Cipher cipher{};
+  uint8_t key_id = 0;
+  bool limit_reported = false;
+  ImplicitIv implicit_iv{};
+  uint64_t next_id = 1;
+  uint64_t reserved_end = 1;  ///< packet-ids below are recorded as used up
+  uint64_t blocks = 0;        ///< plaintext blocks sealed
+  abi::KeyProgress* progress = nullptr;
+  aead::Key aead;
+
+  /// Packet-ids that are reserved in one go: what a restart of the dataplane may skip.
+  static constexpr uint64_t kReserve = 65536;
+
+  /// The next packet-id, or 0 when they are used up. It is recorded as used before it is handed out, so that whoever
+  /// takes the session over after a crash never repeats a nonce.
+  uint32_t take_packet_id() {
+    if (next_id >= reserved_end) [[unlikely]] {
+      if (next_id >= kPacketIdEnd) return 0;
+      reserved_end = (next_id | (kReserve - 1)) + 1;
+      progress->send_reserved.store(reserved_end, std::memory_order_seq_cst);
+    }
+    return static_cast<uint32_t>(next_id++);
+  }
+  /// Counts a packet of `length` plaintext bytes. True when the key nears a limit for the first time.
+  bool count_sealed(uint32_t length) {
+    blocks += (length + kBlockSize - 1) / kBlockSize;
+    bool near = blocks + next_id > near_usage_limit(cipher) || next_id > kNearPacketId;
+    return near && !std::exchange(limit_reported, true);
+  }
+};
+
+}  // namespace culvert::session

@@ -1,0 +1,66 @@
+// Which packet-ids of a key have been seen (packet_id.c of the reference; ring of words as in RFC 6479).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <memory>
+
+namespace culvert::session {
+
+enum class ReplayVerdict : uint8_t { kFresh, kDuplicate, kTooOld };
+
+/// Accepts each packet-id once, and none that is `size` or more behind the highest accepted one. Looking (check) and
+/// remembering (commit) are two calls, so that only an authenticated packet moves the window.
+class ReplayWindow {
+ public:
+  static constexpr uint32_t kMaxSize = 65536;  ///< as the reference allows (directive replay-window)
+
+  ReplayWindow() = default;
+
+  /// Starts anew. `size`: packets, 1..kMaxSize; 0 counts as 1 (only strictly growing packet-ids pass). Packet-ids up to
+  /// `floor` count as seen.
+  void reset(uint32_t size, uint32_t floor) {
+    size_ = std::clamp<uint32_t>(size, 1, kMaxSize);
+    highest_ = floor;
+    // A word more than the window has, so that the word being entered can be cleared whole.
+    size_t words = std::bit_ceil(size_t{size_} / 64 + (size_ % 64 != 0) + 1);
+    mask_ = static_cast<uint32_t>(words - 1);
+    large_ = words > small_.size() ? std::make_unique<uint64_t[]>(words) : nullptr;
+    std::fill_n(this->words(), words, 0);
+    for (uint32_t i = 0; floor != 0 && i < std::min(size_, floor); ++i) mark(floor - i);
+  }
+
+  ReplayVerdict check(uint32_t id) const {
+    if (id > highest_) return ReplayVerdict::kFresh;
+    if (id == 0 || highest_ - id >= size_) return ReplayVerdict::kTooOld;
+    return (words()[(id >> 6) & mask_] >> (id & 63)) & 1 ? ReplayVerdict::kDuplicate : ReplayVerdict::kFresh;
+  }
+
+  /// Remembers `id`, for which check() said kFresh.
+  void commit(uint32_t id) {
+    if (id > highest_) {
+      uint32_t entered = (id >> 6) - (highest_ >> 6);
+      for (uint32_t i = 0; i < std::min(entered, mask_ + 1); ++i) words()[((id >> 6) - i) & mask_] = 0;
+      highest_ = id;
+    }
+    mark(id);
+  }
+
+  /// Highest packet-id accepted so far.
+  uint32_t highest() const { return highest_; }
+
+ private:
+  uint64_t* words() { return large_ ? large_.get() : small_.data(); }
+  const uint64_t* words() const { return large_ ? large_.get() : small_.data(); }
+  void mark(uint32_t id) { words()[(id >> 6) & mask_] |= uint64_t{1} << (id & 63); }
+
+  uint32_t highest_ = 0;
+  uint32_t size_ = 64;
+  uint32_t mask_ = 1;
+  std::array<uint64_t, 2> small_{};  ///< enough for windows of up to 64 packets, the default
+  std::unique_ptr<uint64_t[]> large_;
+};
+
+}  // namespace culvert::session

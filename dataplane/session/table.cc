@@ -1,0 +1,157 @@
+#include "dataplane/session/table.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+#include "dataplane/wire/ip.h"
+#include "dataplane/wire/openvpn.h"
+#include "dataplane/wire/tcp.h"
+
+namespace culvert::session {
+
+Table::Table(abi::LinkView link)
+    : link_(link),
+      capacity_(std::min(link.sessions(), abi::kNoPeerId)),
+      addresses_(capacity_),
+      routes_(route_capacity(capacity_)) {
+  // Slots are constructed when their first session comes: until then they are untouched pages, and generation is 0.
+  void* memory = mmap(nullptr, size_t{capacity_} * sizeof(Session), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory != MAP_FAILED) sessions_ = static_cast<Session*>(memory);
+}
+
+Result<std::unique_ptr<Table>> Table::make(abi::LinkView link) {
+  std::unique_ptr<Table> table(new Table(link));
+  if (table->sessions_ == nullptr || !table->addresses_.ok() || !table->routes_.ok())
+    return Error{"no memory for a table of " + std::to_string(link.sessions()) + " sessions: lower max sessions"};
+  return table;
+}
+
+Table::~Table() {
+  while (!live_.empty()) remove(sessions_[live_.back()]);
+  if (sessions_ != nullptr) munmap(sessions_, size_t{capacity_} * sizeof(Session));
+}
+
+Session& Table::create(const abi::SessionRef& ref, uint64_t now_ns) {
+  Session& session = *new (&sessions_[ref.peer_id]) Session;
+  session.where.generation = ref.generation;
+  session.where.peer_id = ref.peer_id;
+  session.receive.last_ns = now_ns;
+  session.send.last_ns = now_ns;
+  session.live_index = static_cast<uint32_t>(live_.size());
+  live_.push_back(ref.peer_id);
+
+  abi::WorkerRecord& record = this->record(session);
+  for (abi::KeyProgress& key : record.keys) {
+    key.send_reserved.store(0, std::memory_order_relaxed);
+    key.highest_seen.store(0, std::memory_order_relaxed);
+  }
+  for (auto* number : {&record.rx_packets, &record.rx_bytes, &record.tx_packets, &record.tx_bytes, &record.drops})
+    number->store(0, std::memory_order_relaxed);
+  record.last_rx_ns.store(now_ns, std::memory_order_relaxed);
+  record.last_tx_ns.store(now_ns, std::memory_order_relaxed);
+  record.generation.store(ref.generation, std::memory_order_release);
+  return session;
+}
+
+void Table::remove(Session& session) {
+  while (!session.key_order.empty()) remove_key(session, session.key_order.back());
+  while (!session.routes.empty()) remove_route(session, session.routes.back());
+  OuterAddress address{session.where.remote, session.where.port};
+  if (addresses_.find(address) == session.where.peer_id) addresses_.erase(address);
+
+  live_[session.live_index] = live_.back();
+  sessions_[live_.back()].live_index = session.live_index;
+  live_.pop_back();
+
+  uint32_t generation = session.where.generation;
+  session.~Session();
+  Session& vacant = *new (&session) Session;
+  vacant.last_generation = generation;
+}
+
+bool Table::set_remote(Session& session, const abi::Endpoint& remote, uint16_t port) {
+  // An entry of the old place may be a newer session's by now: then it stays.
+  OuterAddress before{session.where.remote, session.where.port};
+  if (addresses_.find(before) == session.where.peer_id) addresses_.erase(before);
+  if (!addresses_.set({remote, port}, session.where.peer_id)) return false;
+  session.where.remote = remote;
+  session.where.port = port;
+  record(session).remote.write(remote);
+
+  // mss.c: what the outer packet may be, less outer headers, tunnel header and tag, inner IP and TCP headers.
+  uint16_t outer_ip = remote.address.family == abi::Family::kIpv6 ? sizeof(wire::Ipv6Header) : sizeof(wire::Ipv4Header);
+  uint16_t outer_transport = remote.transport == abi::Transport::kTcp ? kOuterTcp : kOuterUdp;
+  size_t tunnel =
+      session.where.format == abi::DataFormat::kV2 ? sizeof(wire::DataV2Header) : sizeof(wire::DataV1Header);
+  size_t overhead = outer_ip + outer_transport + tunnel + sizeof(wire::TcpHeader);
+  auto mss = [&](size_t inner_ip) {
+    bool clamps = session.mss_limit > overhead + inner_ip;
+    return static_cast<uint16_t>(clamps ? session.mss_limit - overhead - inner_ip : 0);
+  };
+  session.where.mss_ip4 = mss(sizeof(wire::Ipv4Header));
+  session.where.mss_ip6 = mss(sizeof(wire::Ipv6Header));
+  return true;
+}
+
+bool Table::add_route(Session& session, const Prefix& prefix) {
+  uint32_t owner = routes_.owner(prefix);
+  if (owner == session.where.peer_id) return true;
+  if (owner != Routes::kNone || session.routes.size() >= kMaxSessionRoutes) return false;
+  if (!routes_.add(prefix, session.where.peer_id)) return false;
+  session.routes.push_back(prefix);
+  return true;
+}
+
+void Table::remove_route(Session& session, const Prefix& prefix) {
+  if (std::erase(session.routes, Prefix{prefix}) != 0) routes_.remove(prefix);
+}
+
+bool Table::make_key(Session& session, uint8_t key_id) {
+  remove_key(session, key_id);
+  if (session.key_order.size() >= kMaxKeys) {
+    // The oldest, but never the one that is sent with: its successor may not have reached the peer yet.
+    auto oldest = session.key_order.begin();
+    if (session.send.key != nullptr && *oldest == session.send.key->key_id) ++oldest;
+    remove_key(session, *oldest);
+  }
+  ReceiveKey* receive = receive_keys_.make();
+  SendKey* send = send_keys_.make();
+  if (receive == nullptr || send == nullptr) {
+    receive_keys_.destroy(receive);
+    send_keys_.destroy(send);
+    return false;
+  }
+  receive->key_id = key_id;
+  send->key_id = key_id;
+  send->progress = &record(session).keys[key_id];
+  session.receive.keys[key_id] = receive;
+  session.send.keys[key_id] = send;
+  session.key_order.push_back(key_id);
+  return true;
+}
+
+void Table::remove_key(Session& session, uint8_t key_id) {
+  if (std::erase(session.key_order, key_id) == 0) return;
+  if (session.send.key == session.send.keys[key_id]) session.send.key = nullptr;
+  receive_keys_.destroy(std::exchange(session.receive.keys[key_id], nullptr));
+  send_keys_.destroy(std::exchange(session.send.keys[key_id], nullptr));
+}
+
+void Table::send_with(Session& session, uint8_t key_id) {
+  session.send.key = session.send.keys[key_id];
+  refresh_header(session);
+}
+
+void Table::refresh_header(Session& session) {
+  if (session.send.key == nullptr) return;
+  bool v2 = session.where.format == abi::DataFormat::kV2;
+  uint32_t peer_id = session.remote_peer_id;
+  session.send.header = {
+      wire::opcode_byte(v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1, session.send.key->key_id),
+      static_cast<uint8_t>(peer_id >> 16), static_cast<uint8_t>(peer_id >> 8), static_cast<uint8_t>(peer_id)};
+}
+
+}  // namespace culvert::session

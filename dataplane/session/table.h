@@ -1,0 +1,96 @@
+// The sessions of one worker: an array by peer-id (we choose peer-ids, so no hash on the way in), their keys, the map
+// of addresses for packets without peer-id, and the inner routes. Changed by commands only (apply.h), between bursts.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dataplane/abi/layout.h"
+#include "dataplane/abi/result.h"
+#include "dataplane/session/flat_map.h"
+#include "dataplane/session/routes.h"
+#include "dataplane/session/secret_pool.h"
+#include "dataplane/session/session.h"
+
+namespace culvert::session {
+
+/// An outer flow as packets without peer-id name it.
+struct OuterAddress {
+  abi::Endpoint remote;
+  uint64_t port;  ///< outer port
+};
+
+class Table {
+ public:
+  static constexpr uint32_t kNone = 0xFFFFFFFF;
+  static constexpr size_t kMaxKeys = 3;             ///< live keys of one session; a fourth pushes the oldest out
+  static constexpr size_t kMaxSessionRoutes = 256;  ///< inner prefixes of one session
+
+  /// As many sessions as `link` has records for.
+  static Result<std::unique_ptr<Table>> make(abi::LinkView link);
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  uint32_t capacity() const { return capacity_; }
+  /// The session of a peer-id that came from outside; null: none lives there.
+  Session* find(uint32_t peer_id) {
+    return peer_id < capacity_ && sessions_[peer_id].live() ? &sessions_[peer_id] : nullptr;
+  }
+  void prefetch(uint32_t peer_id) const {
+    if (peer_id < capacity_) {
+      __builtin_prefetch(&sessions_[peer_id].where);
+      __builtin_prefetch(&sessions_[peer_id].receive);
+    }
+  }
+  /// Session `peer_id`, which must be below capacity(), live or not.
+  Session& at(uint32_t peer_id) { return sessions_[peer_id]; }
+
+  /// The session whose peer is at `remote` behind outer port `port`; null: none.
+  Session* find_by_address(const abi::Endpoint& remote, uint16_t port) {
+    uint32_t peer_id = addresses_.find({remote, port});
+    return peer_id == kNone ? nullptr : &sessions_[peer_id];
+  }
+  /// Session that owns the inner address (4 or 16 bytes); null: none, so it is the TUN's.
+  Session* route(uint8_t version, const uint8_t* address) {
+    uint32_t peer_id = routes_.find(version, address);
+    return peer_id == kNone ? nullptr : &sessions_[peer_id];
+  }
+  const Routes& routes() const { return routes_; }
+  /// Peer-ids that live, in no order.
+  std::span<const uint32_t> live() const { return live_; }
+  abi::WorkerRecord& record(const Session& session) { return link_.session(session.where.peer_id).worker; }
+
+  // For apply.cc and the float step. Arguments have been validated.
+  Session& create(const abi::SessionRef& ref, uint64_t now_ns);
+  /// Forgets the session, its keys, addresses and routes.
+  void remove(Session& session);
+  /// Moves the session to where its peer is now; also recomputes the MSS, which depends on the outer family.
+  bool set_remote(Session& session, const abi::Endpoint& remote, uint16_t port);
+  /// False when the prefix is another session's, or there is no room.
+  bool add_route(Session& session, const Prefix& prefix);
+  void remove_route(Session& session, const Prefix& prefix);
+  /// A key slot for `key_id`, emptied; the oldest key makes room. False: no memory.
+  bool make_key(Session& session, uint8_t key_id);
+  void remove_key(Session& session, uint8_t key_id);
+  /// Sends with this key, which the session has, from now on.
+  void send_with(Session& session, uint8_t key_id);
+  /// Header bytes of the data packets it sends, after a change of key, format or remote peer-id.
+  static void refresh_header(Session& session);
+
+ private:
+  explicit Table(abi::LinkView link);
+  static size_t route_capacity(uint32_t sessions) { return size_t{sessions} * 2 + 4096; }
+
+  abi::LinkView link_;
+  uint32_t capacity_;
+  Session* sessions_ = nullptr;
+  FlatMap<OuterAddress> addresses_;
+  Routes routes_;
+  std::vector<uint32_t> live_;
+  SecretPool<ReceiveKey> receive_keys_;
+  SecretPool<SendKey> send_keys_;
+};
+
+}  // namespace culvert::session
