@@ -32,7 +32,6 @@ TunPort::Read TunPort::read_packet(rte_mbuf* packet, abi::Tally& tally) {
   packet->data_len = static_cast<uint16_t>(length);
   packet->pkt_len = static_cast<uint32_t>(length);
   meta(packet) = {};
-  meta(packet).peer_id = abi::kNoPeerId;
   return Read::kPacket;
 }
 

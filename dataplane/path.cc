@@ -1,0 +1,167 @@
+#include "dataplane/path.h"
+
+#include <algorithm>
+
+#include "dataplane/crypto/wipe.h"
+#include "dataplane/packet.h"
+#include "dataplane/session/apply.h"
+#include "dataplane/steps/steps.h"
+
+namespace culvert::dataplane {
+
+using steps::Burst;
+
+namespace {
+
+// ---- The way of a packet
+// ------------------------------------------------------------------------------------------------
+
+// Last part of both ways: into a session.
+void into_session(Burst& burst, PathContext& context) {
+  steps::clamp_mss(burst, context);
+  steps::seal(burst, context);
+  steps::send_outer(burst, context);
+}
+
+void outer_to_inner(Burst& burst, PathContext& context) {
+  steps::classify(burst, context);              // control packets: punted
+  steps::find_session(burst, context);          // by peer-id, or by address
+  steps::open(burst, context);                  // AEAD
+  steps::check_replay(burst, context);          // from here on the packet is authentic and new
+  steps::follow_peer(burst, context);           // float
+  steps::take_tunnel_messages(burst, context);  // keepalive, OCC: they end here
+  steps::check_inner(burst, context);           // whole IPv4 or IPv6
+  steps::check_source(burst, context);          // inner source routes to this session
+  steps::clamp_mss(burst, context);
+  steps::route_from_session(burst, context);  // to the TUN: they end here; to another session: they go on
+  into_session(burst, context);
+}
+
+void inner_to_outer(Burst& burst, PathContext& context) {
+  steps::check_inner(burst, context);
+  steps::route_to_session(burst, context);
+  into_session(burst, context);
+}
+
+// -------------------------------------------------------------------------------------------------------------------------
+
+using Way = void (*)(Burst&, PathContext&);
+
+/// Cuts what was received into bursts, fetches the packets' first lines, and sends them their way. Returns the bytes.
+uint64_t run(Way way, std::span<rte_mbuf* const> packets, PathContext& context) {
+  uint64_t bytes = 0;
+  while (!packets.empty()) {
+    auto now = packets.first(std::min(packets.size(), steps::kBurst));
+    packets = packets.subspan(now.size());
+    Burst burst(context.tally);
+    for (size_t i = 0; i < now.size(); ++i) {
+      if (i + steps::kAhead < now.size()) rte_prefetch0(rte_pktmbuf_mtod(now[i + steps::kAhead], void*));
+      bytes += burst.add(now[i]).length;
+    }
+    way(burst, context);
+  }
+  context.events.flush();
+  return bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Path>> Path::make(abi::LinkView link, uint32_t worker, rte_mempool* packets,
+                                         aead::Engine& aead) {
+  auto table = session::Table::make(link);
+  if (!table) return Error{table.error()};
+  auto context = std::make_unique<PathContext>(link, worker, packets, aead, *std::move(table));
+  return std::unique_ptr<Path>(new Path(std::move(context)));
+}
+
+Path::Path(std::unique_ptr<PathContext> context) : context_(std::move(context)) {}
+Path::~Path() = default;
+
+void Path::set_outer_port(uint16_t index, drivers::Port* port) {
+  context_->transmit.set_outer(index, port);
+}
+void Path::set_inner_port(drivers::Port* port) {
+  context_->transmit.set_inner(port);
+}
+void Path::flush() {
+  context_->transmit.flush();
+}
+
+void Path::outer_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
+  context_->now_ns = now_ns;
+  context_->tally.add(abi::Counter::outer_rx_packets, packets.size());
+  context_->tally.add(abi::Counter::outer_rx_bytes, run(outer_to_inner, packets, *context_));
+}
+
+void Path::inner_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
+  context_->now_ns = now_ns;
+  context_->tally.add(abi::Counter::inner_rx_packets, packets.size());
+  context_->tally.add(abi::Counter::inner_rx_bytes, run(inner_to_outer, packets, *context_));
+}
+
+void Path::apply(abi::Command& command, uint64_t now_ns) {
+  using session::Applied;
+  context_->now_ns = now_ns;
+  Applied applied = session::apply(*context_->table, context_->aead, command, now_ns);
+  if (applied == Applied::kDone) {
+    context_->tally.add(abi::Counter::commands);
+  } else {
+    context_->tally.add(abi::Counter::commands_refused);
+    if (applied == Applied::kInvalid) context_->tally.drop(abi::DropReason::link_bad_message);
+    context_->events.refused(command);
+    context_->events.flush();
+  }
+  aead::wipe(command);
+}
+
+void Path::send_control(const abi::PacketMessage& message) {
+  std::span<const uint8_t> bytes = message.bytes();
+  if (bytes.empty()) return context_->tally.drop(abi::DropReason::link_bad_message);
+  rte_mbuf* packet = rte_pktmbuf_alloc(context_->packets);
+  if (packet == nullptr) return context_->tally.drop(abi::DropReason::mempool_empty);
+  packet->data_off = kHeadroom;
+  std::copy(bytes.begin(), bytes.end(), rte_pktmbuf_mtod(packet, uint8_t*));
+  packet->data_len = static_cast<uint16_t>(bytes.size());
+  packet->pkt_len = packet->data_len;
+  PacketMeta& to = meta(packet);
+  to.remote = message.remote;
+  to.local = message.local;
+  to.port = message.port;
+  if (context_->transmit.to_outer(message.port, packet)) return context_->tally.add(abi::Counter::control_tx_packets);
+  context_->tally.drop(abi::DropReason::tx_port_down);
+  rte_pktmbuf_free(packet);
+}
+
+void Path::tick(uint64_t now_ns) {
+  context_->now_ns = now_ns;
+  Burst pings(context_->tally);
+  steps::sweep(*context_, pings);
+  steps::seal(pings, *context_);
+  steps::send_outer(pings, *context_);
+  context_->events.flush();
+}
+
+uint64_t Path::next_tick_ns() const {
+  constexpr uint64_t kRetryNs = 10'000'000;  // events that wait for a control which doesn't read
+  uint64_t sweep = steps::next_sweep_ns(*context_);
+  return context_->events.waiting() ? std::min(sweep, context_->now_ns + kRetryNs) : sweep;
+}
+
+void Path::publish() {
+  context_->area.counters.publish(context_->tally);
+}
+
+bool Path::must_wake_control() {
+  bool events = context_->events.must_wake();
+  bool punts = context_->punt.must_wake();
+  return events || punts;
+}
+
+abi::Tally& Path::tally() {
+  return context_->tally;
+}
+uint32_t Path::session_count() const {
+  return static_cast<uint32_t>(context_->table->live().size());
+}
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,34 @@
+#include "dataplane/steps/steps.h"
+
+namespace culvert::steps {
+namespace {
+
+using abi::DropReason;
+
+// First bytes of the compression framings of the reference (comp.h): LZO, LZ4 and their stubs, and the version-2
+// marker. The compressed ones share their high four bits with IPv6, so they are asked about after the packet has failed
+// as IP.
+bool looks_compressed(const Packet& packet) {
+  constexpr std::array<uint8_t, 5> kFirstBytes = {0x66, 0x69, 0xFA, 0xFB, 0x50};
+  for (uint8_t first : kFirstBytes)
+    if (packet.length > 0 && packet.data[0] == first) return true;
+  return false;
+}
+
+Verdict check_one(Packet& packet, PathContext& context) {
+  auto ip = wire::read_ip(packet.bytes());
+  if (!ip) [[unlikely]]
+    return Verdict::drop(looks_compressed(packet) ? DropReason::inner_compressed : DropReason::inner_malformed);
+  if (wire::stays_on_link(*ip)) return Verdict::drop(DropReason::inner_multicast);
+  packet.ip = *ip;
+  context.table->routes().prefetch(ip->version, ip->destination);
+  return Verdict::go_on();
+}
+
+}  // namespace
+
+void check_inner(Burst& burst, PathContext& context) {
+  burst.each([&](Packet& packet) { return check_one(packet, context); });
+}
+
+}  // namespace culvert::steps

@@ -1,0 +1,40 @@
+#include "dataplane/steps/steps.h"
+
+namespace culvert::steps {
+namespace {
+
+using abi::DropReason;
+using session::ReplayVerdict;
+
+Verdict check_one(Packet& packet, PathContext& context) {
+  session::ReceiveKey& key = *packet.key;
+  switch (key.window.check(packet.packet_id)) {
+    case ReplayVerdict::kDuplicate:
+      return Verdict::drop(DropReason::replay_duplicate);
+    case ReplayVerdict::kTooOld:
+      return Verdict::drop(DropReason::replay_too_old);
+    case ReplayVerdict::kFresh:
+      break;
+  }
+  key.window.commit(packet.packet_id);
+
+  session::ReceiveState& state = packet.session->receive;
+  state.last_ns = context.now_ns;
+  ++state.packets;
+  state.bytes += packet.length;
+  if (!key.used) [[unlikely]] {
+    key.used = true;
+    context.events.first_use(*packet.session, packet.key_id);
+  }
+  if (key.count_opened(packet.length)) [[unlikely]]
+    context.events.near_limit(*packet.session, packet.key_id);
+  return Verdict::go_on();
+}
+
+}  // namespace
+
+void check_replay(Burst& burst, PathContext& context) {
+  burst.each([&](Packet& packet) { return check_one(packet, context); });
+}
+
+}  // namespace culvert::steps

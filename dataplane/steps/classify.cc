@@ -1,0 +1,62 @@
+#include "dataplane/packet.h"
+#include "dataplane/steps/steps.h"
+
+namespace culvert::steps {
+namespace {
+
+using abi::DropReason;
+using wire::Opcode;
+
+// Opcode, session ID, and the number of ACKs; other control packets have a packet-id as well (RFC, control channel).
+constexpr uint32_t kSmallestAck = 1 + wire::kSessionIdSize + 1;
+constexpr uint32_t kSmallestControl = kSmallestAck + 4;
+
+uint32_t smallest(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::kDataV2:
+      return sizeof(wire::DataV2Header);
+    case Opcode::kDataV1:
+      return sizeof(wire::DataV1Header);
+    case Opcode::kAck:
+      return kSmallestAck;
+    default:
+      return kSmallestControl;
+  }
+}
+
+bool from_tunnel_address(const Packet& packet, PathContext& context) {
+  const abi::IpAddress& address = meta(packet.mbuf).remote.address;
+  return context.table->route(address.family == abi::Family::kIpv4 ? 4 : 6, address.bytes.data()) != nullptr;
+}
+
+Verdict punt(Packet& packet, PathContext& context) {
+  if (from_tunnel_address(packet, context)) return Verdict::drop(DropReason::outer_inner_source);
+  Verdict verdict = context.punt.copy(packet);
+  if (verdict.is_drop()) return verdict;
+  context.tally.add(abi::Counter::punted_packets);
+  rte_pktmbuf_free(packet.mbuf);
+  return verdict;
+}
+
+Verdict classify_one(Packet& packet, PathContext& context) {
+  if (packet.mbuf->nb_segs != 1) return Verdict::drop(DropReason::outer_too_long);
+  if (packet.length == 0) return Verdict::drop(DropReason::outer_too_short);
+  auto first = wire::read_opcode(packet.bytes());
+  if (!first) return Verdict::drop(DropReason::outer_unknown_opcode);
+  if (packet.length < smallest(first->opcode)) return Verdict::drop(DropReason::outer_too_short);
+  packet.opcode = first->opcode;
+  packet.key_id = first->key_id;
+  if (!wire::is_data(first->opcode)) [[unlikely]]
+    return punt(packet, context);
+  if (packet.opcode == Opcode::kDataV2)
+    context.table->prefetch(reinterpret_cast<const wire::DataV2Header*>(packet.data)->peer());
+  return Verdict::go_on();
+}
+
+}  // namespace
+
+void classify(Burst& burst, PathContext& context) {
+  burst.each([&](Packet& packet) { return classify_one(packet, context); });
+}
+
+}  // namespace culvert::steps
