@@ -56,7 +56,6 @@ bool KernelUdpPort::take(rte_mbuf* packet, const mmsghdr& header, const SocketAd
   about.local = read_packet_info(header.msg_hdr);
   about.local.port = socket_.local.port;
   about.port = index_;
-  about.peer_id = abi::kNoPeerId;
   return true;
 }
 
