@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "dataplane/abi/command.h"
 #include "dataplane/packet.h"
 
 namespace culvert::drivers {

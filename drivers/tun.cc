@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 
-#include "dataplane/abi/command.h"
 #include "dataplane/packet.h"
 
 namespace culvert::drivers {

@@ -1,0 +1,182 @@
+#include "dataplane/gateway.h"
+
+#include <net/if.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "dataplane/clock.h"
+#include "dataplane/link/link_memory.h"
+#include "drivers/kernel_udp.h"
+#include "drivers/tun.h"
+
+namespace culvert::dataplane {
+namespace {
+
+/// The text of a request's array, which validation found to end.
+template <size_t N>
+std::string text_of(const std::array<char, N>& text) {
+  return std::string(text.data());
+}
+
+drivers::UdpSettings to_settings(const abi::OpenPort& request) {
+  drivers::UdpSettings settings;
+  settings.local.address = request.local.address;
+  settings.local.port = request.local.port;
+  settings.local.scope_id = request.local.scope_id;
+  settings.ipv6_only = request.ipv6_only != 0;
+  settings.receive_buffer = request.receive_buffer;
+  settings.send_buffer = request.send_buffer;
+  settings.mark = request.mark;
+  settings.device = text_of(request.device);
+  return settings;
+}
+
+drivers::TunSettings to_settings(const abi::OpenTun& request) {
+  drivers::TunSettings settings;
+  settings.name = text_of(request.name);
+  settings.mtu = request.mtu;
+  settings.tx_queue_length = request.tx_queue_length;
+  settings.ip4 = request.ip4;
+  settings.ip6 = request.ip6;
+  settings.ip4_prefix = request.ip4_prefix;
+  settings.ip6_prefix = request.ip6_prefix;
+  return settings;
+}
+
+}  // namespace
+
+Gateway::Gateway(PortMailbox& mailbox, Options options)
+    : mailbox_(mailbox), options_(std::move(options)), table_(std::make_unique<PortTable>()) {
+  mailbox_.post(table_.get());
+}
+
+void Gateway::log(const std::string& line) const {
+  if (options_.log) options_.log(line);
+}
+
+/// Waits for the worker to adopt `table`, on its doorbell.
+bool Gateway::wait_until_adopted(const PortTable* table) {
+  ring_doorbell(options_.worker_doorbell);
+  uint64_t give_up_ns = monotonic_ns() + kAdoptDeadline;
+  while (!mailbox_.is_adopted(table)) {
+    uint64_t now_ns = monotonic_ns();
+    if (now_ns >= give_up_ns) return false;
+    pollfd bell{options_.main_doorbell, POLLIN, 0};
+    if (poll(&bell, 1, static_cast<int>((give_up_ns - now_ns) / 1'000'000 + 1)) > 0) {
+      uint64_t rings = 0;
+      [[maybe_unused]] ssize_t got = read(options_.main_doorbell, &rings, sizeof rings);
+    }
+  }
+  return true;
+}
+
+/// Makes `next` the worker's ports. Ports that are not in it are closed when this returns without error.
+Status Gateway::hand_over(Ports next) {
+  mailbox_.post(next.get());
+  std::swap(table_, next);
+  if (wait_until_adopted(table_.get())) {
+    retired_.clear();
+    return {};
+  }
+  retired_.push_back(std::move(next));
+  return Error{"the worker does not answer: the new ports are in use as soon as it does"};
+}
+
+Status Gateway::close_port(uint16_t index) {
+  auto next = std::make_unique<PortTable>(*table_);
+  log("closing port " + std::to_string(index) + ", " + next->outer[index]->name());
+  next->outer[index] = nullptr;
+  udp_[index].reset();
+  return hand_over(std::move(next));
+}
+
+Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
+  uint16_t index = request.port;
+  drivers::UdpSettings settings = to_settings(request);
+  if (udp_[index] == settings) return std::string();
+  // The old socket would be in the way of the new one.
+  if (udp_[index] && udp_[index]->local.port == settings.local.port)
+    if (auto closed = close_port(index); !closed) return Error{closed.error()};
+
+  auto socket = drivers::open_udp_socket(settings);
+  if (!socket) return Error{socket.error()};
+  for (const std::string& warning : socket->warnings) log("warning: " + warning);
+  auto next = std::make_unique<PortTable>(*table_);
+  next->outer[index] = std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets);
+  log("port " + std::to_string(index) + ": " + next->outer[index]->name());
+  udp_[index] = settings;
+  if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
+  return std::string();
+}
+
+Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
+  auto next = std::make_unique<PortTable>(*table_);
+  bool changed = false;
+  for (uint16_t i = 0; i < abi::kMaxPorts; ++i) {
+    bool keep = (request.ports[i / 64] >> (i % 64) & 1) != 0;
+    if (keep || !next->outer[i]) continue;
+    log("closing port " + std::to_string(i) + ", " + next->outer[i]->name());
+    next->outer[i] = nullptr;
+    udp_[i].reset();
+    changed = true;
+  }
+  if (!changed) return std::string();
+  if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
+  return std::string();
+}
+
+/// Makes a TUN and gives it to the worker in place of the one it has.
+Status Gateway::start_tun(const drivers::TunSettings& settings, const std::string& requested_name) {
+  auto device = drivers::make_tun(settings);
+  if (!device) return Error{device.error()};
+  drivers::TunSettings real = settings;
+  real.name = device->name;
+  auto next = std::make_unique<PortTable>(*table_);
+  next->inner = std::make_shared<drivers::TunPort>(std::move(*device), options_.packets);
+  tun_ = real;
+  tun_requested_ = requested_name;
+  return hand_over(std::move(next));
+}
+
+Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
+  drivers::TunSettings settings = to_settings(request);
+  bool same_device = tun_ && (settings.name == tun_requested_ || settings.name == tun_->name);
+  // Deleted, and perhaps the worker has not noticed yet.
+  bool gone = tun_ && if_nametoindex(tun_->name.c_str()) == 0;
+  if (same_device && !gone) {
+    std::string requested = settings.name;
+    settings.name = tun_->name;
+    // Also when nothing changed: the request says how it should be, and somebody may have touched the device.
+    if (auto done = drivers::configure_tun(settings.name, settings); !done) return Error{done.error()};
+    tun_ = settings;
+    return settings.name;
+  }
+  if (auto started = start_tun(settings, settings.name); !started) return Error{started.error()};
+  next_attempt_ns_ = UINT64_MAX;
+  log("tun " + tun_->name + " is up, MTU " + std::to_string(tun_->mtu));
+  return tun_->name;
+}
+
+void Gateway::look_after(uint64_t now_ns) {
+  uint64_t rings = 0;
+  [[maybe_unused]] ssize_t got = read(options_.main_doorbell, &rings, sizeof rings);
+  if (!tun_ || !table_->inner || mailbox_.gone() != table_->inner.get()) return;
+  if (next_attempt_ns_ == UINT64_MAX) {
+    log("tun " + tun_->name + " was deleted: making it again");
+    last_trouble_.clear();
+  } else if (now_ns < next_attempt_ns_) {
+    return;
+  }
+  next_attempt_ns_ = now_ns + kTunRetry;
+  if (auto started = start_tun(*tun_, tun_requested_); !started) {
+    if (started.error() != last_trouble_) log("cannot make the TUN again yet: " + started.error());
+    last_trouble_ = started.error();
+    return;
+  }
+  next_attempt_ns_ = UINT64_MAX;
+  log("tun " + tun_->name + " is back");
+}
+
+}  // namespace culvert::dataplane

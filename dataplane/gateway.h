@@ -1,0 +1,66 @@
+// What a dataplane has on behalf of control: its outer ports and its TUN. Opens and closes them in the main thread and
+// hands them to the worker; makes the TUN again when somebody deletes it.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/link/setup_server.h"
+#include "dataplane/port_table.h"
+#include "drivers/tun_device.h"
+#include "drivers/udp_socket.h"
+
+namespace culvert::dataplane {
+
+class Gateway final : public SetupHandler {
+ public:
+  struct Options {
+    rte_mempool* packets;                              ///< for all ports
+    int worker_doorbell;                               ///< wakes the worker
+    int main_doorbell;                                 ///< the worker's answer; non-blocking, read here only
+    std::function<void(const std::string&)> log = {};  ///< one line per call; may be empty
+  };
+
+  /// `mailbox` of the one worker, which polls it from now on (or soon).
+  Gateway(PortMailbox& mailbox, Options options);
+
+  Result<std::string> open_port(const abi::OpenPort& request) override;
+  Result<std::string> keep_ports(const abi::KeepPorts& request) override;
+  /// The text is the TUN's name.
+  Result<std::string> open_tun(const abi::OpenTun& request) override;
+
+  /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN. `now_ns`: CLOCK_MONOTONIC.
+  void look_after(uint64_t now_ns);
+  /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
+  uint64_t deadline_ns() const { return next_attempt_ns_; }
+
+  static constexpr uint64_t kTunRetry = 200'000'000;         ///< ns between attempts to make a deleted TUN again
+  static constexpr uint64_t kAdoptDeadline = 2'000'000'000;  ///< ns that a worker may take to adopt new ports
+
+ private:
+  using Ports = std::unique_ptr<PortTable>;
+
+  Status hand_over(Ports next);
+  bool wait_until_adopted(const PortTable* table);
+  Status close_port(uint16_t index);
+  Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
+  void log(const std::string& line) const;
+
+  PortMailbox& mailbox_;
+  Options options_;
+  Ports table_;                 // as the worker has it
+  std::vector<Ports> retired_;  // given up on waiting for a worker that hangs: kept, it may still use them
+  std::array<std::optional<drivers::UdpSettings>, abi::kMaxPorts> udp_;
+  std::optional<drivers::TunSettings> tun_;  // with the real name
+  std::string tun_requested_;                // name as control asked for it
+  uint64_t next_attempt_ns_ = UINT64_MAX;
+  std::string last_trouble_;
+};
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,152 @@
+// culvert-dataplane: start in the order that privileges demand, then serve control's requests until told to end.
+
+#include <poll.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "dataplane/clock.h"
+#include "dataplane/crypto/ipsec_mb.h"
+#include "dataplane/gateway.h"
+#include "dataplane/link/link_memory.h"
+#include "dataplane/log.h"
+#include "dataplane/options.h"
+#include "dataplane/privileges.h"
+#include "dataplane/run_dir.h"
+#include "dataplane/worker.h"
+
+namespace culvert::dataplane {
+namespace {
+
+constexpr uint32_t kPacketBuffers = 8191;  ///< one less than a power of two is what a mempool stores best
+constexpr uint32_t kEalMemoryMb = 40;      ///< the packet pool takes 24, EAL itself a few
+
+using drivers::FileDescriptor;
+
+/// SIGTERM and SIGINT end the process, SIGHUP is for control; all threads started later inherit the mask.
+Result<FileDescriptor> take_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  signal(SIGPIPE, SIG_IGN);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  FileDescriptor fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return Error{std::string("signalfd: ") + std::strerror(errno)};
+  return fd;
+}
+
+/// True when a signal that ends the process has arrived.
+bool must_end(int signals) {
+  signalfd_siginfo info;
+  while (read(signals, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo != SIGHUP) {
+      log_line(std::string(strsignal(static_cast<int>(info.ssi_signo))) + ": ending");
+      return true;
+    }
+    log_line("SIGHUP: nothing to reload here, send it to culvert-control");
+  }
+  return false;
+}
+
+/// Milliseconds until `deadline_ns`, for poll; -1: for ever.
+int timeout_ms(uint64_t deadline_ns, uint64_t now_ns) {
+  if (deadline_ns == UINT64_MAX) return -1;
+  if (deadline_ns <= now_ns) return 0;
+  return static_cast<int>(std::min<uint64_t>((deadline_ns - now_ns) / 1'000'000 + 1, 60'000));
+}
+
+/// The main thread's whole life after start: requests of control, the TUN's health, signals.
+void serve(int signals, SetupServer& server, Gateway& gateway, int main_doorbell) {
+  std::array<pollfd, 3> waits{{{signals, POLLIN, 0}, {server.wake_fd(), POLLIN, 0}, {main_doorbell, POLLIN, 0}}};
+  while (true) {
+    uint64_t deadline_ns = std::min(server.deadline_ns(), gateway.deadline_ns());
+    poll(waits.data(), waits.size(), timeout_ms(deadline_ns, monotonic_ns()));
+    if (must_end(signals)) return;
+    server.serve(monotonic_ns());
+    gateway.look_after(monotonic_ns());
+  }
+}
+
+/// The worker's life on its lcore.
+int run_worker(void* worker) {
+  if (auto dropped = drop_worker_privileges(); !dropped) {
+    log_line(dropped.error());
+    return 1;
+  }
+  static_cast<Worker*>(worker)->run();
+  return 0;
+}
+
+/// EAL runs: worker, ports and setup server from start to end.
+Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& run_dir, LinkMemory& link,
+                    FileDescriptor listener, int signals) {
+  auto packets = make_packet_pool("packets", kPacketBuffers);
+  if (!packets) return Error{packets.error()};
+  auto aead = aead::make_ipsec_mb();
+  if (!aead) return Error{aead.error()};
+  auto path = Path::make(link.view(), 0, *packets, **aead);
+  if (!path) return Error{path.error()};
+  FileDescriptor main_doorbell(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!main_doorbell) return Error{std::string("eventfd: ") + std::strerror(errno)};
+
+  PortMailbox mailbox;
+  Gateway gateway(mailbox, {*packets, link.worker_doorbell(0), main_doorbell.get(), log_line});
+  SetupServer server(std::move(listener), {{options.control_uid, options.control_gid}, link.handover(), log_line},
+                     gateway);
+  Worker worker(link.view().worker(0), **path, mailbox,
+                {link.worker_doorbell(0), link.control_doorbell(0), main_doorbell.get()});
+  link.view().worker(0).core.store(options.cores[0], std::memory_order_relaxed);
+  if (int error = rte_eal_remote_launch(run_worker, &worker, eal.worker_lcores[0]); error != 0)
+    return Error{std::string("cannot start the worker: ") + std::strerror(-error)};
+
+  std::string core = options.cores[0] == kAnyCore ? "any core" : "core " + std::to_string(options.cores[0]);
+  log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + (*aead)->name() + ", " +
+           std::to_string(options.sessions) + " sessions; worker 0 on " + core +
+           ", asleep when idle; control attaches at " + run_dir.socket_path());
+  serve(signals, server, gateway, main_doorbell.get());
+  worker.stop();
+  rte_eal_wait_lcore(eal.worker_lcores[0]);
+  return {};
+}
+
+Status run(const Options& options) {
+  auto signals = take_signals();
+  if (!signals) return Error{signals.error()};
+  if (auto privileged = check_privileges(); !privileged) return privileged;
+  auto run_dir = RunDir::claim(options.run_dir);
+  if (!run_dir) return Error{run_dir.error()};
+  auto listener = listen_on(run_dir->socket_path(), {options.control_uid, options.control_gid});
+  if (!listener) return Error{listener.error()};
+  auto link = LinkMemory::make(static_cast<uint32_t>(options.cores.size()), options.sessions, CULVERT_VERSION);
+  if (!link) return Error{link.error()};
+  if (!link->locked())
+    log_line("warning: the link could not be locked into memory (RLIMIT_MEMLOCK): its keys may reach swap");
+  if (auto dropped = drop_main_privileges(!run_dir->is_own()); !dropped) return dropped;
+
+  auto eal = start_eal({options.huge, kEalMemoryMb, options.cores, run_dir->path()});
+  if (!eal) return Error{eal.error()};
+  Status status = hide_memory();
+  if (status) status = run_with_eal(options, *eal, *run_dir, *link, std::move(*listener), signals->get());
+  rte_eal_cleanup();
+  return status;
+}
+
+}  // namespace
+}  // namespace culvert::dataplane
+
+int main(int argc, char** argv) {
+  using namespace culvert::dataplane;
+  auto parsed = parse_options(argc, argv);
+  if (const int* status = std::get_if<int>(&parsed)) return *status;
+  auto done = run(std::get<Options>(parsed));
+  if (!done) log_line(done.error());
+  return done ? 0 : 1;
+}

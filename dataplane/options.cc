@@ -1,0 +1,68 @@
+#include "dataplane/options.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+
+#include "dataplane/abi/layout.h"
+
+namespace culvert::dataplane {
+namespace {
+
+/// "any", or a list of cores such as "1" or "2,3,6-8". Throws CLI::ValidationError, which names the option.
+std::vector<uint32_t> parse_cores(const std::string& text) {
+  if (text == "any") return {kAnyCore};
+  auto fail = [&]() -> CLI::ValidationError {
+    return CLI::ValidationError("--workers", "'" + text + "' is neither 'any' nor a list of cores such as 2 or 2,4-6");
+  };
+  std::vector<uint32_t> cores;
+  for (const std::string& part : CLI::detail::split(text, ',')) {
+    uint32_t first = 0;
+    const char* end = part.data() + part.size();
+    auto parsed = std::from_chars(part.data(), end, first);
+    uint32_t last = first;
+    if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-')
+      parsed = std::from_chars(parsed.ptr + 1, end, last);
+    if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last - first >= abi::kMaxWorkers) throw fail();
+    for (uint32_t core = first; core <= last; ++core) cores.push_back(core);
+  }
+  if (cores.size() > 1)
+    throw CLI::ValidationError("--workers", "this version runs exactly one worker: name one core, or 'any' (got " +
+                                                std::to_string(cores.size()) + " cores)");
+  if (cores.empty()) throw fail();
+  return cores;
+}
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+  Options options;
+  std::string workers = "any";
+  CLI::App app{
+      "culvert's dataplane: owns the sockets and the TUN, encrypts and decrypts. culvert-control tells it what to do."};
+  app.set_version_flag("--version", "culvert-dataplane " CULVERT_VERSION);
+  app.add_option("--run-dir", options.run_dir, "folder of this instance: link.sock, through which control attaches")
+      ->required();
+  app.add_option("--workers", workers, "core that the worker polls on, or 'any' to leave it to the kernel")
+      ->capture_default_str();
+  app.add_option("--sessions", options.sessions, "most sessions at a time")
+      ->check(CLI::Range(1u, abi::kMaxSessions))
+      ->capture_default_str();
+  app.add_option("--control-uid", options.control_uid,
+                 "user that control runs as, besides root and this process's own");
+  app.add_option("--control-gid", options.control_gid, "group that control runs as, likewise");
+  app.add_option("--huge", options.huge, "hugepages: auto (when there are free ones) or off")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Huge>{{"auto", Huge::kAuto}, {"off", Huge::kOff}}))
+      ->default_str("auto");
+  try {
+    app.parse(argc, argv);
+    options.cores = parse_cores(workers);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::fprintf(stderr, "dataplane: %s\n", error.what());
+    return 2;
+  }
+  return options;
+}
+
+}  // namespace culvert::dataplane

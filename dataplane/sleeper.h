@@ -1,0 +1,27 @@
+// What a worker waits on while it sleeps: its doorbell and the descriptors of its ports.
+#pragma once
+
+#include <cstdint>
+
+#include "drivers/file_descriptor.h"
+
+namespace culvert::dataplane {
+
+class Sleeper {
+ public:
+  /// Starts anew with nothing but `doorbell`, an eventfd that is watched edge-triggered because nobody reads it.
+  explicit Sleeper(int doorbell);
+
+  /// Also wakes when `fd` turns readable; -1 means a port that must be polled: no sleep at all from now on.
+  void add(int fd);
+  void remove(int fd);
+  bool may_sleep() const { return may_sleep_; }
+  /// Waits up to `nanoseconds`, rounded up to milliseconds.
+  void wait(uint64_t nanoseconds);
+
+ private:
+  drivers::FileDescriptor epoll_;
+  bool may_sleep_ = true;
+};
+
+}  // namespace culvert::dataplane

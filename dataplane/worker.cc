@@ -1,0 +1,180 @@
+#include "dataplane/worker.h"
+
+#include <algorithm>
+
+#include "dataplane/clock.h"
+#include "dataplane/link/link_memory.h"
+
+namespace culvert::dataplane {
+
+using abi::Counter;
+using abi::DropReason;
+using abi::RingStatus;
+
+Worker::Worker(abi::WorkerArea& area, Path& path, PortMailbox& ports, Doorbells doorbells)
+    : area_(area),
+      path_(path),
+      mailbox_(ports),
+      doorbells_(doorbells),
+      commands_(area.commands),
+      control_out_(area.control_out),
+      sleeper_(doorbells.worker) {}
+
+void Worker::run() {
+  uint32_t idle = 0;
+  while (!stop_.load(std::memory_order_relaxed)) {
+    uint64_t now_ns = monotonic_ns();
+    idle = pass(now_ns) ? 0 : idle + 1;
+    if (idle >= kIdlePasses && sleep(now_ns)) idle = 0;
+  }
+  path_.flush();
+  publish(monotonic_ns());
+}
+
+void Worker::stop() {
+  stop_.store(true, std::memory_order_relaxed);
+  ring_doorbell(doorbells_.worker);
+}
+
+bool Worker::pass(uint64_t now_ns) {
+  area_.heartbeat_ns.store(now_ns, std::memory_order_relaxed);
+  adopt_ports();
+  bool busy = receive(now_ns);
+  busy |= carry_out_commands(now_ns);
+  busy |= send_control_packets();
+  if (now_ns >= path_.next_tick_ns()) path_.tick(now_ns);
+  path_.flush();
+  check_inner_port();
+  path_.tally().add(Counter::polls);
+  if (!busy) path_.tally().add(Counter::idle_polls);
+  if (now_ns - published_ns_ >= kPublishEvery) publish(now_ns);
+  if (path_.must_wake_control()) ring_doorbell(doorbells_.control);
+  return busy;
+}
+
+/// Takes over the table that the main thread posted, if there is a new one.
+void Worker::adopt_ports() {
+  const PortTable* next = mailbox_.take();
+  if (!next) return;
+  outer_.clear();
+  sleeper_ = Sleeper(doorbells_.worker);
+  for (uint16_t i = 0; i < abi::kMaxPorts; ++i) {
+    drivers::Port* port = next->outer[i].get();
+    if (port != (table_ ? table_->outer[i].get() : nullptr)) path_.set_outer_port(i, port);
+    if (!port) continue;
+    outer_.push_back({i, port});
+    sleeper_.add(port->wake_fd());
+  }
+  if (next->inner.get() != inner_) {
+    inner_ = next->inner.get();
+    inner_gone_ = false;
+    mailbox_.report_gone(nullptr);  // before the old port's address can become that of another
+    path_.set_inner_port(inner_);
+  }
+  if (inner_ && !inner_gone_) sleeper_.add(inner_->wake_fd());
+  table_ = next;
+  mailbox_.adopt(next);
+  ring_doorbell(doorbells_.main);
+}
+
+/// One burst from each port into the path.
+bool Worker::receive(uint64_t now_ns) {
+  std::array<rte_mbuf*, kBurst> burst;
+  bool busy = false;
+  for (const OuterPort& outer : outer_) {
+    uint16_t count = outer.port->rx_burst(burst, path_.tally());
+    if (count == 0) continue;
+    path_.outer_burst(std::span(burst).first(count), now_ns);
+    busy = true;
+  }
+  if (!inner_) return busy;
+  uint16_t count = inner_->rx_burst(burst, path_.tally());
+  if (count == 0) return busy;
+  path_.inner_burst(std::span(burst).first(count), now_ns);
+  return true;
+}
+
+bool Worker::carry_out_commands(uint64_t now_ns) {
+  abi::Command command{};
+  size_t done = 0;
+  RingStatus status = RingStatus::kOk;
+  // The slot is wiped at once: it may have held a key. The path wipes the copy.
+  while (done < kCommandsPerPass && (status = commands_.pop(command, true)) == RingStatus::kOk) {
+    path_.apply(command, now_ns);
+    ++done;
+  }
+  notice_corruption(commands_corrupt_, status == RingStatus::kCorrupt);
+  return done > 0;
+}
+
+/// Sends packets of control, each after the commands that were pushed before it.
+bool Worker::send_control_packets() {
+  size_t done = 0;
+  RingStatus status = RingStatus::kOk;
+  while (done < kControlPerPass) {
+    if (!is_holding_) {
+      if ((status = control_out_.pop(held_)) != RingStatus::kOk) break;
+      is_holding_ = true;
+    }
+    if (!may_send(held_)) break;
+    is_holding_ = false;
+    ++done;
+  }
+  notice_corruption(control_corrupt_, status == RingStatus::kCorrupt);
+  return done > 0 || is_holding_;
+}
+
+/// False: `message` must wait for commands that are still in the ring. True: it is dealt with.
+bool Worker::may_send(const abi::PacketMessage& message) {
+  if (message.after_command > commands_.consumed()) {
+    // Its commands were published before it. If they are not there, or too many, the number is false: waiting would be
+    // for ever.
+    bool possible = !commands_corrupt_ && !commands_.empty() &&
+                    message.after_command - commands_.consumed() <= abi::CommandRing::kCapacity;
+    if (possible) return false;
+    path_.tally().drop(DropReason::link_bad_message);
+  } else {
+    path_.send_control(message);
+  }
+  return true;
+}
+
+/// Counts once when a ring's index turns impossible, not at every pass. The worker goes on without that ring, and with
+/// it again should the index come right.
+void Worker::notice_corruption(bool& known, bool corrupt) {
+  if (corrupt && !known) path_.tally().drop(DropReason::link_bad_message);
+  known = corrupt;
+}
+
+void Worker::check_inner_port() {
+  if (!inner_ || inner_gone_ || !inner_->is_gone()) return;
+  inner_gone_ = true;
+  sleeper_.remove(inner_->wake_fd());
+  mailbox_.report_gone(inner_);
+  ring_doorbell(doorbells_.main);
+}
+
+bool Worker::sleep(uint64_t now_ns) {
+  if (!sleeper_.may_sleep() || stop_.load(std::memory_order_relaxed)) return false;
+  uint64_t due_ns = path_.next_tick_ns();
+  if (due_ns <= now_ns) return false;
+  publish(now_ns);
+  // A corrupt ring is looked at again when the worker wakes for another reason.
+  if (!commands_corrupt_ && !commands_.prepare_to_sleep()) return false;
+  if (!control_corrupt_ && !control_out_.prepare_to_sleep()) {
+    commands_.awake();
+    return false;
+  }
+  path_.tally().add(Counter::sleeps);
+  sleeper_.wait(std::min(due_ns - now_ns, kLongestSleep));
+  commands_.awake();
+  control_out_.awake();
+  return true;
+}
+
+void Worker::publish(uint64_t now_ns) {
+  path_.publish();
+  published_ns_ = now_ns;
+}
+
+}  // namespace culvert::dataplane

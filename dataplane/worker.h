@@ -1,0 +1,81 @@
+// The poll loop of one worker: receive, path, send, a bounded number of commands, publish counters; sleeps when idle.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/abi/layout.h"
+#include "dataplane/path.h"
+#include "dataplane/port_table.h"
+#include "dataplane/sleeper.h"
+
+namespace culvert::dataplane {
+
+class Worker {
+ public:
+  static constexpr size_t kBurst = 64;            ///< packets per port and pass
+  static constexpr size_t kCommandsPerPass = 64;  ///< so that installing 10,000 sessions never stalls forwarding
+  static constexpr size_t kControlPerPass = 64;   ///< packets of control per pass
+  static constexpr uint32_t kIdlePasses = 32;     ///< passes without work before the worker sleeps: some 30 µs
+  static constexpr uint64_t kLongestSleep = 1'000'000'000;  ///< ns; the heartbeat beats at least that often
+  static constexpr uint64_t kPublishEvery = 10'000'000;     ///< ns between two publications of the counters under load
+
+  struct Doorbells {
+    int worker;   ///< eventfd that wakes this worker; never read, watched edge-triggered
+    int control;  ///< eventfd to wake control
+    int main;     ///< eventfd to wake the main thread: ports adopted, or one found gone
+  };
+
+  /// Everything outlives the worker. `area` is its own area of the link.
+  Worker(abi::WorkerArea& area, Path& path, PortMailbox& ports, Doorbells doorbells);
+
+  /// Polls until stop(). Returns with no port in use any more.
+  void run();
+  /// From any thread.
+  void stop();
+
+  /// One pass of the loop. `now_ns`: CLOCK_MONOTONIC. False: there was nothing to do. (run() does it; tests step
+  /// through.)
+  bool pass(uint64_t now_ns);
+  /// Sleeps until something arrives, a timer is due, or kLongestSleep is over. False: did not sleep, there is something
+  /// to do.
+  bool sleep(uint64_t now_ns);
+
+ private:
+  struct OuterPort {
+    uint16_t index;
+    drivers::Port* port;
+  };
+
+  void adopt_ports();
+  bool receive(uint64_t now_ns);
+  bool carry_out_commands(uint64_t now_ns);
+  bool send_control_packets();
+  bool may_send(const abi::PacketMessage& message);
+  void notice_corruption(bool& known, bool corrupt);
+  void check_inner_port();
+  void publish(uint64_t now_ns);
+
+  abi::WorkerArea& area_;
+  Path& path_;
+  PortMailbox& mailbox_;
+  Doorbells doorbells_;
+  abi::Consumer<abi::Command, abi::CommandRing::kCapacity> commands_;
+  abi::Consumer<abi::PacketMessage, abi::PacketRing::kCapacity> control_out_;
+  abi::PacketMessage held_;  // taken from control_out_, waits for the commands before it
+  bool is_holding_ = false;
+  bool commands_corrupt_ = false;
+  bool control_corrupt_ = false;
+
+  const PortTable* table_ = nullptr;
+  std::vector<OuterPort> outer_;
+  drivers::Port* inner_ = nullptr;
+  bool inner_gone_ = false;
+  Sleeper sleeper_;
+  uint64_t published_ns_ = 0;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace culvert::dataplane
