@@ -1,0 +1,156 @@
+// Writes the first corpus files of the targets whose inputs no editor can make: packets wrapped with keys.h, messages
+// of the link, key files. Run it again (ninja -C build fuzz-corpus) when a format changes; files that libFuzzer found
+// stay.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "control/openvpn/key_files.h"
+#include "control/openvpn/key_method2.h"
+#include "control/openvpn/wrap.h"
+#include "dataplane/abi/layout.h"
+#include "tests/fuzz/keys.h"
+
+using namespace culvert;
+using namespace culvert::openvpn;
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+std::filesystem::path root;
+
+void save(const std::string& target, const std::string& name, const Bytes& bytes) {
+  std::filesystem::create_directories(root / target);
+  std::ofstream file(root / target / name, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (!file) {
+    std::cerr << "can't write " << root / target / name << "\n";
+    std::exit(1);
+  }
+}
+
+void save(const std::string& target, const std::string& name, const std::string& text) {
+  save(target, name, Bytes(text.begin(), text.end()));
+}
+
+template <class T>
+void append(Bytes& bytes, const T& value) {
+  const auto* raw = reinterpret_cast<const uint8_t*>(&value);
+  bytes.insert(bytes.end(), raw, raw + sizeof value);
+}
+
+/// Numbers, not randomness: the same corpus every time.
+class Counting : public Random {
+ public:
+  void fill(std::span<uint8_t> out) override {
+    for (uint8_t& byte : out) byte = next_++;
+  }
+
+ private:
+  uint8_t next_ = 0;
+};
+
+void control_wrap() {
+  const Bytes ack_and_reset = {0, 0, 0, 0, 0};  // no ACK, packet-id 0
+  const WrapKind kinds[] = {WrapKind::kNone, WrapKind::kTlsAuth, WrapKind::kTlsCrypt};
+  const char* names[] = {"none", "tls_auth", "tls_crypt"};
+  for (uint8_t i = 0; i < 3; ++i) {
+    WrapKey client = WrapKey::from_settings(fuzz::wrap_settings(kinds[i]), Side::kClient);
+    for (auto opcode : {wire::Opcode::kHardResetClientV2, wire::Opcode::kControl, wire::Opcode::kAck}) {
+      auto packet = client.seal({{opcode, 0}, {1, 2, 3, 4, 5, 6, 7, 8}}, {1'700'000'000, 1}, ack_and_reset);
+      packet->insert(packet->begin(), i);
+      save("control_wrap", std::string(names[i]) + "_" + std::to_string(static_cast<int>(opcode)), *packet);
+    }
+  }
+  auto wrapped = wrap_client_key(fuzz::kServerKey, fuzz::kClientKey, timestamp_metadata(std::chrono::sys_seconds{}));
+  WrapKey client = WrapKey::tls_crypt(fuzz::kClientKey, Side::kClient);
+  auto packet = client.seal({{wire::Opcode::kHardResetClientV3, 0}, {8, 7, 6, 5, 4, 3, 2, 1}},
+                            {1'700'000'000, kEarlyNegotiationId}, ack_and_reset);
+  packet->insert(packet->begin(), 2);
+  packet->insert(packet->end(), wrapped->begin(), wrapped->end());
+  save("control_wrap", "tls_crypt_v2_10", *packet);
+  save("control_wrap", "early_negotiation", request_wrapped_key_again());
+}
+
+void key_method2() {
+  Counting random;
+  for (Side writer : {Side::kClient, Side::kServer}) {
+    KeyMethod2 message;
+    message.source = KeySource::make(random, writer);
+    message.options =
+        "V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,cipher AES-256-GCM,auth SHA1,key-method 2";
+    message.has_credentials = writer == Side::kClient;
+    message.username = "alice";
+    message.password = "secret";
+    message.peer_info =
+        "IV_VER=2.6.14\nIV_PLAT=linux\nIV_PROTO=990\nIV_CIPHERS=AES-256-GCM:CHACHA20-POLY1305\nUV_X=1\n";
+    auto bytes = write_key_method2(message, writer);
+    bytes->insert(bytes->begin(), writer == Side::kServer ? 1 : 0);
+    save("key_method2", writer == Side::kServer ? "server" : "client", *bytes);
+  }
+}
+
+void key_files() {
+  save("key_files", "static", write_static_key(fuzz::kStaticKey));
+  save("key_files", "server_v2", *write_tls_crypt_v2_server_key(fuzz::kServerKey));
+  Counting random;
+  auto client = make_tls_crypt_v2_client_key(fuzz::kServerKey, random, std::chrono::sys_seconds{});
+  save("key_files", "client_v2", *write_tls_crypt_v2_client_key(*client));
+}
+
+abi::Endpoint peer() {
+  abi::Endpoint endpoint;
+  endpoint.address = {{192, 0, 2, 1}, abi::Family::kIpv4};
+  endpoint.port = 1194;
+  return endpoint;
+}
+
+void link_events() {
+  for (uint16_t kind = 0; kind <= 8; ++kind) {
+    abi::Event event{};
+    event.kind = static_cast<abi::EventKind>(kind);
+    event.session = {5, 1};
+    event.endpoint = peer();
+    Bytes bytes = {0, 63, 0};
+    append(bytes, event);
+    save("link_events", "event_" + std::to_string(kind), bytes);
+  }
+  abi::PacketMessage message{};
+  message.remote = peer();
+  message.length = 14;
+  Bytes bytes = {0, 63, 1};
+  append(bytes, message);
+  bytes.resize(200);
+  save("link_events", "packet", bytes);
+  abi::LinkHeader header{};
+  header.magic = abi::kLinkMagic;
+  header.abi_version = abi::kAbiVersion;
+  header.header_size = sizeof header;
+  header.workers = 1;
+  header.sessions = 64;
+  header.worker_area_size = sizeof(abi::WorkerArea);
+  header.session_record_size = sizeof(abi::SessionRecord);
+  header.total_size = abi::layout_for(1, 64).total_size;
+  bytes = {0, 63, 2};
+  append(bytes, header);
+  save("link_events", "header", bytes);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: make_corpus CORPUS_FOLDER\n";
+    return 2;
+  }
+  root = argv[1];
+  control_wrap();
+  key_method2();
+  key_files();
+  link_events();
+  return 0;
+}
