@@ -3,11 +3,11 @@
     gateway namespace                   wire namespace                     client namespaces
    +--------------------------+      +------------------+      +--------------------------------------+
    | culvert up               |      |     bridge       |      | openvpn --config client.ovpn         |
-   |  outer eth0 -------------+------+ p0            p1 +------+- eth0 192.0.2.10, 2001:db8::10       |
+   |  outer eth0 -------------+------+ p1           p10 +------+- eth0 192.0.2.10, 2001:db8::10       |
    |   192.0.2.1, 2001:db8::1 |      |                  |      |  tun0 10.8.0.2, fd00:8::2            |
    |  inner tun0              |      |                  |      +--------------------------------------+
-   |   10.8.0.1, fd00:8::1    |      |               p2 +------+- eth0 192.0.2.11 ... the next client |
-   |  file server, UDP stream |      |               p3 +------+- eth0 192.0.2.12 ... an attacker     |
+   |   10.8.0.1, fd00:8::1    |      |              p11 +------+- eth0 192.0.2.11 ... the next client |
+   |  file server, UDP stream |      |              p12 +------+- eth0 192.0.2.12 ... an attacker     |
    +--------------------------+      +------------------+      +--------------------------------------+
 
 The bridge joins everybody; nothing leads out of it. What belongs to the "network behind the gateway" (the file server, one

@@ -110,13 +110,13 @@ class Certificates:
         self.foreign = Authority(folder / "foreign", "some other CA").issue("foreign")
         self._clients: dict = {}
         self.static_key = folder / "static.key"  # tls-auth and tls-crypt
-        self._genkey("secret", self.static_key)
+        self.genkey("secret", self.static_key)
         self.other_static_key = folder / "other-static.key"
-        self._genkey("secret", self.other_static_key)
+        self.genkey("secret", self.other_static_key)
         self.v2_server_key = folder / "v2-server.key"
-        self._genkey("tls-crypt-v2-server", self.v2_server_key)
+        self.genkey("tls-crypt-v2-server", self.v2_server_key)
         self.v2_client_key = folder / "v2-client.key"
-        self._genkey("tls-crypt-v2-client", self.v2_client_key, "--tls-crypt-v2", str(self.v2_server_key))
+        self.genkey("tls-crypt-v2-client", self.v2_client_key, "--tls-crypt-v2", str(self.v2_server_key))
 
     @property
     def ca(self) -> Path:
@@ -129,7 +129,7 @@ class Certificates:
         return self._clients[name]
 
     @staticmethod
-    def _genkey(kind: str, path: Path, *more: str) -> None:
+    def genkey(kind: str, path: Path, *more: str) -> None:
         done = subprocess.run(["openvpn", *more, "--genkey", kind, str(path)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         path.chmod(0o600)

@@ -15,12 +15,13 @@ CONNECTED = "Initialization Sequence Completed"
 
 
 class Client:
-    """One openvpn process. `options` are further lines of its configuration; `profile` replaces all of it (an .ovpn file)."""
+    """One openvpn process. `options` are further lines of its configuration, `without` names directives to
+    leave out; `profile` replaces all of it (an .ovpn file)."""
 
     def __init__(self, host: Host, folder: Path, certificates: Optional[Certificates] = None, name: str = "alice",
                  pair: Optional[Pair] = None, wrap: str = "tls-crypt-v2", remote: str = "192.0.2.1", port: int = PORT,
                  options: Sequence[str] = (), profile: Optional[Path] = None, wrap_key: Optional[Path] = None,
-                 timeout_after_drop: int = 60):
+                 without: Sequence[str] = ()):
         self.host = host
         self.namespace = host.namespace
         self.name = name
@@ -32,11 +33,12 @@ class Client:
             pair = pair or certificates.client(name)
             profile = self.folder / "client.ovpn"
             key = wrap_key or (certificates.v2_client_key if wrap == "tls-crypt-v2" else certificates.static_key)
-            profile.write_text("\n".join([
+            lines = [
                 "client", "dev tun0", f"remote {remote} {port} {'udp6' if ':' in remote else 'udp'}", "nobind",
                 f"ca {certificates.ca}", f"cert {pair.certificate}", f"key {pair.key}", "remote-cert-tls server",
                 f"{wrap} {key}" + (" 1" if wrap == "tls-auth" else ""),
-                "connect-retry 1 2", "server-poll-timeout 10", *options]) + "\n")
+                "connect-retry 1 2", "server-poll-timeout 10", *options]
+            profile.write_text("".join(f"{line}\n" for line in lines if line.split()[0] not in without))
         self.profile = profile
 
     def start(self, *more: str) -> "Client":

@@ -104,11 +104,11 @@ class Gateway:
 
     def drops(self) -> Dict[str, int]:
         """Packets dropped so far, by reason."""
-        counts: Dict[str, int] = {}
-        for row in rows(self.ask("drops")):
-            name = row.get("reason") or row.get("name")
-            counts[name] = counts.get(name, 0) + int(row.get("count", row.get("packets", 0)))
-        return counts
+        return {row["name"]: row["count"] for row in rows(self.ask("drops"))}
+
+    def counter(self, name: str) -> int:
+        """A counter of dataplane/abi/counters.def, all workers together."""
+        return int(self.ask("status")["counters"][name])
 
 
 def rows(answer) -> List[dict]:

@@ -20,6 +20,7 @@ class ServerConf:
     protocol: str = "udp"
     port: int = PORT
     keepalive: str = "10 60"
+    data_ciphers: str = "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305"
     client_to_client: bool = False
     crl: bool = False
     extra: List[str] = field(default_factory=list)
@@ -39,7 +40,7 @@ class ServerConf:
             f"key {self.certificates.server.key}",
             "dh none",
             "remote-cert-tls client",
-            "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305",
+            f"data-ciphers {self.data_ciphers}",
             f"keepalive {self.keepalive}",
             self._wrap(),
             "client-to-client" if self.client_to_client else None,

@@ -1,0 +1,45 @@
+"""Thirty clients at once, and what they may say to each other."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness.server_conf import INNER4, INNER6
+
+CLIENTS = 30
+
+
+def test_thirty_clients_at_once(stage):
+    gateway = stage.gateway(client_to_client=True)
+    clients = [stage.client(f"client-{number}") for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.wait_connected(60)
+
+    assert len({client.inner4 for client in clients}) == CLIENTS, "two clients share an IPv4 address"
+    assert len({client.inner6 for client in clients}) == CLIENTS, "two clients share an IPv6 address"
+    assert len({client.peer_id for client in clients}) == CLIENTS, "two clients share a peer-id"
+    assert sorted(gateway.session_names()) == sorted(client.name for client in clients)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda client: client.ping(INNER4, count=5) and client.ping(INNER6, count=5), clients))
+        # Each to its neighbour, in a ring.
+        neighbours = list(zip(clients, clients[1:] + clients[:1]))
+        assert all(pool.map(lambda pair: pair[0].ping(pair[1].inner4, count=3), neighbours))
+        assert all(pool.map(lambda pair: pair[0].ping(pair[1].inner6, count=3), neighbours))
+    for client in clients:
+        assert client.connects() == 1 and client.warnings() == []
+
+
+@pytest.mark.culvert_only
+def test_without_client_to_client_the_gateway_counts_and_refuses(stage):
+    """Nothing crosses from one client to another inside the gateway; the operator sees the reason."""
+    gateway = stage.gateway(client_to_client=False)
+    alice, bob = stage.connected("alice"), stage.connected("bob")
+    before = gateway.drops().get("inner_client_to_client", 0)
+    assert not alice.ping(bob.inner4, count=3, seconds=0.5)
+    assert not alice.ping(bob.inner6, count=3, seconds=0.5)
+    assert bob.counters()["rx_packets"] == 0
+    assert gateway.drops()["inner_client_to_client"] - before == 6
+    assert alice.ping(INNER4) and bob.ping(INNER4)
