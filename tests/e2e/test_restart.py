@@ -1,0 +1,99 @@
+"""Either process may be killed at any moment: no data packet waits for control, no client has to connect again."""
+
+import os
+import signal
+
+import pytest
+
+from harness.download import Download, serving
+from harness.process import exists
+from harness.server_conf import INNER4, INNER6
+from harness.udp_stream import streaming
+from harness.waiting import wait_until
+
+pytestmark = pytest.mark.culvert_only
+
+
+def kill_and_wait_for_next(gateway, program: str, seconds: float = 10.0) -> None:
+    """SIGKILL to one of culvert's processes; returns when `culvert up` has started it anew and the operator is answered."""
+    old = gateway.pid_of(program)
+    assert old, f"{program} does not run"
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: not exists(old), f"{program} {old} to be gone", 5)
+    wait_until(lambda: gateway.pid_of(program) not in (0, old), f"another {program}", seconds)
+    wait_until(lambda: gateway.try_cli("sessions", "--json").returncode == 0, "the operator to be answered", seconds)
+
+
+def test_control_killed_in_the_middle_of_a_download(stage, big_file):
+    gateway = stage.gateway()
+    client = stage.connected("alice", options=["reneg-sec 8 8"])
+    with serving(gateway.namespace, big_file), \
+            streaming(stage.folder, gateway.namespace, INNER6, client.namespace, client.inner6) as stream:
+        download = Download(client.namespace, INNER4)
+        wait_until(lambda: download.received > big_file.size // 10, "a part of the download")
+        dataplane = gateway.pid_of("culvert-dataplane")
+        kill_and_wait_for_next(gateway, "culvert-control")
+        assert gateway.pid_of("culvert-dataplane") == dataplane, "the dataplane did not live on"
+        wait_until(lambda: gateway.session_names() == ["alice"], "the session to be listed again", 5)
+        download.finish(big_file)
+
+        before = client.renegotiations()
+        wait_until(lambda: client.renegotiations() > before, "a renegotiation with the new control", 20)
+        at_rekey = stream.received()
+        wait_until(lambda: stream.received() > at_rekey + 500, "the stream to flow under the new key")
+        down, up = stream.finish()
+    assert down.perfect and up.perfect, (down, up)
+    assert client.connects() == 1 and client.warnings() == []
+
+
+def test_control_killed_again_and_again(stage):
+    """Three times in a row, a renegotiation by either side in between; then goodbye and kill still work."""
+    gateway = stage.gateway(extra=["reneg-sec 6 6"])
+    alice = stage.connected("alice", options=["explicit-exit-notify 1"])
+    bob = stage.connected("bob")
+    with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4) as stream:
+        for _ in range(3):
+            kill_and_wait_for_next(gateway, "culvert-control")
+            before = alice.renegotiations(), bob.renegotiations()
+            wait_until(lambda: alice.renegotiations() > before[0] and bob.renegotiations() > before[1],
+                       "a renegotiation of both clients", 20)
+        accounts = stream.finish()
+    assert all(account.perfect for account in accounts), accounts
+    assert alice.connects() == bob.connects() == 1
+    alice.stop()
+    wait_until(lambda: gateway.session_names() == ["bob"], "alice's goodbye to be heard", 3)
+    gateway.kill_session("bob")
+    wait_until(lambda: "command was pushed by server" in bob.log(), "bob to hear of the kill", 3)
+
+
+def test_new_clients_get_in_after_control_came_back(stage):
+    """Addresses and peer-ids of the old sessions are not given out again."""
+    gateway = stage.gateway()
+    first = stage.connected("first")
+    kill_and_wait_for_next(gateway, "culvert-control")
+    second = stage.connected("second")
+    assert first.inner4 != second.inner4 and first.inner6 != second.inner6 and first.peer_id != second.peer_id
+    assert first.ping(INNER4) and second.ping(INNER4)
+    assert sorted(gateway.session_names()) == ["first", "second"]
+
+
+def test_dataplane_killed(stage):
+    """Traffic is back within a bounded time, with the same sessions: nobody connects again, no packet-id is used twice."""
+    gateway = stage.gateway()
+    client = stage.connected("alice", options=["reneg-sec 8 8"])
+    with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4) as stream:
+        wait_until(lambda: stream.received() > 1000, "the stream to flow")
+        kill_and_wait_for_next(gateway, "culvert-dataplane")
+        resumed = stream.received()
+        wait_until(lambda: stream.received() > resumed + 1000, "the stream to flow again", 10)
+        assert client.ping(INNER4, count=3) and client.ping(INNER6, count=3)
+        before = client.renegotiations()
+        wait_until(lambda: client.renegotiations() > before, "a renegotiation after the restart", 20)
+        down, up = stream.finish()
+    assert client.connects() == 1
+    assert gateway.session_names() == ["alice"]
+    assert down.duplicated == up.duplicated == 0
+    # A repeated packet-id shows as a replay at the client, which then warns.
+    assert client.warnings() == []
+    print(f"\ndataplane killed: longest silence {down.longest_silence_ms} ms to the client, {up.longest_silence_ms} ms from it")
+    assert max(down.longest_silence_ms, up.longest_silence_ms) < 3000
