@@ -54,6 +54,10 @@ class Stream:
                  size: int = 400, port: int = STREAM_PORT):
         self.a = _End(a, a_address, b_address, port, rate, size, folder / f"stream-{port}-{a.name}.log")
         self.b = _End(b, b_address, a_address, port, rate, size, folder / f"stream-{port}-{b.name}.log")
+        for end in (self.a, self.b):
+            end.report()  # an end that answers has its socket: nothing is sent before both have
+        for end in (self.a, self.b):
+            end.say("start")
 
     def received(self) -> int:
         """Packets that have arrived so far, the smaller of both directions."""

@@ -82,7 +82,7 @@ class Stream {
 
   /// Sends what is due by now. A datagram that the kernel does not take keeps its number for the next try.
   void send_due() {
-    if (stopped_) return;
+    if (!sending_) return;
     double elapsed = std::chrono::duration<double>(Clock::now() - begin_).count();
     uint64_t due = static_cast<uint64_t>(elapsed * rate_);
     // After a stall (a stopped machine) the missed ones are not sent in one go.
@@ -112,7 +112,11 @@ class Stream {
     }
   }
 
-  void stop() { stopped_ = true; }
+  void start() {
+    begin_ = Clock::now();
+    sending_ = true;
+  }
+  void stop() { sending_ = false; }
 
   void report() const {
     auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(received_.longest_silence).count();
@@ -130,9 +134,9 @@ class Stream {
   int socket_;
   double rate_;
   size_t payload_;
-  Clock::time_point begin_ = Clock::now();
+  Clock::time_point begin_{};
   uint64_t attempts_ = 0, sent_ = 0, send_errors_ = 0;
-  bool stopped_ = false;
+  bool sending_ = false;
   Received received_;
 };
 
@@ -178,6 +182,7 @@ bool obey(std::string& input, Stream& stream) {
     std::string line = input.substr(0, end);
     input.erase(0, end + 1);
     if (line == "quit") return false;
+    if (line == "start") stream.start();
     if (line == "stop") stream.stop();
     if (line == "report") stream.report();
   }

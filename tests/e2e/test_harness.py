@@ -1,0 +1,70 @@
+"""The yardsticks themselves: what they must notice, they notice."""
+
+import pytest
+
+from harness.download import Download, RandomFile, serving
+from harness.network import Network
+from harness.udp_stream import streaming
+from harness.waiting import Timeout, wait_until
+
+
+@pytest.fixture
+def pair(certificates):
+    """Two hosts on a bridge, no gateway between them."""
+    network = Network()
+    try:
+        yield network.gateway, network.add_host()
+    finally:
+        network.close()
+
+
+def account(pair, tmp_path, disturb: str = ""):
+    """The account of a short stream from the first host to the second, which `disturb` (nft rules) may damage."""
+    left, right = pair
+    if disturb:
+        right.namespace.nft(f"""table netdev disturb {{
+            chain in {{ type filter hook ingress device eth0 priority 0; {disturb}; }}
+        }}""")
+    with streaming(tmp_path, left.namespace, left.ip4, right.namespace, right.ip4, 2000) as stream:
+        wait_until(lambda: stream.a.report()["sent"] > 2000, "packets to be sent")
+        return stream.finish(1.0)[0]
+
+
+def test_stream_on_a_clean_wire_is_perfect(pair, tmp_path):
+    assert account(pair, tmp_path).perfect
+
+
+def test_stream_counts_every_lost_packet(pair, tmp_path):
+    found = account(pair, tmp_path, "udp dport 9000 numgen inc mod 100 0 drop")
+    assert found.lost == pytest.approx(found.sent / 100, abs=1) and not found.perfect
+
+
+def test_stream_counts_every_doubled_packet(pair, tmp_path):
+    left, _ = pair
+    left.namespace.nft("""table netdev double {
+        chain out { type filter hook egress device eth0 priority 0; udp dport 9000 numgen inc mod 100 0 dup to eth0; }
+    }""")
+    found = account(pair, tmp_path)
+    assert found.duplicated == pytest.approx(found.sent / 100, abs=1) and not found.perfect
+
+
+def test_stream_notices_corruption(pair, tmp_path):
+    found = account(pair, tmp_path, "udp dport 9000 @th,128,8 set 0xa5")
+    assert found.corrupted + found.lost > found.sent * 0.9 and not found.perfect
+
+
+def test_download_notices_corruption(pair, tmp_path):
+    left, right = pair
+    file = RandomFile(tmp_path, 1_000_000)
+    with serving(left.namespace, file):
+        Download(right.namespace, left.ip4).finish(file)
+        with open(file.path, "r+b") as damaged:
+            damaged.seek(500_000)
+            damaged.write(b"not what was there")
+        with pytest.raises(AssertionError, match="damaged"):
+            Download(right.namespace, left.ip4).finish(file)
+
+
+def test_waiting_gives_up():
+    with pytest.raises(Timeout, match="a miracle"):
+        wait_until(lambda: False, "a miracle", 0.1)
