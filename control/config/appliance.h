@@ -23,19 +23,22 @@ struct OpenvpnBlock {
 struct Appliance {
   std::string file;  ///< where it was read from
   std::string run_dir = "/run/culvert";
-  std::vector<uint32_t> workers;  ///< cores, one worker each; empty: one worker, on whatever core the kernel chooses
+  std::vector<uint32_t> workers;  ///< cores, one worker each (one in this version); empty: one worker, on whatever core
+                                  ///< the kernel chooses
   uint32_t sessions = 4096;       ///< size of the session table
   HugePages huge = HugePages::kAuto;
   std::optional<std::string> tun_name;  ///< unset: `dev tunN` of the server.conf, else kDefaultTunName
   std::optional<uint32_t> tun_mtu;      ///< unset: tun-mtu of the server.conf
-  uint32_t tun_tx_queue_length = 1000;  ///< packets
-  std::string user;  ///< control runs as this after its start; empty: `user` of the server.conf, else no change
+  std::optional<uint32_t>
+      tun_tx_queue_length;  ///< packets; unset: txqueuelen of the server.conf, else kDefaultTxQueueLength
+  std::string user;         ///< control runs as this after its start; empty: `user` of the server.conf, else no change
   std::string group;
   std::optional<openvpn::LogLevel> log_level;  ///< unset: from `verb` of the server.conf
   std::vector<OpenvpnBlock> openvpn;
 };
 
 inline constexpr std::string_view kDefaultTunName = "culvert0";
+inline constexpr uint32_t kDefaultTxQueueLength = 1000;
 
 /// Reads the text of a culvert.toml. `file` is its path: named in findings, and its folder is what relative paths count
 /// from. The value is only worth using when the report has no error.

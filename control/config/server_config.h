@@ -32,21 +32,30 @@ struct Pool6 {
   std::array<uint8_t, 16> first{};
 };
 
+/// Where a directive stands and what file it names, for findings that come up later.
+struct Source {
+  std::string file;
+  uint32_t line = 0;
+  std::string name;  ///< of the directive
+  std::string path;  ///< empty for an inline block
+};
+
 struct ServerConfig {
   std::string file;
 
-  /// All but `tls` (made by TlsContext::make from the member below) and `cookie_secret` (of this run), which are the
-  /// caller's.
+  /// All but `tls`, which load() makes from the member below, and `cookie_secret` (of this run), which is the caller's.
   openvpn::ServerSettings settings;
   crypto::TlsSettings tls;
-  std::string crl_file;  ///< where tls.crl_pem came from, for a reload; empty: none, or inline
+  std::vector<Source> tls_sources;  ///< the directives that tls was made from
+  std::string crl_file;             ///< where tls.crl_pem came from, for a reload; empty: none, or inline
 
   /// Sockets to open; `port` is 0, the caller numbers them. `proto udp6` without `local` gives two: [::] and 0.0.0.0.
   std::vector<abi::OpenPort> listen;
 
   std::optional<Pool4> pool4;
   std::optional<Pool6> pool6;
-  std::string dev_name;  ///< `dev tun7`; empty for `dev tun`
+  std::string dev_name;                         ///< `dev tun7`; empty for `dev tun`
+  std::optional<uint32_t> tun_tx_queue_length;  ///< txqueuelen; culvert.toml's goes first
 
   /// What every client is pushed besides its addresses, peer-id, cipher and protocol flags: topology, route-gateway,
   /// ping, ping-restart and the `push` directives, in order. Goes into ClientGrant::push.

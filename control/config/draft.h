@@ -1,0 +1,59 @@
+// A server.conf while it is being read: what its directives have said so far. finish_*() turn it into a ServerConfig.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/config/server_config.h"
+#include "control/config/statement.h"
+
+namespace culvert::config {
+
+enum class OuterFamily : uint8_t { kIpv4, kIpv6 };
+
+struct Draft {
+  Draft(FileLoader& files, Report& findings) : loader(files), report(findings) {}
+
+  FileLoader& loader;
+  Report& report;
+  std::string folder;  ///< relative paths count from here
+  ServerConfig config;
+
+  /// The last statement of each honoured directive.
+  std::map<std::string_view, const Statement*> last;
+  std::deque<Statement> made;                ///< statements that stood inside others (setenv opt); pointers stay valid
+  std::vector<std::string> unknown_allowed;  ///< ignore-unknown-option
+
+  uint16_t port = 1194;
+  OuterFamily family = OuterFamily::kIpv4;
+  bool ipv6_only = false;
+  abi::IpAddress local;
+  uint32_t receive_buffer = 0;
+  uint32_t send_buffer = 0;
+  uint32_t mark = 0;
+  std::string device;
+
+  const Statement* find(std::string_view name) const {
+    auto found = last.find(name);
+    return found == last.end() ? nullptr : found->second;
+  }
+  void error(const Statement& statement, const std::string& text) const {
+    report.error(statement.file, statement.line, statement.name + ": " + text);
+  }
+  void warning(const Statement& statement, const std::string& text) const {
+    report.warning(statement.file, statement.line, statement.name + ": " + text);
+  }
+};
+
+/// Says so when `cipher` names one that data-ciphers lacks.
+void warn_about_cipher(Draft& draft);
+/// Endpoints, pools and pushes from server, ifconfig, keepalive and so on (expansions: man page, "helper directive").
+void finish_network(Draft& draft);
+/// Certificates and keys: loads the files.
+void finish_tls(Draft& draft);
+
+}  // namespace culvert::config

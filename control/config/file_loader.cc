@@ -1,0 +1,80 @@
+#include "control/config/file_loader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace culvert::config {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error open_error(int number) {
+  if (number == ENOENT) return Error{"no such file"};
+  if (number == EACCES) return Error{"not readable for this user: check owner and mode of the file and its folders"};
+  return Error{std::strerror(number)};
+}
+
+Error too_large(size_t limit) {
+  return Error{"larger than " + std::to_string(limit / 1024) + " KiB: is this the right file?"};
+}
+
+}  // namespace
+
+Result<LoadedFile> DiskLoader::load(const std::string& path, size_t limit) {
+  if (path.find('\0') != std::string::npos) return Error{"the name holds a NUL byte"};
+  // O_NONBLOCK: opening a FIFO without a writer would wait for ever. It has no effect on regular files.
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (file.get() < 0) return open_error(errno);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return open_error(errno);
+  if (S_ISDIR(status.st_mode)) return Error{"is a folder, not a file"};
+  if (!S_ISREG(status.st_mode)) return Error{"is not a regular file"};
+  if (status.st_size > static_cast<off_t>(limit)) return too_large(limit);
+
+  LoadedFile loaded;
+  loaded.mode = status.st_mode & 07777;
+  loaded.bytes.resize(limit + 1);  // one more than allowed, so that a file which grows meanwhile is noticed
+  size_t used = 0;
+  while (used < loaded.bytes.size()) {
+    ssize_t got = ::read(file.get(), loaded.bytes.data() + used, loaded.bytes.size() - used);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return open_error(errno);
+    if (got == 0) break;
+    used += static_cast<size_t>(got);
+  }
+  if (used > limit) return too_large(limit);
+  // A copy of the exact size: the large buffer would otherwise live as long as the file's text.
+  LoadedFile exact{loaded.bytes.substr(0, used), loaded.mode};
+  explicit_bzero(loaded.bytes.data(), used);
+  return exact;
+}
+
+std::string join_path(const std::string& folder, const std::string& path) {
+  if (path.empty() || path.front() == '/' || folder.empty() || folder == ".") return path;
+  if (path == ".") return folder;
+  return folder.back() == '/' ? folder + path : folder + "/" + path;
+}
+
+std::string folder_of(const std::string& path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace culvert::config

@@ -1,0 +1,135 @@
+// Readers: ciphers of the data channel, replay window, what is pushed.
+#include <strings.h>
+
+#include <algorithm>
+
+#include "control/config/arguments.h"
+#include "control/config/readers.h"
+
+namespace culvert::config {
+namespace {
+
+constexpr uint32_t kLargestReplayWindow = 65536;  // MAX_SEQ_BACKTRACK of the reference
+constexpr uint32_t kLargestReplayTime = 600;      // MAX_TIME_BACKTRACK
+/// PUSH_REPLY goes out in pieces of 1024 bytes; an option must fit into one with its frame and terminating NUL
+/// (push.c).
+constexpr size_t kLongestPush = 900;
+
+struct CipherName {
+  std::string_view name;
+  abi::Cipher cipher;
+};
+constexpr CipherName kCiphers[] = {{"AES-256-GCM", abi::Cipher::kAes256Gcm},
+                                   {"AES-192-GCM", abi::Cipher::kAes192Gcm},
+                                   {"AES-128-GCM", abi::Cipher::kAes128Gcm},
+                                   {"CHACHA20-POLY1305", abi::Cipher::kChacha20Poly1305}};
+
+std::optional<abi::Cipher> cipher_of(std::string_view name) {
+  for (const CipherName& known : kCiphers) {
+    bool same = known.name.size() == name.size() && strncasecmp(known.name.data(), name.data(), name.size()) == 0;
+    if (same) return known.cipher;
+  }
+  return std::nullopt;
+}
+
+std::string not_a_cipher(std::string_view name) {
+  std::string text = "'" + std::string(name) + "' is not supported in this version";
+  std::vector<std::string_view> names;
+  for (const CipherName& known : kCiphers) names.push_back(known.name);
+  std::string_view near = nearest(name, names);
+  if (!near.empty() && !name.ends_with("CBC")) text += " (did you mean " + std::string(near) + "?)";
+  return text + "; supported are AES-256-GCM, AES-192-GCM, AES-128-GCM and CHACHA20-POLY1305";
+}
+
+/// Words that a client takes from a push only when they are made for it alone, or that would make it unable to talk to
+/// us.
+std::string why_not_pushed(const std::vector<std::string>& words) {
+  const std::string& name = words[0];
+  for (std::string_view own : {"ifconfig", "ifconfig-ipv6", "peer-id", "cipher", "protocol-flags", "key-derivation",
+                               "auth-token", "push-continuation"}) {
+    if (name == own) return name + " is made for each client by the gateway itself: remove it";
+  }
+  if (name == "compress" || name == "comp-lzo") return "compression is not supported: remove it";
+  if (name == "fragment") return "fragment is not supported in this version: remove it";
+  if (name == "topology" && (words.size() != 2 || words[1] != "subnet")) return "only topology subnet is supported";
+  if (name == "tun-mtu")
+    return "tun-mtu is pushed to clients that can take it, from this file's own tun-mtu: remove it";
+  return "";
+}
+
+}  // namespace
+
+void read_data_ciphers(Draft& draft, const Statement& statement) {
+  std::vector<abi::Cipher> ciphers;
+  std::string_view rest = statement.args[0];
+  while (true) {
+    size_t colon = rest.find(':');
+    std::string_view name = rest.substr(0, colon);
+    bool optional = name.starts_with('?');
+    if (optional) name.remove_prefix(1);
+    std::optional<abi::Cipher> cipher = cipher_of(name);
+    if (cipher && std::ranges::find(ciphers, *cipher) == ciphers.end()) ciphers.push_back(*cipher);
+    if (!cipher && !optional) {
+      return draft.error(statement, not_a_cipher(name) + ": remove it, or write ?" + std::string(name) + " to skip it");
+    }
+    if (colon == std::string_view::npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  if (ciphers.empty()) return draft.error(statement, "names no cipher that is supported: add AES-256-GCM");
+  draft.config.settings.data_ciphers = ciphers;
+}
+
+void read_data_ciphers_fallback(Draft& draft, const Statement& statement) {
+  std::optional<abi::Cipher> cipher = cipher_of(statement.args[0]);
+  if (!cipher) return draft.error(statement, not_a_cipher(statement.args[0]));
+  draft.config.settings.data_ciphers_fallback = cipher;
+}
+
+void read_cipher(Draft& draft, const Statement& statement) {
+  // Whether it stands in data-ciphers can only be told at the end of the file: finish_network.
+  if (statement.args[0].empty()) draft.error(statement, "names no cipher");
+}
+
+void warn_about_cipher(Draft& draft) {
+  const Statement* statement = draft.find("cipher");
+  if (statement == nullptr) return;
+  std::optional<abi::Cipher> cipher = cipher_of(statement->args[0]);
+  const auto& offered = draft.config.settings.data_ciphers;
+  if (cipher && std::ranges::find(offered, *cipher) != offered.end()) return;
+  draft.warning(*statement,
+                "has no effect here: '" + statement->args[0] +
+                    "' is not in data-ciphers, and ciphers are negotiated; for clients that can't negotiate there is "
+                    "data-ciphers-fallback");
+}
+
+void read_replay_window(Draft& draft, const Statement& statement) {
+  if (auto n = number_argument(draft, statement, 0, 1, kLargestReplayWindow)) draft.config.settings.replay_window = *n;
+  if (statement.args.size() == 2) number_argument(draft, statement, 1, 0, kLargestReplayTime);
+}
+
+void read_allow_compression(Draft& draft, const Statement& statement) {
+  if (statement.args[0] == "no") return;
+  draft.error(statement,
+              "compression leaks what is encrypted (VORACLE) and is not supported: write allow-compression no");
+}
+
+void read_push(Draft& draft, const Statement& statement) {
+  const std::string& option = statement.args[0];
+  if (option.size() > kLongestPush) {
+    return draft.error(statement,
+                       "longer than " + std::to_string(kLongestPush) + " bytes, which no client takes: split it");
+  }
+  for (char c : option) {
+    if (c == ',') return draft.error(statement, "a comma would end the option on its way to the client: remove it");
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
+      return draft.error(statement, "holds a control character: remove it");
+  }
+  Result<std::vector<std::string>> words = split_line(option);
+  if (!words) return draft.error(statement, words.error());
+  if (words->empty()) return draft.error(statement, "names no option");
+  std::string reason = why_not_pushed(*words);
+  if (!reason.empty()) return draft.error(statement, reason);
+  draft.config.push.push_back(option);
+}
+
+}  // namespace culvert::config

@@ -1,0 +1,169 @@
+// Readers: certificates, TLS policy, wrapping of the control channel. Files are loaded at the end, in finish_tls.cc,
+// because a `cd` further down decides where they are.
+#include <strings.h>
+
+#include <algorithm>
+
+#include "control/config/arguments.h"
+#include "control/config/readers.h"
+#include "control/config/tls_names.h"
+
+namespace culvert::config {
+namespace {
+
+std::optional<crypto::TlsVersion> version_of(const std::string& text) {
+  if (text == "1.2") return crypto::TlsVersion::kTls12;
+  if (text == "1.3") return crypto::TlsVersion::kTls13;
+  return std::nullopt;
+}
+
+}  // namespace
+
+void read_file(Draft&, const Statement&) {}
+
+void read_askpass(Draft& draft, const Statement& statement) {
+  if (statement.args.empty())
+    draft.error(statement, "there is no terminal to ask on: name a file that holds the password");
+}
+
+void read_dh(Draft& draft, const Statement& statement) {
+  if (!statement.inlined && statement.args[0] == "none") return;
+  draft.warning(statement, "has no effect here: keys are exchanged over elliptic curves; write dh none");
+}
+
+void read_crl_verify(Draft& draft, const Statement& statement) {
+  if (statement.args.size() == 1) return;
+  if (statement.args[1] == "dir") {
+    return draft.error(
+        statement,
+        "the dir form is not supported in this version: name a CRL file, such as `culvert client revoke` keeps");
+  }
+  draft.error(statement, "the second argument can only be dir, not '" + statement.args[1] + "'");
+}
+
+void read_remote_cert_tls(Draft& draft, const Statement& statement) {
+  if (statement.args[0] == "client") {
+    draft.config.tls.peer_usage = crypto::PeerUsage::kClient;
+  } else if (statement.args[0] == "server") {
+    draft.config.tls.peer_usage = crypto::PeerUsage::kServer;
+    draft.warning(statement,
+                  "only clients with a server's certificate get in: remote-cert-tls client is what a server wants");
+  } else {
+    draft.error(statement, "can only be client or server, not '" + statement.args[0] + "'");
+  }
+}
+
+void read_remote_cert_eku(Draft& draft, const Statement& statement) {
+  const std::string& usage = statement.args[0];
+  if (usage == "TLS Web Client Authentication" || usage == "clientAuth" || usage == "1.3.6.1.5.5.7.3.2") {
+    draft.config.tls.peer_usage = crypto::PeerUsage::kClient;
+  } else {
+    draft.error(
+        statement,
+        "'" + usage + "' is not supported in this version: remote-cert-tls client checks for client certificates");
+  }
+}
+
+void read_verify_client_cert(Draft& draft, const Statement& statement) {
+  if (statement.args.empty() || statement.args[0] == "require") return;
+  const std::string& mode = statement.args[0];
+  if (mode == "none" || mode == "optional") {
+    return draft.error(
+        statement,
+        mode + " is not supported in this version: clients need a certificate; write verify-client-cert require");
+  }
+  draft.error(statement, "can only be require, not '" + mode + "'");
+}
+
+void read_tls_version_min(Draft& draft, const Statement& statement) {
+  const std::string& text = statement.args[0];
+  if (statement.args.size() == 2 && statement.args[1] != "or-highest") {
+    return draft.error(statement, "the second argument can only be or-highest, not '" + statement.args[1] + "'");
+  }
+  std::optional<crypto::TlsVersion> version = version_of(text);
+  if (text == "1.0" || text == "1.1") {
+    draft.warning(statement, "TLS " + text + " is broken and not offered: 1.2 is the lowest");
+    version = crypto::TlsVersion::kTls12;
+  } else if (!version && statement.args.size() == 2) {
+    version = crypto::TlsVersion::kTls13;
+  }
+  if (!version) return draft.error(statement, "'" + text + "' is not a version of TLS: write 1.2 or 1.3");
+  draft.config.tls.min_version = *version;
+}
+
+void read_tls_version_max(Draft& draft, const Statement& statement) {
+  const std::string& text = statement.args[0];
+  draft.config.tls.max_version = version_of(text);
+  if (draft.config.tls.max_version) return;
+  draft.error(statement, text == "1.0" || text == "1.1" ? "TLS " + text + " is broken and not offered: write 1.2 or 1.3"
+                                                        : "'" + text + "' is not a version of TLS: write 1.2 or 1.3");
+}
+
+void read_tls_cipher(Draft& draft, const Statement& statement) {
+  Result<std::string> list = openssl_cipher_list(statement.args[0]);
+  if (!list) return draft.error(statement, list.error());
+  draft.config.tls.ciphers = *list;
+}
+
+void read_tls_ciphersuites(Draft& draft, const Statement& statement) {
+  std::string list = statement.args[0];
+  std::ranges::replace(list, '-', '_');  // both spellings are in use (ssl_openssl.c)
+  if (!list.starts_with("TLS_"))
+    return draft.error(statement, "'" + list + "' is not a TLS 1.3 suite such as TLS_AES_256_GCM_SHA384");
+  draft.config.tls.ciphersuites = list;
+}
+
+void read_tls_groups(Draft& draft, const Statement& statement) {
+  draft.config.tls.groups = openssl_groups(statement.args[0]);
+}
+
+void read_tls_cert_profile(Draft& draft, const Statement& statement) {
+  const std::string& profile = statement.args[0];
+  if (profile == "legacy") return;
+  if (profile == "insecure" || profile == "preferred" || profile == "suiteb") {
+    return draft.error(statement, profile + " is not supported in this version: write legacy, or remove it");
+  }
+  draft.error(statement, "'" + profile + "' is not a profile: write legacy, or remove it");
+}
+
+void read_tls_crypt_v2(Draft& draft, const Statement& statement) {
+  draft.config.settings.wrap.force_cookie = true;
+  if (statement.args.size() == 1 || statement.args[1] == "force-cookie") return;
+  if (statement.args[1] == "allow-noncookie") {
+    draft.config.settings.wrap.force_cookie = false;
+    return;
+  }
+  draft.error(statement,
+              "the second argument can only be force-cookie or allow-noncookie, not '" + statement.args[1] + "'");
+}
+
+void read_tls_auth(Draft& draft, const Statement& statement) {
+  if (statement.inlined || statement.args.size() == 1) return;
+  if (statement.args[1] != "0" && statement.args[1] != "1") {
+    draft.error(statement, "the direction can only be 0 or 1, not '" + statement.args[1] + "'");
+  }
+}
+
+void read_key_direction(Draft& draft, const Statement& statement) {
+  number_argument(draft, statement, 0, 0, 1);
+}
+
+void read_auth(Draft& draft, const Statement& statement) {
+  std::string name = statement.args[0];
+  std::erase(name, '-');
+  auto is = [&name](const char* known) { return strcasecmp(name.c_str(), known) == 0; };
+  openvpn::Digest& digest = draft.config.settings.wrap.auth;
+  if (is("SHA1")) {
+    digest = openvpn::Digest::kSha1;
+  } else if (is("SHA256") || is("SHA2256")) {
+    digest = openvpn::Digest::kSha256;
+  } else if (is("SHA384") || is("SHA2384")) {
+    digest = openvpn::Digest::kSha384;
+  } else if (is("SHA512") || is("SHA2512")) {
+    digest = openvpn::Digest::kSha512;
+  } else {
+    draft.error(statement, "'" + statement.args[0] + "' is not supported: use SHA1, SHA256, SHA384 or SHA512");
+  }
+}
+
+}  // namespace culvert::config

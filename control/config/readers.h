@@ -1,0 +1,87 @@
+// The readers of honoured directives, one per directive or family of them. Each is called with a statement whose number
+// of arguments is right, and either takes it into the draft or reports why not.
+#pragma once
+
+namespace culvert::config {
+
+struct Draft;
+struct Statement;
+
+// read_network.cc
+void read_mode(Draft& draft, const Statement& statement);
+void read_server(Draft& draft, const Statement& statement);
+void read_server_ipv6(Draft& draft, const Statement& statement);
+void read_topology(Draft& draft, const Statement& statement);
+void read_ifconfig(Draft& draft, const Statement& statement);
+void read_ifconfig_ipv6(Draft& draft, const Statement& statement);
+void read_ifconfig_pool(Draft& draft, const Statement& statement);
+void read_ifconfig_ipv6_pool(Draft& draft, const Statement& statement);
+void read_client_to_client(Draft& draft, const Statement& statement);
+void read_duplicate_cn(Draft& draft, const Statement& statement);
+void read_max_clients(Draft& draft, const Statement& statement);
+void read_connect_freq_initial(Draft& draft, const Statement& statement);
+void read_dev(Draft& draft, const Statement& statement);
+void read_dev_type(Draft& draft, const Statement& statement);
+void read_txqueuelen(Draft& draft, const Statement& statement);
+
+// read_listen.cc
+void read_port(Draft& draft, const Statement& statement);
+void read_lport(Draft& draft, const Statement& statement);
+void read_local(Draft& draft, const Statement& statement);
+void read_proto(Draft& draft, const Statement& statement);
+void read_bind(Draft& draft, const Statement& statement);
+void read_bind_dev(Draft& draft, const Statement& statement);
+void read_mark(Draft& draft, const Statement& statement);
+void read_sndbuf(Draft& draft, const Statement& statement);
+void read_rcvbuf(Draft& draft, const Statement& statement);
+void read_tun_mtu(Draft& draft, const Statement& statement);
+void read_mssfix(Draft& draft, const Statement& statement);
+void read_max_packet_size(Draft& draft, const Statement& statement);
+
+// read_tls.cc
+void read_file(Draft& draft, const Statement& statement);
+void read_askpass(Draft& draft, const Statement& statement);
+void read_dh(Draft& draft, const Statement& statement);
+void read_crl_verify(Draft& draft, const Statement& statement);
+void read_remote_cert_tls(Draft& draft, const Statement& statement);
+void read_remote_cert_eku(Draft& draft, const Statement& statement);
+void read_verify_client_cert(Draft& draft, const Statement& statement);
+void read_tls_version_min(Draft& draft, const Statement& statement);
+void read_tls_version_max(Draft& draft, const Statement& statement);
+void read_tls_cipher(Draft& draft, const Statement& statement);
+void read_tls_ciphersuites(Draft& draft, const Statement& statement);
+void read_tls_groups(Draft& draft, const Statement& statement);
+void read_tls_cert_profile(Draft& draft, const Statement& statement);
+void read_tls_crypt_v2(Draft& draft, const Statement& statement);
+void read_tls_auth(Draft& draft, const Statement& statement);
+void read_key_direction(Draft& draft, const Statement& statement);
+void read_auth(Draft& draft, const Statement& statement);
+
+// read_data.cc
+void read_data_ciphers(Draft& draft, const Statement& statement);
+void read_data_ciphers_fallback(Draft& draft, const Statement& statement);
+void read_cipher(Draft& draft, const Statement& statement);
+void read_replay_window(Draft& draft, const Statement& statement);
+void read_allow_compression(Draft& draft, const Statement& statement);
+void read_push(Draft& draft, const Statement& statement);
+
+// read_time.cc
+void read_keepalive(Draft& draft, const Statement& statement);
+void read_ping(Draft& draft, const Statement& statement);
+void read_ping_restart(Draft& draft, const Statement& statement);
+void read_reneg_sec(Draft& draft, const Statement& statement);
+void read_reneg_zero(Draft& draft, const Statement& statement);
+void read_hand_window(Draft& draft, const Statement& statement);
+void read_tran_window(Draft& draft, const Statement& statement);
+void read_tls_timeout(Draft& draft, const Statement& statement);
+void read_explicit_exit_notify(Draft& draft, const Statement& statement);
+
+// read_process.cc
+void read_always_so(Draft& draft, const Statement& statement);
+void read_user(Draft& draft, const Statement& statement);
+void read_group(Draft& draft, const Statement& statement);
+void read_verb(Draft& draft, const Statement& statement);
+void read_setenv(Draft& draft, const Statement& statement);
+void read_ignore_unknown(Draft& draft, const Statement& statement);
+
+}  // namespace culvert::config

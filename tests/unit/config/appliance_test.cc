@@ -1,0 +1,109 @@
+// culvert.toml → settings or findings.
+#include "control/config/appliance.h"
+
+#include <gtest/gtest.h>
+
+namespace culvert::config {
+namespace {
+
+std::string findings(const std::string& text) {
+  Report report;
+  parse_appliance(text, "etc/culvert.toml", report);
+  std::string all;
+  for (const Diagnostic& diagnostic : report.all()) all += to_text(diagnostic) + "\n";
+  return all;
+}
+
+TEST(Appliance, SmallestAndDefaults) {
+  Report report;
+  Appliance appliance = parse_appliance("[[openvpn]]\nconfig = \"server.conf\"\n", "etc/culvert.toml", report);
+  EXPECT_TRUE(report.all().empty());
+  ASSERT_EQ(appliance.openvpn.size(), 1u);
+  EXPECT_EQ(appliance.openvpn[0].config, "etc/server.conf");
+  EXPECT_EQ(appliance.openvpn[0].line, 1u);
+  EXPECT_EQ(appliance.run_dir, "/run/culvert");
+  EXPECT_TRUE(appliance.workers.empty());
+  EXPECT_EQ(appliance.sessions, 4096u);
+  EXPECT_EQ(appliance.huge, HugePages::kAuto);
+  EXPECT_FALSE(appliance.tun_name);
+  EXPECT_FALSE(appliance.log_level);
+}
+
+TEST(Appliance, EveryKey) {
+  Report report;
+  Appliance appliance = parse_appliance(
+      "run_dir = \"/run/vpn\"\n[dataplane]\nworkers = [3]\nsessions = 100\nhuge = \"off\"\n"
+      "[tun]\nname = \"vpn0\"\nmtu = 1400\ntxqueuelen = 500\n[control]\nuser = \"culvert\"\ngroup = \"vpn\"\n"
+      "[log]\nlevel = \"debug\"\n[[openvpn]]\nconfig = \"/srv/server.conf\"\n",
+      "etc/culvert.toml", report);
+  EXPECT_TRUE(report.all().empty());
+  EXPECT_EQ(appliance.run_dir, "/run/vpn");
+  EXPECT_EQ(appliance.workers, (std::vector<uint32_t>{3}));
+  EXPECT_EQ(appliance.sessions, 100u);
+  EXPECT_EQ(appliance.huge, HugePages::kOff);
+  EXPECT_EQ(appliance.tun_name, "vpn0");
+  EXPECT_EQ(appliance.tun_mtu, 1400u);
+  EXPECT_EQ(appliance.tun_tx_queue_length, 500u);
+  EXPECT_EQ(appliance.user, "culvert");
+  EXPECT_EQ(appliance.group, "vpn");
+  EXPECT_EQ(appliance.log_level, openvpn::LogLevel::kDebug);
+  EXPECT_EQ(appliance.openvpn[0].config, "/srv/server.conf");
+}
+
+TEST(Appliance, Findings) {
+  const std::string base = "[[openvpn]]\nconfig = \"server.conf\"\n";
+  struct Case {
+    std::string text;
+    const char* finding;
+  };
+  const Case cases[] = {
+      {"run_dri = \"x\"\n", "1: error: run_dri: no such key: did you mean run_dir?"},
+      {"blub = 1\n", "1: error: blub: no such key"},
+      {"\n[dataplan]\nworkers = [1]\n", "2: error: [dataplan]: no such section: did you mean dataplane?"},
+      {"[dataplane]\nworker = [1]\n", "2: error: [dataplane] worker: no such key: did you mean workers?"},
+      {"[dataplane]\nworkers = 1\n", "2: error: [dataplane] workers: must be a list of core numbers such as [1]"},
+      {"[dataplane]\nworkers = []\n",
+       "2: error: [dataplane] workers: is empty; leave it out for one worker on any core"},
+      {"[dataplane]\nworkers = [1, 2]\n", "2: error: [dataplane] workers: this version runs one worker: name one core"},
+      {"[dataplane]\nworkers = [-1]\n", "2: error: [dataplane] workers: must be a number from 0 to 1023"},
+      {"[dataplane]\nworkers = [\"1\"]\n", "2: error: [dataplane] workers: must be a number from 0 to 1023"},
+      {"[dataplane]\nsessions = 0\n", "2: error: [dataplane] sessions: must be a number from 1 to 1048576"},
+      {"[dataplane]\nsessions = 1.5\n", "2: error: [dataplane] sessions: must be a number from 1 to 1048576"},
+      {"[dataplane]\nhuge = true\n", "2: error: [dataplane] huge: must be a text in double quotes"},
+      {"[dataplane]\nhuge = \"on\"\n", "2: error: [dataplane] huge: must be \"auto\" or \"off\", not \"on\""},
+      {"[tun]\nname = \"a/b\"\n",
+       "2: error: [tun] name: \"a/b\" can't be the name of an interface (at most 15 characters)"},
+      {"[tun]\nname = \"\"\n", "2: error: [tun] name: \"\" can't be the name of an interface (at most 15 characters)"},
+      {"[tun]\nmtu = 9000\n", "2: error: [tun] mtu: must be a number from 576 to 1900"},
+      {"[tun]\ntxqueuelen = 0\n", "2: error: [tun] txqueuelen: must be a number from 1 to 1000000"},
+      {"[log]\nlevel = \"loud\"\n",
+       "2: error: [log] level: must be \"debug\", \"info\", \"warning\" or \"error\", not \"loud\""},
+      {"log = \"debug\"\n", "1: error: log: is a section: write [log]"},
+      {"run_dir = \"\"\n", "1: error: run_dir: must name a folder"},
+      {"[[port]]\ndevice = \"net_af_xdp0\"\n", "1: error: [port]: not supported in this version: remove it"},
+      {"[[wireguard]]\nconfig = \"wg0.conf\"\n", "1: error: [wireguard]: not supported in this version: remove it"},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(findings(c.text + base), std::string("etc/culvert.toml:") + c.finding + "\n") << c.text;
+  }
+}
+
+TEST(Appliance, OpenvpnBlocks) {
+  EXPECT_EQ(findings(""), "etc/culvert.toml: error: nothing to serve: add [[openvpn]] with config = \"server.conf\"\n");
+  EXPECT_EQ(findings("[openvpn]\nconfig = \"a\"\n"),
+            "etc/culvert.toml:1: error: openvpn: write it with two brackets: [[openvpn]]\n");
+  EXPECT_EQ(findings("[[openvpn]]\n"), "etc/culvert.toml:1: error: [[openvpn]]: needs config = \"server.conf\"\n");
+  EXPECT_EQ(findings("[[openvpn]]\nconfig = 5\n"),
+            "etc/culvert.toml:2: error: [openvpn] config: must be a text in double quotes\n");
+  EXPECT_EQ(findings("[[openvpn]]\nconfig = \"\"\n"),
+            "etc/culvert.toml:2: error: [openvpn] config: must name a server.conf\n");
+}
+
+TEST(Appliance, BrokenTomlSaysWhere) {
+  EXPECT_TRUE(findings("a = 1\nb = = 2\n").starts_with("etc/culvert.toml:2: error: "));
+  EXPECT_TRUE(findings("a = 1\na = 2\n").starts_with("etc/culvert.toml:2: error: "));
+  EXPECT_TRUE(findings("[tun\n").starts_with("etc/culvert.toml:1: error: "));
+}
+
+}  // namespace
+}  // namespace culvert::config

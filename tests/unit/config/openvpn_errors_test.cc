@@ -1,0 +1,249 @@
+// server.conf → findings: each names file, line, what is wrong, and the way out.
+#include <gtest/gtest.h>
+
+#include "tests/unit/config/support.h"
+
+namespace culvert::config::test {
+namespace {
+
+struct Case {
+  const char* text;   ///< stands behind kBase, on line 9 and further
+  const char* error;  ///< behind "etc/server.conf:9: error: "
+};
+
+const Case kCases[] = {
+    {"prot 1194", "prot: no such directive in OpenVPN 2.6: did you mean port?"},
+    {"tls-cryptv2 x", "tls-cryptv2: no such directive in OpenVPN 2.6: did you mean tls-crypt-v2?"},
+    {"zzzzzzzzzzzz", "zzzzzzzzzzzz: no such directive in OpenVPN 2.6"},
+    {"port", "port: takes 1 argument, 0 given"},
+    {"port 1 2", "port: takes 1 argument, 2 given"},
+    {"client-to-client yes", "client-to-client: takes no argument, 1 given"},
+    {"keepalive 10", "keepalive: takes 2 arguments, 1 given"},
+    {"tun-mtu", "tun-mtu: takes 1 to 2 arguments, 0 given"},
+    {"<port>\n1\n</port>", "port: can't be written as a block in angle brackets: write it on one line"},
+    {"port 0", "port: '0' is not a number from 1 to 65535"},
+    {"port 65536", "port: '65536' is not a number from 1 to 65535"},
+    {"port 11x", "port: '11x' is not a number from 1 to 65535"},
+    {"port -1", "port: '-1' is not a number from 1 to 65535"},
+    {"port 99999999999999999999", "port: '99999999999999999999' is not a number from 1 to 65535"},
+    {"proto tcp-server", "proto: TCP is not supported in this version: write proto udp (or udp6 for IPv4 and IPv6)"},
+    {"proto sctp", "proto: 'sctp' is not a protocol: write proto udp (or udp6 for IPv4 and IPv6)"},
+    {"local vpn.example.org",
+     "local: 'vpn.example.org' is not a numeric address: names are not looked up, write the address"},
+    {"bind ipv6only", "bind: ipv6only needs proto udp6"},
+    {"bind x", "bind: the argument can only be ipv6only, not 'x'"},
+    {"bind-dev abcdefghijklmnop",
+     "bind-dev: 'abcdefghijklmnop' can't be the name of an interface (at most 15 characters)"},
+    {"mode p2p", "mode: only 'server' is supported"},
+    {"server 10.8.0 255.255.255.0", "server: '10.8.0' is not an IPv4 address"},
+    {"server 10.8.0.0 255.255.0.255", "server: '255.255.0.255' is not a netmask such as 255.255.255.0"},
+    {"server 10.0.0.0 255.0.0.0",
+     "server: the network must be from /16 to /29 (netmask 255.255.0.0 to 255.255.255.248), not /8"},
+    {"server 10.8.0.0 255.255.255.252",
+     "server: the network must be from /16 to /29 (netmask 255.255.0.0 to 255.255.255.248), not /30"},
+    {"server 10.8.0.1 255.255.255.0", "server: 10.8.0.1 has bits behind the netmask: did you mean 10.8.0.0?"},
+    {"server 10.8.0.0 255.255.255.0 pool", "server: the third argument can only be nopool, not 'pool'"},
+    {"server 10.8.0.0 255.255.255.0 nopool",
+     "server: nopool without an ifconfig-pool leaves no address for clients: add one, or remove nopool"},
+    {"server-ipv6 fd12::", "server-ipv6: 'fd12::' is not an IPv6 network such as fd12:3456:789a::/64"},
+    {"server-ipv6 fd12::/48", "server-ipv6: the prefix length must be from 64 to 124, not 48"},
+    {"server-ipv6 fd12::/125", "server-ipv6: the prefix length must be from 64 to 124, not 125"},
+    {"server-ipv6 fd12::1/64", "server-ipv6: fd12::1/64 has bits behind its length: did you mean fd12::/64?"},
+    {"ifconfig-pool 10.8.0.5 10.8.0.6",
+     "ifconfig-pool: server makes a pool already: remove one of them, or add nopool to server"},
+    {"ifconfig-pool 10.8.0.6 10.8.0.5 255.255.255.0", "ifconfig-pool: the first address is behind the last"},
+    {"ifconfig 10.8.0.1 255.255.255.0", "ifconfig: server sets it already: remove one of them"},
+    {"ifconfig-ipv6-pool fd12::/64",
+     "ifconfig-ipv6-pool: needs ifconfig-ipv6 ADDRESS/LENGTH REMOTE for the gateway's own address"},
+    {"ifconfig-ipv6 fd12::1/64 fd12::2",
+     "ifconfig-ipv6: without an ifconfig-ipv6-pool there is no address for clients: use server-ipv6 instead"},
+    {"max-clients 0", "max-clients: '0' is not a number from 1 to 65535"},
+    {"dev tap0", "dev: bridges and dev tap are not supported: use dev tun and server"},
+    {"dev vpn", "dev: 'vpn' does not say what it is: add dev-type tun"},
+    {"dev null", "dev: a server without a tunnel device is not supported: write dev tun"},
+    {"dev a/b", "dev: 'a/b' can't be the name of an interface (at most 15 characters)"},
+    {"dev-type tap", "dev-type: bridges and dev tap are not supported: use dev-type tun and server"},
+    {"tun-mtu 9000", "tun-mtu: '9000' is not a number from 576 to 1900"},
+    {"mssfix 100", "mssfix: must be 0 (off) or at least 154, not 100"},
+    {"mssfix 1400 udp", "mssfix: the second argument can only be mtu or fixed, not 'udp'"},
+    {"max-packet-size 100", "max-packet-size: '100' is not a number from 154 to 2048"},
+    {"data-ciphers AES-256-GCM:AES-256-CBC",
+     "data-ciphers: 'AES-256-CBC' is not supported in this version; supported are AES-256-GCM, AES-192-GCM, "
+     "AES-128-GCM and "
+     "CHACHA20-POLY1305: remove it, or write ?AES-256-CBC to skip it"},
+    {"data-ciphers AES-256-GMC",
+     "data-ciphers: 'AES-256-GMC' is not supported in this version (did you mean AES-256-GCM?); supported are "
+     "AES-256-GCM, "
+     "AES-192-GCM, AES-128-GCM and CHACHA20-POLY1305: remove it, or write ?AES-256-GMC to skip it"},
+    {"data-ciphers ?BF-CBC", "data-ciphers: names no cipher that is supported: add AES-256-GCM"},
+    {"data-ciphers-fallback BF-CBC",
+     "data-ciphers-fallback: 'BF-CBC' is not supported in this version; supported are AES-256-GCM, AES-192-GCM, "
+     "AES-128-GCM "
+     "and CHACHA20-POLY1305"},
+    {"auth none", "auth: 'none' is not supported: use SHA1, SHA256, SHA384 or SHA512"},
+    {"replay-window 0", "replay-window: '0' is not a number from 1 to 65536"},
+    {"allow-compression asym",
+     "allow-compression: compression leaks what is encrypted (VORACLE) and is not supported: write allow-compression "
+     "no"},
+    {"push", "push: takes 1 argument, 0 given"},
+    {"push route 10.0.0.0", "push: takes 1 argument, 2 given"},
+    {"push \"\"", "push: names no option"},
+    {"push \"route 10.0.0.0, 10.1.0.0\"", "push: a comma would end the option on its way to the client: remove it"},
+    {"push \"a\x01\"", "push: holds a control character: remove it"},
+    {"push \"peer-id 1\"", "push: peer-id is made for each client by the gateway itself: remove it"},
+    {"push \"compress lz4-v2\"", "push: compression is not supported: remove it"},
+    {"push \"topology net30\"", "push: only topology subnet is supported"},
+    {"keepalive 10 15",
+     "keepalive: the second number must be at least twice the first: keepalive 10 60 is a good choice"},
+    {"keepalive 10 60000", "keepalive: '60000' is not a number from 1 to 43200"},
+    {"ping 10", "ping: conflicts with keepalive, which sets it: remove one of them"},
+    {"reneg-sec 3600 4000", "reneg-sec: the second number is the lower end and can't be above the first"},
+    {"reneg-sec 2", "reneg-sec: must be larger than tls-timeout (2 s)"},
+    {"reneg-bytes 64000000",
+     "reneg-bytes: only 0 is supported: keys are renewed by time (reneg-sec), and before the cipher's own limit"},
+    {"explicit-exit-notify 3", "explicit-exit-notify: '3' is not a number from 0 to 2"},
+    {"topology net30",
+     "topology: net30 is not supported in this version; every client since 2009 can do subnet: write topology subnet"},
+    {"topology star", "topology: 'star' is not a topology: write topology subnet"},
+    {"verb 12", "verb: '12' is not a number from 0 to 11"},
+    {"crl-verify crls dir",
+     "crl-verify: the dir form is not supported in this version: name a CRL file, such as `culvert client revoke` "
+     "keeps"},
+    {"remote-cert-tls peer", "remote-cert-tls: can only be client or server, not 'peer'"},
+    {"verify-client-cert none",
+     "verify-client-cert: none is not supported in this version: clients need a certificate; write verify-client-cert "
+     "require"},
+    {"tls-version-min 1.5", "tls-version-min: '1.5' is not a version of TLS: write 1.2 or 1.3"},
+    {"tls-version-max 1.1", "tls-version-max: TLS 1.1 is broken and not offered: write 1.2 or 1.3"},
+    {"tls-version-min 1.3\ntls-version-max 1.2", nullptr},  // below: the error is on line 10
+    {"tls-cipher TLS-AES-256-GCM-SHA384",
+     "tls-cipher: 'TLS-AES-256-GCM-SHA384' is not a cipher of TLS 1.2 such as TLS-ECDHE-ECDSA-WITH-AES-256-GCM-SHA384; "
+     "those "
+     "of TLS 1.3 go into tls-ciphersuites"},
+    {"tls-cert-profile suiteb",
+     "tls-cert-profile: suiteb is not supported in this version: write legacy, or remove it"},
+    {"tls-crypt-v2 v2.key maybe",
+     "tls-crypt-v2: the second argument can only be force-cookie or allow-noncookie, not 'maybe'"},
+    {"tls-auth tc.key 2", "tls-auth: the direction can only be 0 or 1, not '2'"},
+    {"askpass", "askpass: there is no terminal to ask on: name a file that holds the password"},
+    {"crl-verify gone.pem", "crl-verify: etc/gone.pem: no such file"},
+    {"crl-verify server.key",
+     "crl-verify: etc/server.key should hold a revocation list in PEM form, but holds a private key"},
+    {"ca dh.pem", "ca: etc/dh.pem should hold a certificate in PEM form, but holds Diffie-Hellman parameters"},
+    {"ca tc.key", "ca: etc/tc.key should hold a certificate in PEM form, but holds a tls-auth or tls-crypt key"},
+    {"ca password", "ca: etc/password should hold a certificate in PEM form, but holds nothing of that kind"},
+    {"key server.crt", "key: etc/server.crt should hold a private key in PEM form, but holds a certificate"},
+    {"<cert>\nx\n</cert>", "cert: the block should hold a certificate in PEM form, but holds nothing of that kind"},
+    {"setenv opt", "setenv: setenv opt needs a directive behind it"},
+    {"setenv opt port x", "port: 'x' is not a number from 1 to 65535"},
+};
+
+TEST(OpenvpnErrors, EachHasFileLineAndText) {
+  for (const Case& c : kCases) {
+    Parsed parsed = parse(std::string(kBase) + c.text + "\n");
+    ASSERT_NE(parsed.errors, "") << c.text;
+    if (c.error == nullptr) continue;
+    std::string first = parsed.errors.substr(0, parsed.errors.find('\n'));
+    bool found = parsed.errors.find(std::string("etc/server.conf:9: error: ") + c.error + "\n") != std::string::npos;
+    EXPECT_TRUE(found) << c.text << "\n" << parsed.errors;
+    EXPECT_FALSE(parsed.report.ok());
+  }
+  EXPECT_EQ(parse(std::string(kBase) + "tls-version-min 1.3\ntls-version-max 1.2\n").errors,
+            "etc/server.conf:10: error: tls-version-max: is below tls-version-min\n");
+}
+
+TEST(OpenvpnErrors, AllOfAFileAreReported) {
+  Parsed parsed = parse("port x\nproto tcp\nblub\nmanagement localhost 7505\n");
+  EXPECT_EQ(parsed.errors,
+            "etc/server.conf:1: error: port: 'x' is not a number from 1 to 65535\n"
+            "etc/server.conf:2: error: proto: TCP is not supported in this version: write proto udp (or udp6 for IPv4 "
+            "and IPv6)\n"
+            "etc/server.conf:3: error: blub: no such directive in OpenVPN 2.6\n"
+            "etc/server.conf:4: error: management: the management interface is not supported in this version: remove "
+            "it, and use "
+            "`culvert status`, `sessions` and `session kill`\n"
+            "etc/server.conf: error: no addresses for clients: add server 10.8.0.0 255.255.255.0 (or server-ipv6)\n"
+            "etc/server.conf: error: no ca: a server needs ca, cert and key; `culvert init` makes them\n"
+            "etc/server.conf: error: no cert: a server needs ca, cert and key; `culvert init` makes them\n"
+            "etc/server.conf: error: no key: a server needs ca, cert and key; `culvert init` makes them\n");
+}
+
+TEST(OpenvpnErrors, PoolsThatDoNotFit) {
+  std::string base =
+      "topology subnet\nremote-cert-tls client\nca ca.crt\ncert server.crt\nkey server.key\ntls-crypt tc.key\n"
+      "keepalive 10 60\nmode server\n";
+  struct PoolCase {
+    const char* text;
+    const char* error;
+  };
+  const PoolCase cases[] = {
+      {"ifconfig-pool 10.9.0.2 10.9.0.9\n",
+       "9: error: ifconfig-pool: needs ifconfig ADDRESS NETMASK for the gateway's own address\n"},
+      {"ifconfig 10.9.0.1 255.255.255.0\n",
+       "9: error: ifconfig: without an ifconfig-pool there is no address for clients: use server instead\n"},
+      {"ifconfig-pool 10.9.0.1 10.9.0.9\nifconfig 10.9.0.1 255.255.255.0\n",
+       "9: error: ifconfig-pool: holds the gateway's own address 10.9.0.1: leave it out\n"},
+      {"ifconfig-pool 10.9.1.1 10.9.1.9\nifconfig 10.9.0.1 255.255.255.0\n",
+       "9: error: ifconfig-pool: must lie inside 10.9.0.0/24, without its first and last address\n"},
+      {"ifconfig-pool 10.9.0.2 10.9.0.255\nifconfig 10.9.0.1 255.255.255.0\n",
+       "9: error: ifconfig-pool: must lie inside 10.9.0.0/24, without its first and last address\n"},
+      {"ifconfig-ipv6-pool fd13::/64\nifconfig-ipv6 fd12::1/64 fd12::2\n",
+       "9: error: ifconfig-ipv6-pool: is not the network of ifconfig-ipv6, fd12::/64\n"},
+      {"ifconfig-ipv6-pool fd12::2/64\nifconfig-ipv6 fd12::9/64 fd12::2\n",
+       "9: error: ifconfig-ipv6-pool: starts in front of the gateway's own address fd12::9: start behind it\n"},
+  };
+  for (const PoolCase& c : cases)
+    EXPECT_EQ(parse(base + c.text).errors, std::string("etc/server.conf:") + c.error) << c.text;
+}
+
+TEST(OpenvpnErrors, KeysOfTheWrongKind) {
+  std::string base(kBase);
+  base.replace(base.find("tls-crypt tc.key\n"), 17, "");
+  // Which words the key readers use is theirs; that it is an error of the right line is ours.
+  for (const char* text :
+       {"tls-crypt v2.key\n", "tls-auth v2.key\n", "tls-crypt-v2 tc.key\n", "tls-crypt-v2 ca.crt\n"}) {
+    Parsed parsed = parse(base + text);
+    EXPECT_TRUE(parsed.errors.starts_with("etc/server.conf:8: error: tls-")) << text << parsed.errors;
+    EXPECT_EQ(parsed.report.errors(), 1u);
+  }
+}
+
+TEST(OpenvpnErrors, OneWrapOnly) {
+  EXPECT_EQ(parse(std::string(kBase) + "tls-crypt-v2 v2.key\n").errors,
+            "etc/server.conf:6: error: tls-crypt: next to tls-crypt-v2 (etc/server.conf:9) is not supported in this "
+            "version: keep one "
+            "of them\n");
+}
+
+TEST(OpenvpnWarnings, WhatIsMissing) {
+  EXPECT_EQ(parse("ca ca.crt\ncert server.crt\nkey server.key\nserver 10.8.0.0 255.255.255.0\n").warnings,
+            "etc/server.conf: warning: no topology: subnet is used (2.6 would use net30, later versions subnet); write "
+            "topology "
+            "subnet\n"
+            "etc/server.conf: warning: no keepalive: a client that vanishes keeps its session; add keepalive 10 60\n"
+            "etc/server.conf: warning: no remote-cert-tls: any certificate of the CA gets in, also a server's; write "
+            "remote-cert-tls client\n"
+            "etc/server.conf: warning: no tls-crypt-v2, tls-crypt or tls-auth: anyone can begin a TLS handshake; "
+            "`culvert init` "
+            "shows how\n");
+}
+
+TEST(OpenvpnWarnings, SecretsThatOthersCanRead) {
+  MemoryLoader loader = files_below("etc");
+  loader.files["etc/server.key"].mode = 0644;
+  loader.files["etc/tc.key"].mode = 0640;
+  EXPECT_EQ(
+      parse(kBase, loader).warnings,
+      "etc/server.conf:5: warning: key: etc/server.key can be read by others than its owner: chmod 600 etc/server.key\n"
+      "etc/server.conf:6: warning: tls-crypt: etc/tc.key can be read by others than its owner: chmod 600 etc/tc.key\n");
+}
+
+TEST(OpenvpnErrors, BinaryFiles) {
+  MemoryLoader loader = files_below("etc");
+  loader.files["etc/ca.crt"].bytes = std::string("\x30\x82\0\x01", 4);
+  EXPECT_EQ(parse(kBase, loader).errors,
+            "etc/server.conf:3: error: ca: etc/ca.crt: not a text file: PEM (-----BEGIN …) is expected\n");
+}
+
+}  // namespace
+}  // namespace culvert::config::test
