@@ -59,6 +59,7 @@ struct ServerSettings : CommonSettings {
   std::array<uint8_t, 32> cookie_secret{};
   bool client_to_client = false;
   bool may_float = true;
+  bool duplicate_cn = false;             ///< false: a second connect of a common name ends the first session
   uint32_t max_clients = 1024;           ///< half-open ones included
   uint32_t initial_per_network = 100;    ///< first packets per 10 s answered per IPv4 /32 or IPv6 /64 …
   uint32_t initial_in_all = 20000;       ///< … and in all

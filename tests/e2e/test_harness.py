@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.attacker import flood_outer
 from harness.download import Download, RandomFile, serving
 from harness.network import Network
 from harness.udp_stream import streaming
@@ -63,6 +64,26 @@ def test_download_notices_corruption(pair, tmp_path):
             damaged.write(b"not what was there")
         with pytest.raises(AssertionError, match="damaged"):
             Download(right.namespace, left.ip4).finish(file)
+
+
+def test_garbage_sends_what_it_reports(pair, tmp_path):
+    left, right = pair
+    (tmp_path / "capture").write_bytes(b"\x00\x05hello\x00\x03you")
+    right.namespace.nft("""table inet count {
+        counter all { }
+        counter spoofed { }
+        chain in {
+            type filter hook prerouting priority raw;
+            udp dport 1194 counter name all
+            ip saddr 192.0.2.99 udp sport 4000 counter name spoofed
+        }
+    }""")
+    sent = flood_outer(left.namespace, tmp_path / "log", right.ip4, 6000, 20000, tmp_path / "capture", "192.0.2.99",
+                       4000).finish(30)
+    assert sent["sent"] == 6000 and all(sent[kind] == 1000 for kind in sent if kind != "sent"), sent
+    counted = {name: int(right.namespace.run("nft", "list", "counter", "inet", "count", name).split("packets")[1].split()[0])
+               for name in ("all", "spoofed")}
+    assert counted["all"] == 6000 and 2500 < counted["spoofed"] < 3500, counted
 
 
 def test_waiting_gives_up():

@@ -20,147 +20,28 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <functional>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "tests/e2e/tools/garbage_kinds.h"
+
 namespace {
 
-using Bytes = std::vector<uint8_t>;
+using culvert::e2e::Bytes;
+using culvert::e2e::Dice;
+using culvert::e2e::Kind;
 
-constexpr size_t kMaxPayload = 1472;  // what fits into one Ethernet frame
-constexpr size_t kMaxInner = 1500;
 constexpr size_t kBatch = 64;
 
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "garbage: %s: %s\n", what.c_str(), std::strerror(errno));
   std::exit(1);
-}
-
-class Dice {
- public:
-  explicit Dice(uint64_t seed) : engine_(seed) {}
-  /// A number in [0, limit).
-  size_t below(size_t limit) { return static_cast<size_t>(engine_() % limit); }
-  Bytes bytes(size_t length) {
-    Bytes out(length);
-    for (uint8_t& byte : out) byte = static_cast<uint8_t>(engine_());
-    return out;
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
-
-struct Kind {
-  const char* name;
-  std::function<Bytes(Dice&)> make;
-  uint64_t sent = 0;
-};
-
-std::vector<Bytes> read_capture(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail(path);
-  std::vector<Bytes> packets;
-  std::array<char, 2> head;
-  while (in.read(head.data(), head.size())) {
-    Bytes packet(size_t{static_cast<uint8_t>(head[0])} << 8 | static_cast<uint8_t>(head[1]));
-    if (!in.read(reinterpret_cast<char*>(packet.data()), static_cast<std::streamsize>(packet.size()))) break;
-    if (!packet.empty() && packet.size() <= kMaxPayload) packets.push_back(std::move(packet));
-  }
-  if (packets.empty()) {
-    std::fprintf(stderr, "garbage: %s holds no packet\n", path.c_str());
-    std::exit(2);
-  }
-  return packets;
-}
-
-Bytes with_opcode(Dice& dice) {
-  Bytes packet = dice.bytes(1 + dice.below(kMaxPayload));
-  packet[0] = static_cast<uint8_t>((3 + dice.below(9)) << 3 | dice.below(8));
-  return packet;
-}
-
-Bytes random_data_packet(Dice& dice) {
-  Bytes packet = dice.bytes(8 + dice.below(kMaxPayload - 8));
-  packet[0] = static_cast<uint8_t>(9 << 3 | dice.below(8));
-  packet[1] = packet[2] = 0;
-  packet[3] = static_cast<uint8_t>(dice.below(32));  // small peer-ids exist
-  return packet;
-}
-
-std::vector<Kind> outer_kinds(const std::vector<Bytes>& captured) {
-  auto pick = [&captured](Dice& dice) { return captured[dice.below(captured.size())]; };
-  return {
-      {"random", [](Dice& dice) { return dice.bytes(dice.below(kMaxPayload + 1)); }},
-      {"opcode", with_opcode},
-      {"data", random_data_packet},
-      {"replayed", pick},
-      {"truncated",
-       [pick](Dice& dice) {
-         Bytes packet = pick(dice);
-         packet.resize(dice.below(packet.size()));
-         return packet;
-       }},
-      {"flipped",
-       [pick](Dice& dice) {
-         Bytes packet = pick(dice);
-         size_t bit = dice.below(packet.size() * 8);
-         packet[bit / 8] = static_cast<uint8_t>(packet[bit / 8] ^ 1 << bit % 8);
-         return packet;
-       }},
-  };
-}
-
-Bytes ipv4_to(Dice& dice, std::array<uint8_t, 4> destination, size_t payload) {
-  Bytes packet = dice.bytes(20 + payload);
-  packet[0] = 0x45;
-  packet[2] = static_cast<uint8_t>(packet.size() >> 8);
-  packet[3] = static_cast<uint8_t>(packet.size());
-  packet[6] = packet[7] = 0;
-  packet[9] = IPPROTO_UDP;
-  std::copy(destination.begin(), destination.end(), packet.begin() + 16);
-  return packet;
-}
-
-std::vector<Kind> inner_kinds() {
-  return {
-      {"random", [](Dice& dice) { return dice.bytes(1 + dice.below(kMaxInner)); }},
-      {"wrong_length",
-       [](Dice& dice) {
-         Bytes packet = ipv4_to(dice, {10, 8, 0, 2}, dice.below(1000));
-         packet[2] = static_cast<uint8_t>(packet[2] + 8);  // 2048 bytes longer than it is
-         return packet;
-       }},
-      {"cut_header",
-       [](Dice& dice) {
-         Bytes packet = ipv4_to(dice, {10, 8, 0, 2}, 0);
-         packet.resize(1 + dice.below(19));
-         return packet;
-       }},
-      {"cut_header_ipv6",
-       [](Dice& dice) {
-         Bytes packet = dice.bytes(1 + dice.below(39));
-         packet[0] = 0x60;
-         return packet;
-       }},
-      {"nobody",
-       [](Dice& dice) {
-         return ipv4_to(dice, {10, 8, 0, 250}, dice.below(1000));
-       }},
-      {"multicast",
-       [](Dice& dice) {
-         return ipv4_to(dice, {224, 0, 0, 251}, dice.below(1000));
-       }},
-  };
 }
 
 /// Sends `count` packets, the kinds in turn, at `rate` per second. `send` takes a batch and tells how many went out.
@@ -264,8 +145,9 @@ int outer(char** argv) {
   uint16_t port = static_cast<uint16_t>(std::atoi(argv[3]));
   uint16_t spoofed_port = static_cast<uint16_t>(std::atoi(argv[9]));
   Dice dice(std::strtoull(argv[6], nullptr, 10));
-  std::vector<Bytes> captured = read_capture(argv[7]);
-  std::vector<Kind> kinds = outer_kinds(captured);
+  std::vector<Bytes> captured = culvert::e2e::read_capture(argv[7]);
+  if (captured.empty()) fail(std::string(argv[7]) + " holds no packet");
+  std::vector<Kind> kinds = culvert::e2e::outer_kinds(captured);
   int socket = ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);  // we write the IP header: any source
   if (socket < 0) fail("raw socket");
   send_all(kinds, dice, std::strtoull(argv[4], nullptr, 10), std::strtoull(argv[5], nullptr, 10),
@@ -283,7 +165,7 @@ int outer(char** argv) {
 
 int inner(char** argv) {
   Dice dice(std::strtoull(argv[5], nullptr, 10));
-  std::vector<Kind> kinds = inner_kinds();
+  std::vector<Kind> kinds = culvert::e2e::inner_kinds();
   int socket = ::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (socket < 0) fail("packet socket");
   sockaddr_ll to{};

@@ -1,0 +1,93 @@
+// The data-channel keys of one session, and when each is installed, sent with, and removed, so that a rekey loses no
+// packet:
+//
+//   receive   a key is installed before the packet goes out that lets the peer know we have it
+//   send      a key is sent with only when the peer is known to have it: its first packet under the key (kKeyFirstUse),
+//   or
+//             all of the handshake acknowledged both ways; else after the time the reference waits (ssl.c,
+//             tls_select_encryption_key), and at the latest when the next negotiation begins, for then the reference
+//             forgets the key before the last
+//   remove    the key before goes at the end of its transition window, or when a third is installed
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "control/now.h"
+#include "control/openvpn/key_schedule.h"
+#include "dataplane/abi/command.h"
+
+namespace culvert::openvpn {
+
+/// What the ring wants the session's owner core to do, in order.
+using Commands = std::vector<abi::Command>;
+
+class KeyRing {
+ public:
+  struct Key {
+    uint8_t id = 0;
+    abi::Cipher cipher{};
+    DataKeys keys;
+  };
+
+  /// A new key. The first one is sent with at once. `switch_at`: when to send with it if nothing tells us before that
+  /// the peer has it; `old_dies`: end of the transition window of the key it takes over from.
+  void install(Key key, MonoTime switch_at, MonoTime old_dies, Commands& out);
+  /// The peer is known to have key `id`.
+  void peer_has(uint8_t id, Commands& out);
+  /// The negotiation of key `id` came to nothing after it was installed.
+  void abandon(uint8_t id, Commands& out);
+  /// Another negotiation begins: don't hold on to the key before the newest any longer.
+  void next_negotiation(Commands& out);
+  void tick(MonoTime now, Commands& out);
+  std::optional<MonoTime> next_deadline() const;
+  /// Puts the keys into a new dataplane. `floors`: first packet-id to send and last received, of each id; a key for
+  /// which that is not known is forgotten, since its packet-ids could repeat. False when the newest key is lost.
+  template <class FloorsOf>
+  bool reinstall(FloorsOf floors, Commands& out);
+  /// State after a restart of control: ids, without the keys.
+  void adopt(uint8_t current, abi::Cipher cipher, std::optional<uint8_t> previous, MonoTime switch_at,
+             MonoTime previous_dies);
+
+  std::optional<uint8_t> current() const { return current_ ? std::optional(current_->id) : std::nullopt; }
+  std::optional<uint8_t> previous() const { return previous_ ? std::optional(previous_->id) : std::nullopt; }
+  /// The key that the worker seals with.
+  std::optional<uint8_t> sending() const { return switched_ ? current() : previous(); }
+  abi::Cipher cipher() const { return current_ ? current_->cipher : abi::Cipher{}; }
+
+ private:
+  struct Held : Key {
+    bool known = true;  // false: installed before a restart of control, key bytes unknown
+  };
+  void start_sending(Commands& out);
+  void remove_previous(Commands& out);
+  static void emit_install(const Held& key, bool send_at_once, uint32_t first_id, uint32_t floor, Commands& out);
+
+  std::optional<Held> current_;
+  std::optional<Held> previous_;
+  bool switched_ = true;  // current_ is the one sent with
+  MonoTime switch_at_{};
+  MonoTime previous_dies_{};
+};
+
+template <class FloorsOf>
+bool KeyRing::reinstall(FloorsOf floors, Commands& out) {
+  auto put = [&](std::optional<Held>& key, bool send) {
+    if (!key) return false;
+    auto at = key->known ? floors(key->id) : std::nullopt;
+    bool fits = at && at->first <= UINT32_MAX && at->second <= UINT32_MAX;
+    if (!fits) {
+      key.reset();
+      return false;
+    }
+    emit_install(*key, send, static_cast<uint32_t>(at->first), static_cast<uint32_t>(at->second), out);
+    return true;
+  };
+  bool previous = put(previous_, !switched_);
+  bool current = put(current_, switched_ || !previous);
+  if (!previous || !current) switched_ = true;
+  return current;
+}
+
+}  // namespace culvert::openvpn

@@ -1,0 +1,185 @@
+#include "control/openvpn/server.h"
+
+#include <algorithm>
+
+#include "control/openvpn/server_state.h"
+
+namespace culvert::openvpn {
+
+using abi::DropReason;
+
+Server::Server(ServerSettings settings, PeerIds& peer_ids, Random& random)
+    : state_(std::make_unique<State>(std::move(settings), peer_ids, random)) {}
+
+Server::~Server() = default;
+
+void Server::receive(const Datagram& datagram, Now now) {
+  State& state = *state_;
+  abi::Tally& tally = state.engine.tally;
+  tally.add(abi::Counter::control_rx_packets);
+  auto first = wire::read_opcode(datagram.bytes);
+  if (!first || datagram.bytes.size() < 1 + wire::kSessionIdSize)
+    return tally.drop(first || datagram.bytes.empty() ? DropReason::control_malformed
+                                                      : DropReason::control_unexpected_opcode);
+  if (wire::is_data(first->opcode)) return tally.drop(DropReason::control_unexpected_opcode);
+  wire::SessionId client{};
+  std::copy_n(datagram.bytes.begin() + 1, client.size(), client.begin());
+  if (ServerSession* session = state.find(datagram.remote, client)) {
+    if (auto reason = session->receive(datagram, now)) tally.drop(*reason);
+    state.settle(*session, now);
+    return;
+  }
+  Admission::Verdict verdict = state.admission.judge(datagram, *first, now);
+  if (auto* reason = std::get_if<DropReason>(&verdict)) {
+    bool known = *reason == DropReason::control_no_session && state.by_address.contains(datagram.remote);
+    tally.drop(known ? DropReason::control_wrong_session_id : *reason);
+  } else if (auto* admitted = std::get_if<Admitted>(&verdict)) {
+    state.admit(datagram, std::move(*admitted), now);
+  }
+}
+
+void Server::tick(Now now) {
+  State& state = *state_;
+  // Each session at most once per call, so that none can hold up the others.
+  std::vector<ServerSession*> due;
+  for (auto it = state.timers.begin(); it != state.timers.end() && it->first <= now.mono; ++it)
+    due.push_back(it->second);
+  for (ServerSession* session : due) {
+    if (!state.sessions.contains(session)) continue;
+    session->tick(now);
+    state.settle(*session, now);
+  }
+}
+
+std::optional<MonoTime> Server::next_deadline() const {
+  if (state_->timers.empty()) return std::nullopt;
+  return state_->timers.begin()->first;
+}
+
+void Server::accept(abi::SessionRef ref, const ClientGrant& grant, Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session || session->phase() != ServerSession::Phase::kDeciding) return;
+  state_->replace_older(*session, now);
+  session->accept(grant, now);
+  state_->settle(*session, now);
+}
+
+void Server::refuse(abi::SessionRef ref, std::string_view reason_for_client, std::string_view reason_for_operator,
+                    Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session) return;
+  session->refuse(reason_for_client, reason_for_operator, now);
+  state_->settle(*session, now);
+}
+
+void Server::disconnect(abi::SessionRef ref, Goodbye goodbye, EndReason reason, std::string_view text, Now now) {
+  if (ServerSession* session = state_->find(ref)) state_->end(*session, goodbye, reason, text, now);
+}
+
+void Server::stop(Goodbye goodbye, Now now) {
+  std::vector<ServerSession*> all;
+  for (auto& [peer_id, session] : state_->by_peer_id) all.push_back(session);
+  for (ServerSession* session : all)
+    state_->end(*session, goodbye, EndReason::kServerStopping, "server is stopping", now);
+}
+
+void Server::on_event(const abi::Event& event, Now now) {
+  State& state = *state_;
+  if (event.kind == abi::EventKind::kStreamClosed) {
+    for (ServerSession* session : state.at(event.endpoint))
+      state.end(*session, Goodbye::kSilent, EndReason::kClientExit, "client closed its connection", now);
+    return;
+  }
+  ServerSession* session = state.find(event.session);
+  if (!session) return;
+  switch (event.kind) {
+    case abi::EventKind::kFloated: {
+      bool same_transport = event.endpoint.transport == session->path().remote.transport;
+      if (same_transport) state.move(*session, {event.endpoint, event.local, event.port}, now);
+      return;
+    }
+    case abi::EventKind::kPeerTimeout:
+      return state.end(*session, Goodbye::kSilent, EndReason::kPingTimeout, "nothing received within ping-restart",
+                       now);
+    case abi::EventKind::kPeerExit:
+      return state.end(*session, Goodbye::kSilent, EndReason::kClientExit, "client said goodbye", now);
+    case abi::EventKind::kKeyNearLimit:
+      if (event.key_id == session->keys().current()) session->renegotiate(now);
+      break;
+    case abi::EventKind::kKeyFirstUse:
+      session->on_key_first_use(event.key_id, now);
+      break;
+    case abi::EventKind::kCommandRefused: {
+      auto kind = static_cast<abi::CommandKind>(event.detail);
+      if (kind != abi::CommandKind::kInstallSession && kind != abi::CommandKind::kInstallKey) return;
+      return state.end(*session, Goodbye::kRestart, EndReason::kProtocolError,
+                       "the dataplane refused to install the session: see its log", now);
+    }
+    case abi::EventKind::kStreamClosed:
+      break;
+  }
+  state.settle(*session, now);
+}
+
+bool Server::adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now) {
+  State& state = *state_;
+  bool fits = record.state == abi::RecordState::kConnected && record.generation != 0 && record.current_key_id <= 7 &&
+              record.local_session_id != wire::SessionId{} && record.remote_session_id != wire::SessionId{} &&
+              cipher_name(record.cipher) != "unknown" && !state.by_peer_id.contains(peer_id) &&
+              remote.address.family != abi::Family::kNone;
+  if (!fits) return false;
+  Session::Path path{remote, record.settings.local, record.settings.port};
+  auto session = std::make_unique<ServerSession>(
+      state.engine, state.settings, abi::SessionRef{peer_id, record.generation}, path,
+      Session::Ids{record.local_session_id, record.remote_session_id}, State::wrap_of(state.settings, record),
+      record.has_wrap_key && !record.wrap_is_dynamic ? &record.wrap_key : nullptr, now);
+  session->adopt(record, now);
+  ServerSession* raw = session.get();
+  state.add(std::move(session));
+  state.settle(*raw, now);
+  return true;
+}
+
+void Server::reinstall(ProgressOf progress, void* context, Now now) {
+  std::vector<ServerSession*> all;
+  for (auto& [peer_id, session] : state_->by_peer_id) all.push_back(session);
+  for (ServerSession* session : all) {
+    session->reinstall([&](uint8_t key_id) { return progress(context, session->ref(), key_id); }, now);
+    state_->settle(*session, now);
+  }
+}
+
+void Server::set_settings(ServerSettings settings) {
+  state_->settings = std::move(settings);
+  state_->admission.reload();
+}
+
+const ServerSettings& Server::settings() const {
+  return state_->settings;
+}
+
+std::vector<SessionInfo> Server::sessions() const {
+  std::vector<SessionInfo> all;
+  for (auto& [peer_id, session] : state_->by_peer_id) all.push_back(session->info());
+  std::ranges::sort(all, {}, [](const SessionInfo& info) { return info.session.peer_id; });
+  return all;
+}
+
+std::optional<SessionInfo> Server::session(abi::SessionRef ref) const {
+  ServerSession* session = state_->find(ref);
+  return session ? std::optional(session->info()) : std::nullopt;
+}
+
+size_t Server::session_count() const {
+  return state_->by_peer_id.size();
+}
+
+Outputs Server::take_outputs() {
+  return std::exchange(state_->engine.outputs, {});
+}
+
+const abi::Tally& Server::tally() const {
+  return state_->engine.tally;
+}
+
+}  // namespace culvert::openvpn

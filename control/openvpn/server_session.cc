@@ -1,0 +1,233 @@
+#include "control/openvpn/server_session.h"
+
+#include <algorithm>
+
+#include "control/openvpn/push.h"
+
+namespace culvert::openvpn {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// How long a closed session still acknowledges what its client repeats (push.c, receive_exit_message).
+constexpr auto kLinger = 5s;
+/// A client that asks again after so long has lost the answer (push.c, process_incoming_push_request).
+constexpr auto kPushAgain = 30s;
+
+/// Names are compared as far as a record keeps them, so that a session which was adopted from one goes on.
+bool same_name(std::string_view a, std::string_view b) {
+  constexpr size_t kKept = sizeof(abi::ControlRecord::common_name) - 1;
+  return a.substr(0, kKept) == b.substr(0, kKept);
+}
+
+}  // namespace
+
+ServerSession::ServerSession(Engine& engine, const ServerSettings& settings, abi::SessionRef ref, const Path& path,
+                             const Ids& ids, Wrap wrap, const StaticKey* wrap_key, Now now)
+    : Session(Side::kServer, engine, settings, ref, path, ids, std::move(wrap), wrap_key),
+      handshake_deadline_(now.mono + settings.hand_window) {}
+
+void ServerSession::start(bool resets_done, Now now) {
+  start_first(resets_done, wire::Opcode::kHardResetServerV2, now);
+}
+
+void ServerSession::on_key_method2(Negotiation& negotiation, KeyMethod2 message, Now now) {
+  if (phase_ == Phase::kHandshake)
+    first_keys(negotiation, message, now);
+  else
+    renewed_keys(negotiation, message, now);
+}
+
+void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& message, Now now) {
+  const crypto::TlsStream& tls = negotiation.channel.tls();
+  if (const crypto::PeerCertificate* peer = tls.peer()) {
+    identity_.common_name = peer->common_name;
+    identity_.subject = peer->subject;
+    identity_.serial = peer->serial;
+    identity_.certificate_hash = peer->sha256;
+  }
+  identity_.username = message.username;
+  identity_.peer_info = message.peer_info;
+  identity_.tls_version = tls.version();
+  identity_.tls_cipher = tls.cipher();
+  capabilities_ = parse_capabilities(message.peer_info);
+  phase_ = Phase::kDeciding;
+  answer_keys(*first_negotiation(), message.options, now);
+  if (phase_ != Phase::kDeciding) return;
+  if (message.credentials_too_long) {
+    refuse("Username or password is too long.", "username or password longer than the protocol allows", now);
+    return;
+  }
+  auto agreement = agree(server_settings(), capabilities_, message.options);
+  if (!agreement) {
+    refuse("Data channel cipher negotiation failed (no shared cipher)", agreement.error(), now);
+    return;
+  }
+  agreement_ = *agreement;
+  push_asked_ = agreement_.push_at_once;
+  ConnectRequest request{ref_, path_.remote, identity_};
+  request.identity.password = std::move(message.password);
+  engine_.outputs.push_back(std::move(request));
+}
+
+void ServerSession::renewed_keys(Negotiation& negotiation, KeyMethod2& message, Now now) {
+  if (phase_ == Phase::kConnected) {
+    const crypto::PeerCertificate* peer = negotiation.channel.tls().peer();
+    std::vector<uint8_t> hash = peer ? peer->sha256 : std::vector<uint8_t>();
+    std::string name = peer ? peer->common_name : std::string();
+    if (hash != identity_.certificate_hash || !same_name(name, identity_.common_name) ||
+        !same_name(message.username, identity_.username)) {
+      answer_keys(negotiation, message.options, now);
+      std::string text =
+          "renegotiation as \"" + printable(name, 64) + "\" in a session of \"" + identity_.common_name + "\"";
+      if (same_name(name, identity_.common_name)) text += ": other certificate or username";
+      end(Goodbye::kAuthFailed, EndReason::kIdentityChanged, text, "", now);
+      return;
+    }
+    if (!install_keys(negotiation)) {
+      end(Goodbye::kRestart, EndReason::kProtocolError, "data keys could not be derived", "", now);
+      return;
+    }
+  }
+  // A session that is ending goes through this as well: only the new channel takes our goodbye to the client.
+  answer_keys(negotiation, message.options, now);
+}
+
+void ServerSession::answer_keys(Negotiation& negotiation, std::string_view peer_options, Now now) {
+  KeyMethod2 own;
+  own.options = options_string(settings_, true, path_.remote, peer_options);
+  send_key_method2(negotiation, std::move(own), now);
+}
+
+void ServerSession::accept(const ClientGrant& grant, Now now) {
+  if (phase_ != Phase::kDeciding) return;
+  grant_ = grant;
+  Negotiation* first = first_negotiation();
+  if (!first) return;
+  if (!make_dynamic_wrap(*first)) {
+    end(Goodbye::kAuthFailed, EndReason::kProtocolError, "key for dynamic tls-crypt could not be derived", "", now);
+    return;
+  }
+  phase_ = Phase::kAccepted;
+  install_session();
+  if (!install_keys(*first)) {
+    end(Goodbye::kAuthFailed, EndReason::kProtocolError, "data keys could not be derived", "", now);
+    return;
+  }
+  if (push_asked_) send_push_reply(now);
+  pump(now);
+}
+
+void ServerSession::send_push_reply(Now now) {
+  pushed_at_ = now.mono;
+  std::vector<std::string> left_out;
+  auto messages = split_push_reply(push_options(server_settings(), grant_, agreement_, ref_.peer_id), &left_out);
+  for (const std::string& message : messages) say(build_message(MessageKind::kPushReply, message));
+  for (const std::string& option : left_out)
+    engine_.outputs.push_back(LogLine{LogLevel::kWarning, path_.remote,
+                                      "option not pushed, it is longer than " + std::to_string(longest_push_option()) +
+                                          " bytes or holds a comma or control byte: " + option});
+  if (phase_ == Phase::kConnected) return;
+  phase_ = Phase::kConnected;
+  connected_since_ = now.wall;
+  engine_.tally.add(abi::Counter::handshakes_finished);
+  engine_.outputs.push_back(SessionConnected{ref_, agreement_.cipher});
+  schedule_renegotiation(now);
+  on_changed();
+}
+
+void ServerSession::refuse(std::string_view for_client, std::string_view for_operator, Now now) {
+  if (phase_ != Phase::kDeciding) return;
+  end(Goodbye::kAuthFailed, EndReason::kAuthFailed, for_operator, for_client, now);
+}
+
+void ServerSession::end(Goodbye goodbye, EndReason reason, std::string_view text, std::string_view text_for_peer,
+                        Now now) {
+  if (!alive()) return;
+  bool was_connected = phase_ == Phase::kConnected;
+  if (phase_ == Phase::kAccepted || was_connected) {
+    abi::Command command{};
+    command.kind = abi::CommandKind::kRemoveSession;
+    send_command(command);
+  }
+  if (!was_connected) engine_.tally.add(abi::Counter::handshakes_failed);
+  phase_ = Phase::kClosing;
+  stop_renegotiating();
+  ring_ = {};
+  if (was_connected) engine_.outputs.push_back(CommitRecord{ref_.peer_id, {}});
+  engine_.outputs.push_back(
+      SessionEnded{ref_, path_.remote, reason, was_connected, identity_.common_name, std::string(text)});
+  switch (goodbye) {
+    case Goodbye::kSilent:
+      break;
+    case Goodbye::kHalt:
+      say(build_message(MessageKind::kHalt, text_for_peer));
+      break;
+    case Goodbye::kRestart:
+      say(build_message(MessageKind::kRestart, "[P]:" + std::string(text_for_peer)));
+      break;
+    case Goodbye::kAuthFailed:
+      say(build_message(MessageKind::kAuthFailed, text_for_peer));
+      break;
+  }
+  linger_until_ = now.mono + kLinger;
+  closing_deadline_ = now.mono + (goodbye == Goodbye::kSilent ? kLinger : settings_.hand_window);
+  if (!has_channel()) phase_ = Phase::kGone;
+  pump(now);
+}
+
+void ServerSession::on_message(const ControlMessage& message, Now now) {
+  if (message.kind == MessageKind::kExit) {
+    end(Goodbye::kSilent, EndReason::kClientExit, "client said goodbye", "", now);
+  } else if (message.kind == MessageKind::kPushRequest) {
+    if (phase_ == Phase::kDeciding) push_asked_ = true;
+    bool again = phase_ == Phase::kConnected && pushed_at_ && now.mono >= *pushed_at_ + kPushAgain;
+    if (phase_ == Phase::kAccepted || again) send_push_reply(now);
+  }
+  // Others (INFO, CR_RESPONSE, …) ask for nothing that this server offers.
+}
+
+void ServerSession::on_failed(EndReason reason, std::string text, Now now) {
+  if (phase_ == Phase::kClosing) {
+    // Nothing can be said any more, except that an alert may be on its way.
+    closing_deadline_ = std::min(closing_deadline_, linger_until_);
+    return;
+  }
+  end(Goodbye::kSilent, reason, text, "", now);
+}
+
+void ServerSession::on_tick(Now now) {
+  if (phase_ == Phase::kClosing) {
+    bool quiet = all_said() && now.mono >= linger_until_;
+    if (quiet || now.mono >= closing_deadline_) phase_ = Phase::kGone;
+  } else if (phase_ != Phase::kConnected && phase_ != Phase::kGone && now.mono >= handshake_deadline_) {
+    std::string text = "not connected within " + std::to_string(settings_.hand_window.count()) + " s: ";
+    text += phase_ == Phase::kHandshake  ? "TLS handshake did not finish (packets lost, or a firewall in between)"
+            : phase_ == Phase::kDeciding ? "no decision about the client yet"
+                                         : "client did not ask for its settings";
+    end(Goodbye::kSilent, EndReason::kHandshakeTimeout, text, "", now);
+  }
+}
+
+std::optional<MonoTime> ServerSession::role_deadline() const {
+  switch (phase_) {
+    case Phase::kConnected:
+    case Phase::kGone:
+      return std::nullopt;
+    case Phase::kClosing:
+      return all_said() ? std::min(linger_until_, closing_deadline_) : closing_deadline_;
+    default:
+      return handshake_deadline_;
+  }
+}
+
+void ServerSession::move_to(const Path& path, Now) {
+  path_ = path;
+  installed_.remote = path.remote;
+  installed_.local = path.local;
+  installed_.port = path.port;
+  on_changed();
+}
+
+}  // namespace culvert::openvpn

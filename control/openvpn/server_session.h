@@ -1,0 +1,87 @@
+// One client of a server, from the proof of its address to the last acknowledgement of our goodbye.
+//
+//   kHandshake ──KM2──▶ kDeciding ──accept──▶ kAccepted ──PUSH_REPLY──▶ kConnected
+//       │                  │ refuse               │                        │ exit, timeout, kill, …
+//       └──────────────────┴──────────┬───────────┴────────────────────────┘
+//                                     ▼
+//                  kClosing (goodbye until acknowledged; peer-id is free already) ──▶ kGone
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/openvpn/session.h"
+
+namespace culvert::openvpn {
+
+class ServerSession final : public Session {
+ public:
+  enum class Phase : uint8_t { kHandshake, kDeciding, kAccepted, kConnected, kClosing, kGone };
+
+  ServerSession(Engine& engine, const ServerSettings& settings, abi::SessionRef ref, const Path& path, const Ids& ids,
+                Wrap wrap, const StaticKey* wrap_key, Now now);
+
+  /// `resets_done`: the client proved its address with a cookie; else (old tls-crypt-v2 client) our reset is still to
+  /// be sent.
+  void start(bool resets_done, Now now);
+  /// Takes over from a record. The session is connected and has no channel until the next renegotiation.
+  void adopt(const abi::ControlRecord& record, Now now);
+  /// Installs the session and its keys again in a new dataplane; starts a renegotiation when a key can't be used on.
+  template <class FloorsOf>
+  void reinstall(FloorsOf floors, Now now);
+
+  void accept(const ClientGrant& grant, Now now);
+  void refuse(std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
+  void end(Goodbye goodbye, EndReason reason, std::string_view text, std::string_view text_for_peer, Now now);
+  /// The dataplane saw an authenticated packet from a new address.
+  void move_to(const Path& path, Now now);
+
+  Phase phase() const { return phase_; }
+  bool alive() const { return phase_ < Phase::kClosing; }
+  const ClientIdentity& identity() const { return identity_; }
+  SessionInfo info() const;
+
+ private:
+  void on_key_method2(Negotiation& negotiation, KeyMethod2 message, Now now) override;
+  void on_message(const ControlMessage& message, Now now) override;
+  void on_tick(Now now) override;
+  std::optional<MonoTime> role_deadline() const override;
+  void on_failed(EndReason reason, std::string text, Now now) override;
+  void on_changed() override;
+  bool is_connected() const override { return phase_ == Phase::kConnected; }
+
+  void first_keys(const Negotiation& negotiation, KeyMethod2& message, Now now);
+  void renewed_keys(Negotiation& negotiation, KeyMethod2& message, Now now);
+  void answer_keys(Negotiation& negotiation, std::string_view peer_options, Now now);
+  void send_push_reply(Now now);
+  void install_session();
+  abi::ControlRecord make_record() const;
+  const ServerSettings& server_settings() const { return static_cast<const ServerSettings&>(settings_); }
+
+  Phase phase_ = Phase::kHandshake;
+  ClientIdentity identity_;
+  ClientGrant grant_;
+  PeerCapabilities capabilities_;
+  bool push_asked_ = false;
+  MonoTime handshake_deadline_{};
+  MonoTime closing_deadline_{};
+  MonoTime linger_until_{};
+  std::optional<MonoTime> pushed_at_;
+  abi::InstallSession installed_{};
+  abi::ControlRecord committed_{};
+};
+
+template <class FloorsOf>
+void ServerSession::reinstall(FloorsOf floors, Now now) {
+  if (phase_ != Phase::kConnected) return;
+  install_session();
+  Commands commands;
+  bool usable = ring_.reinstall(floors, commands);
+  send_commands(commands);
+  on_changed();
+  if (!usable) renegotiate(now);
+}
+
+}  // namespace culvert::openvpn

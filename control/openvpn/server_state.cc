@@ -1,0 +1,153 @@
+#include "control/openvpn/server_state.h"
+
+#include <algorithm>
+
+namespace culvert::openvpn {
+
+size_t EndpointHash::operator()(const abi::Endpoint& endpoint) const {
+  // The table is only reached by peers that proved their address, so nobody can fill one slot of it from spoofed
+  // sources.
+  uint64_t hash = endpoint.port ^ endpoint.stream << 16 ^ uint64_t { endpoint.scope_id } << 32;
+  for (uint8_t byte : endpoint.address.bytes) hash = (hash ^ byte) * 0x100000001b3;
+  return hash ^ hash >> 29;
+}
+
+Server::State::State(ServerSettings given, PeerIds& ids, Random& random)
+    : engine{{}, {}, &random}, settings(std::move(given)), peer_ids(ids), admission(settings, engine) {}
+
+std::vector<ServerSession*> Server::State::at(const abi::Endpoint& remote) const {
+  std::vector<ServerSession*> found;
+  auto [begin, end] = by_address.equal_range(remote);
+  for (auto it = begin; it != end; ++it) found.push_back(it->second);
+  return found;
+}
+
+ServerSession* Server::State::find(abi::SessionRef ref) const {
+  auto it = by_peer_id.find(ref.peer_id);
+  return it != by_peer_id.end() && it->second->ref() == ref ? it->second : nullptr;
+}
+
+ServerSession* Server::State::find(const abi::Endpoint& remote, const wire::SessionId& client) const {
+  auto [begin, end] = by_address.equal_range(remote);
+  for (auto it = begin; it != end; ++it)
+    if (it->second->ids().remote == client) return it->second;
+  return nullptr;
+}
+
+void Server::State::add(std::unique_ptr<ServerSession> session) {
+  ServerSession* raw = session.get();
+  by_peer_id[raw->ref().peer_id] = raw;
+  by_address.emplace(raw->path().remote, raw);
+  sessions.emplace(raw, Entry{std::move(session), raw->ref(), true, std::nullopt});
+}
+
+void Server::State::remove(ServerSession& session) {
+  auto it = sessions.find(&session);
+  if (it == sessions.end()) return;
+  if (it->second.deadline) std::erase_if(timers, [&](const auto& timer) { return timer.second == &session; });
+  auto [begin, end] = by_address.equal_range(session.path().remote);
+  for (auto entry = begin; entry != end; ++entry) {
+    if (entry->second != &session) continue;
+    by_address.erase(entry);
+    break;
+  }
+  if (!it->second.holds_peer_id) --closing;
+  sessions.erase(it);
+}
+
+void Server::State::schedule(ServerSession& session) {
+  Entry& entry = sessions.at(&session);
+  std::optional<MonoTime> deadline = session.next_deadline();
+  if (deadline == entry.deadline) return;
+  if (entry.deadline) {
+    auto [begin, end] = timers.equal_range(*entry.deadline);
+    for (auto it = begin; it != end; ++it) {
+      if (it->second != &session) continue;
+      timers.erase(it);
+      break;
+    }
+  }
+  entry.deadline = deadline;
+  if (deadline) timers.emplace(*deadline, &session);
+}
+
+void Server::State::settle(ServerSession& session, Now now) {
+  auto it = sessions.find(&session);
+  if (it == sessions.end()) return;
+  Entry& entry = it->second;
+  if (!session.alive() && entry.holds_peer_id) {
+    entry.holds_peer_id = false;
+    ++closing;
+    by_peer_id.erase(entry.ref.peer_id);
+    peer_ids.give_back(entry.ref, now);
+  }
+  if (session.phase() == ServerSession::Phase::kGone)
+    remove(session);
+  else
+    schedule(session);
+}
+
+void Server::State::end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now) {
+  session.end(goodbye, reason, text, "", now);
+  settle(session, now);
+}
+
+void Server::State::admit(const Datagram& datagram, Admitted admitted, Now now) {
+  // Closing sessions count: their number must have a bound as well.
+  bool full = sessions.size() >= settings.max_clients + std::min<size_t>(closing, settings.max_clients);
+  std::optional<abi::SessionRef> ref = full ? std::nullopt : peer_ids.take(now);
+  if (!ref) {
+    engine.tally.drop(abi::DropReason::control_server_full);
+    return;
+  }
+  engine.tally.add(abi::Counter::handshakes_started);
+  const StaticKey* wrap_key = nullptr;
+  if (admitted.client_key)
+    wrap_key = &admitted.client_key->key;
+  else if (settings.wrap.kind != WrapKind::kNone)
+    wrap_key = &settings.wrap.key;
+  Session::Path path{datagram.remote, datagram.local, datagram.port};
+  auto session = std::make_unique<ServerSession>(engine, settings, *ref, path, admitted.ids, std::move(admitted.wrap),
+                                                 wrap_key, now);
+  ServerSession* raw = session.get();
+  add(std::move(session));
+  raw->start(admitted.resets_done, now);
+  if (auto reason = raw->receive(datagram, now)) engine.tally.drop(*reason);
+  settle(*raw, now);
+}
+
+void Server::State::replace_older(const ServerSession& winner, Now now) {
+  std::vector<std::pair<ServerSession*, const char*>> older;
+  for (auto& [peer_id, session] : by_peer_id) {
+    if (session == &winner || !session->alive()) continue;
+    bool accepted = session->phase() >= ServerSession::Phase::kAccepted;
+    if (session->path().remote == winner.path().remote)
+      older.emplace_back(session, "the client connected again from the same address");
+    else if (accepted && !settings.duplicate_cn && !winner.identity().common_name.empty() &&
+             session->identity().common_name == winner.identity().common_name)
+      older.emplace_back(session,
+                         "another connection with the same common name took its place (duplicate-cn allows both)");
+  }
+  for (auto& [session, text] : older) end(*session, Goodbye::kSilent, EndReason::kClientRestarted, text, now);
+}
+
+void Server::State::move(ServerSession& session, const Session::Path& path, Now now) {
+  auto [begin, last] = by_address.equal_range(session.path().remote);
+  for (auto it = begin; it != last; ++it) {
+    if (it->second != &session) continue;
+    by_address.erase(it);
+    break;
+  }
+  session.move_to(path, now);
+  by_address.emplace(path.remote, &session);
+  settle(session, now);
+}
+
+Wrap Server::State::wrap_of(const ServerSettings& settings, const abi::ControlRecord& record) {
+  WrapKey key = record.has_wrap_key && !record.wrap_is_dynamic ? WrapKey::tls_crypt(record.wrap_key, Side::kServer)
+                                                               : WrapKey::from_settings(settings.wrap, Side::kServer);
+  return Wrap(std::move(key),
+              WrapProgress{{record.wrap_send_time, record.wrap_send_id}, {record.wrap_seen_time, record.wrap_seen_id}});
+}
+
+}  // namespace culvert::openvpn

@@ -1,0 +1,57 @@
+// Inside of Server: who is connected, found by peer-id and by outer address.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "control/openvpn/admission.h"
+#include "control/openvpn/server.h"
+#include "control/openvpn/server_session.h"
+
+namespace culvert::openvpn {
+
+struct EndpointHash {
+  size_t operator()(const abi::Endpoint& endpoint) const;
+};
+
+struct Server::State {
+  State(ServerSettings given, PeerIds& ids, Random& random);
+
+  /// Sessions that talk from this address: the connected one, one that may replace it, ones that are closing.
+  std::vector<ServerSession*> at(const abi::Endpoint& remote) const;
+  ServerSession* find(abi::SessionRef ref) const;
+  ServerSession* find(const abi::Endpoint& remote, const wire::SessionId& client) const;
+  void admit(const Datagram& datagram, Admitted admitted, Now now);
+  /// Takes in what an operation on `session` brought about: it may have ended, or have a new deadline.
+  void settle(ServerSession& session, Now now);
+  void end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
+  /// Ends the sessions that a session which has just been accepted takes the place of.
+  void replace_older(const ServerSession& winner, Now now);
+  void move(ServerSession& session, const Session::Path& path, Now now);
+  void add(std::unique_ptr<ServerSession> session);
+  void remove(ServerSession& session);
+  void schedule(ServerSession& session);
+  /// Wrap for the renegotiations of a session from its record.
+  static Wrap wrap_of(const ServerSettings& settings, const abi::ControlRecord& record);
+
+  Engine engine;
+  ServerSettings settings;
+  PeerIds& peer_ids;
+  Admission admission;
+
+  struct Entry {
+    std::unique_ptr<ServerSession> session;
+    abi::SessionRef ref;  ///< while alive; its peer-id is given back once
+    bool holds_peer_id = true;
+    std::optional<MonoTime> deadline;  ///< under which it stands in `timers`
+  };
+  std::unordered_map<ServerSession*, Entry> sessions;
+  std::unordered_map<uint32_t, ServerSession*> by_peer_id;  ///< alive ones
+  std::unordered_multimap<abi::Endpoint, ServerSession*, EndpointHash> by_address;
+  std::multimap<MonoTime, ServerSession*> timers;
+  size_t closing = 0;
+};
+
+}  // namespace culvert::openvpn
