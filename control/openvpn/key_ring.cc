@@ -27,15 +27,19 @@ void KeyRing::emit_install(const Held& key, bool send_at_once, uint32_t first_id
   out.push_back(command);
 }
 
-void KeyRing::install(Key key, MonoTime switch_at, MonoTime old_dies, Commands& out) {
+void KeyRing::install(Key key, MonoTime old_dies, Commands& out) {
   if (!switched_) start_sending(out);
   remove_previous(out);
   previous_ = std::move(current_);
   current_ = Held{std::move(key), true};
   switched_ = !previous_;
-  switch_at_ = switch_at;
+  switch_at_.reset();
   previous_dies_ = old_dies;
   emit_install(*current_, switched_, 1, 0, out);
+}
+
+void KeyRing::negotiated(uint8_t id, MonoTime switch_at) {
+  if (current_ && current_->id == id && !switched_) switch_at_ = switch_at;
 }
 
 void KeyRing::peer_has(uint8_t id, Commands& out) {
@@ -56,7 +60,7 @@ void KeyRing::next_negotiation(Commands& out) {
 }
 
 void KeyRing::tick(MonoTime now, Commands& out) {
-  if (!switched_ && now >= switch_at_) start_sending(out);
+  if (!switched_ && switch_at_ && now >= *switch_at_) start_sending(out);
   if (previous_ && now >= previous_dies_) {
     if (!switched_) start_sending(out);
     remove_previous(out);
@@ -65,7 +69,7 @@ void KeyRing::tick(MonoTime now, Commands& out) {
 
 std::optional<MonoTime> KeyRing::next_deadline() const {
   if (!previous_) return std::nullopt;
-  return switched_ ? previous_dies_ : std::min(switch_at_, previous_dies_);
+  return switched_ || !switch_at_ ? previous_dies_ : std::min(*switch_at_, previous_dies_);
 }
 
 void KeyRing::adopt(uint8_t current, abi::Cipher cipher, std::optional<uint8_t> previous, MonoTime switch_at,

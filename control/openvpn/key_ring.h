@@ -33,7 +33,10 @@ class KeyRing {
 
   /// A new key. The first one is sent with at once. `switch_at`: when to send with it if nothing tells us before that
   /// the peer has it; `old_dies`: end of the transition window of the key it takes over from.
-  void install(Key key, MonoTime switch_at, MonoTime old_dies, Commands& out);
+  void install(Key key, MonoTime old_dies, Commands& out);
+  /// All that we said in the negotiation of key `id` was acknowledged. `switch_at`: when to send with it if nothing
+  /// tells us before that the peer has it.
+  void negotiated(uint8_t id, MonoTime switch_at);
   /// The peer is known to have key `id`.
   void peer_has(uint8_t id, Commands& out);
   /// The negotiation of key `id` came to nothing after it was installed.
@@ -66,8 +69,8 @@ class KeyRing {
 
   std::optional<Held> current_;
   std::optional<Held> previous_;
-  bool switched_ = true;  // current_ is the one sent with
-  MonoTime switch_at_{};
+  bool switched_ = true;               // current_ is the one sent with
+  std::optional<MonoTime> switch_at_;  // nothing before the negotiation is through
   MonoTime previous_dies_{};
 };
 

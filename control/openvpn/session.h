@@ -59,7 +59,7 @@ class Session {
   std::optional<abi::DropReason> receive(const Datagram& datagram, Now now);
   void tick(Now now);
   std::optional<MonoTime> next_deadline() const;
-  /// Starts a soft reset, unless a negotiation is under way or has not begun.
+  /// Starts a soft reset, unless one is under way; after the first negotiation if that is not finished.
   void renegotiate(Now now);
   void on_key_first_use(uint8_t key_id, Now now);
 
@@ -165,6 +165,7 @@ class Session {
   uint8_t attempted_key_id_ = 0;  // of the newest one begun
   bool ever_finished_ = false;
   std::optional<MonoTime> renegotiate_at_;
+  bool renegotiation_wanted_ = false;
   std::optional<MonoTime> must_rekey_by_;  // after a failed renegotiation: when the running key's time is over
   std::vector<std::vector<uint8_t>> to_say_;
 };

@@ -1,5 +1,6 @@
 // The negotiation of keys: how one begins, goes on, ends and fails.
 #include <algorithm>
+#include <utility>
 
 #include "control/openvpn/session.h"
 
@@ -23,6 +24,8 @@ void Session::start_first(bool resets_done, Opcode reset, Now now) {
 
 void Session::renegotiate(Now now) {
   renegotiate_at_.reset();
+  // Its last packets may still be under way: then right after it.
+  renegotiation_wanted_ = pending_ && !ever_finished_;
   if (pending_ || !is_connected()) return;
   // After a failed attempt the next key-id, so that its late packets can't be taken for ours; but never so far ahead
   // that the peer would not follow.
@@ -139,8 +142,7 @@ bool Session::install_keys(Negotiation& negotiation) {
   key.cipher = agreement_.cipher;
   key.keys = split_key_block(*block, side_);
   Commands commands;
-  ring_.install(std::move(key), negotiation.started + switch_delay(), negotiation.started + settings_.tran_window,
-                commands);
+  ring_.install(std::move(key), negotiation.started + settings_.tran_window, commands);
   send_commands(commands);
   negotiation.installed = true;
   return true;
@@ -160,6 +162,8 @@ void Session::finish_if_done(Now now) {
     pending_->finished = true;
     ever_finished_ = true;
     newest_key_id_ = attempted_key_id_ = pending_->channel.key_id();
+    ring_.negotiated(newest_key_id_,
+                     std::max(pending_->started + switch_delay(), now.mono + 2 * settings_.tls_timeout));
     done_ = std::move(pending_);
     must_rekey_by_.reset();
     if (again) {
@@ -167,6 +171,7 @@ void Session::finish_if_done(Now now) {
       engine_.tally.add(abi::Counter::renegotiations);
     }
     if (is_connected()) schedule_renegotiation(now);
+    if (std::exchange(renegotiation_wanted_, false)) renegotiate_at_ = now.mono;
     on_changed();
   }
   // A stock server takes a key into use when it has our acknowledgement of its message, which nothing tells us; so as a

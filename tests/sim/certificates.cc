@@ -15,15 +15,15 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
-crypto::Validity valid_for(std::chrono::seconds lifetime) {
-  return {kEpoch - std::chrono::hours(24), kEpoch + lifetime};
-}
-
 }  // namespace
 
-Authority::Authority(std::string name)
-    : authority_(
-          must(crypto::make_authority(name, valid_for(std::chrono::hours(24 * 3650)), crypto::KeyKind::kEd25519))) {}
+Authority::Authority(std::chrono::sys_seconds base)
+    : base_(base),
+      authority_(must(crypto::make_authority("sim CA", valid_for(std::chrono::hours(24 * 3650)), crypto::KeyKind::kEd25519))) {}
+
+crypto::Validity Authority::valid_for(std::chrono::seconds lifetime) const {
+  return {base_ - std::chrono::hours(24), base_ + lifetime};
+}
 
 crypto::Identity Authority::issue(const std::string& name, crypto::CertificateUse use,
                                   std::chrono::seconds lifetime) const {

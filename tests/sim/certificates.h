@@ -14,7 +14,8 @@ inline constexpr std::chrono::sys_seconds kEpoch{std::chrono::seconds(1'800'000'
 
 class Authority {
  public:
-  explicit Authority(std::string name = "sim CA");
+  /// Certificates are valid from a day before `base`.
+  explicit Authority(std::chrono::sys_seconds base = kEpoch);
   /// A context for the server named "server".
   std::shared_ptr<const crypto::TlsContext> server(crypto::TlsVersion max = crypto::TlsVersion::kTls13) const;
   std::shared_ptr<const crypto::TlsContext> client(const std::string& name,
@@ -26,6 +27,9 @@ class Authority {
   const std::string& certificate() const { return authority_.certificate_pem; }
 
  private:
+  crypto::Validity valid_for(std::chrono::seconds lifetime) const;
+
+  std::chrono::sys_seconds base_;
   crypto::Identity authority_;
 };
 

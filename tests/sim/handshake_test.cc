@@ -10,11 +10,6 @@ namespace {
 using namespace openvpn;
 using namespace std::chrono_literals;
 
-struct Case {
-  WrapKind wrap;
-  crypto::TlsVersion tls;
-};
-
 void set_wrap(WrapKind kind, ServerSettings& server, ClientSettings& client) {
   SeededRandom random(7);
   server.wrap.kind = client.wrap.kind = kind;
@@ -39,7 +34,8 @@ TEST_P(Handshake, ConnectsRenegotiatesAndLeaves) {
   auto [kind, tls, bad_weather] = GetParam();
   World::Options options;
   options.seed = seed() + static_cast<uint64_t>(kind) * 4 + static_cast<uint64_t>(tls);
-  if (bad_weather) options.weather = {0.1, 0.1, 0.2, 0.02};
+  // Without a wrap nothing but TLS notices a flipped bit, and TLS ends the connection.
+  if (bad_weather) options.weather = {0.1, 0.1, 0.2, kind == WrapKind::kNone ? 0 : 0.02};
   options.server.tls = authority().server(tls);
   ClientSettings settings = client_settings("alice");
   settings.tls = authority().client("alice", tls);
