@@ -109,7 +109,7 @@ void AdminServer::on_ready(Connection& connection, uint32_t events) {
     answer_one(connection);
     if (!write_some(connection)) return drop(fd);
   }
-  bool more = connection.in.find('\n') != std::string::npos;
+  bool more = connection.in.find('\n') != std::string::npos || (connection.close_when_sent && !connection.in.empty());
   if (connection.out.empty() && !more && connection.close_when_sent) return drop(fd);
   // While an answer waits to be taken, nothing more is read: a client that only asks can't fill our memory.
   loop_.set_events(fd, more || !connection.out.empty() ? EPOLLOUT : EPOLLIN);

@@ -140,10 +140,8 @@ Status LinkClient::take_over(std::vector<Fd> fds) {
 Status LinkClient::watch_bells() {
   for (auto& lane : lanes_) {
     WorkerLane* l = lane.get();
-    Status status = loop_.watch(l->control_bell(), EPOLLIN, [this, l](uint32_t) {
-      l->clear_control_bell();
-      listener_.on_doorbell(*l);
-    });
+    Status status =
+        loop_.watch(l->control_bell(), EPOLLIN | EPOLLET, [this, l](uint32_t) { listener_.on_doorbell(*l); });
     if (!status) return status;
   }
   return {};

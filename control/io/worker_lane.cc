@@ -1,5 +1,6 @@
 #include "control/io/worker_lane.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include "control/io/link_checks.h"
@@ -14,8 +15,11 @@ constexpr unsigned kKnownPerPass = 64;
 constexpr unsigned kNewPerPass = 32;
 
 void ring_bell(const Fd& bell) {
+  // O_NONBLOCK belongs to both processes, and the neighbour may have taken it away: ask before writing. A bell that has
+  // no room for another ring has been rung.
+  pollfd writable{bell.get(), POLLOUT, 0};
+  if (poll(&writable, 1, 0) != 1) return;
   uint64_t one = 1;
-  // EAGAIN means that the counter is at its maximum: the worker will wake up anyhow.
   (void)!write(bell.get(), &one, sizeof one);
 }
 
@@ -115,11 +119,6 @@ bool WorkerLane::drain(LaneSink& sink) {
   more = (known_sound && !punt_known_.prepare_to_sleep()) || more;
   more = (new_sound && !punt_new_.prepare_to_sleep()) || more;
   return more;
-}
-
-void WorkerLane::clear_control_bell() {
-  uint64_t count = 0;
-  (void)!read(control_bell_.get(), &count, sizeof count);
 }
 
 }  // namespace culvert::io

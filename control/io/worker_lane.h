@@ -50,8 +50,8 @@ class WorkerLane {
   bool drain(LaneSink& sink);
 
   uint32_t worker() const { return worker_; }
+  /// To be watched edge-triggered and never read: the neighbour could make a read block.
   int control_bell() const { return control_bell_.get(); }
-  void clear_control_bell();
 
  private:
   abi::WorkerArea& area() const { return mapping_->view().worker(worker_); }

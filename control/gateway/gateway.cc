@@ -1,0 +1,177 @@
+#include "control/gateway/gateway.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "control/gateway/operator.h"
+
+namespace culvert::gateway {
+namespace {
+
+constexpr auto kCrlEvery = std::chrono::seconds(1);
+constexpr auto kStopWithin = std::chrono::seconds(2);
+constexpr auto kBacklogEvery = std::chrono::milliseconds(1);
+
+}  // namespace
+
+Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::string run_dir)
+    : loop_(loop),
+      configuration_(std::move(configuration)),
+      run_dir_(std::move(run_dir)),
+      link_(loop, run_dir_ + "/link.sock", *this),
+      started_(io::mono_now()),
+      state_text_("waiting for the dataplane on " + run_dir_ + "/link.sock") {
+  std::vector<PortKeeper::Wanted> ports;
+  for (config::ServerConfig& server : configuration_.servers) {
+    for (abi::OpenPort port : server.listen) {
+      port.port = static_cast<uint16_t>(ports.size());
+      ports.push_back({port, server.file});
+      instance_of_port_.push_back(instances_.size());
+    }
+    instances_.push_back(std::make_unique<Instance>(server));
+  }
+  ports_.emplace(link_, std::move(ports), configuration_.tun);
+  operator_ = std::make_unique<Operator>(*this);
+}
+
+Gateway::~Gateway() = default;
+
+Status Gateway::start(std::optional<gid_t> admin_group) {
+  const std::string path = run_dir_ + "/admin.sock";
+  auto admin =
+      io::AdminServer::listen(loop_, path, [this](const nlohmann::json& request, const io::PeerCredentials& who) {
+        return operator_->answer(request, who);
+      });
+  if (!admin) return Error{admin.error()};
+  admin_ = std::move(*admin);
+  if (admin_group && chown(path.c_str(), static_cast<uid_t>(-1), *admin_group) != 0)
+    return Error{path + ": can't be given to group " + std::to_string(*admin_group) + ": " + std::strerror(errno)};
+  link_.start();
+  watch_crls();
+  return {};
+}
+
+void Gateway::make_servers(uint32_t sessions) {
+  peer_ids_.emplace(sessions);
+  book_.emplace(sessions);
+  for (auto& instance : instances_)
+    instance->server = std::make_unique<openvpn::Server>(instance->config.settings, *peer_ids_, random_);
+}
+
+void Gateway::watch_crls() {
+  loop_.at(io::mono_now() + kCrlEvery, [this] {
+    refresh_crls(false);
+    watch_crls();
+  });
+}
+
+std::vector<std::string> Gateway::refresh_crls(bool always) {
+  std::vector<std::string> errors;
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    Instance& instance = *instances_[i];
+    auto change = always ? instance.crl.read_now(loader_) : instance.crl.look(loader_);
+    if (!change) continue;
+    if (!change->context) {
+      io::log(io::LogLevel::kError, change->error);
+      errors.push_back(change->error);
+      continue;
+    }
+    instance.config.settings.tls = change->context;
+    io::log(io::LogLevel::kInfo, "read the CRL " + instance.config.crl_file);
+    if (!instance.server) continue;
+    instance.server->set_settings(instance.config.settings);
+    for (const openvpn::SessionInfo& session : instance.server->sessions()) {
+      const std::string& serial = session.identity.serial;
+      if (serial.empty() || !change->context->revoked(serial)) continue;
+      instance.server->disconnect(session.session, openvpn::Goodbye::kHalt, openvpn::EndReason::kKilled,
+                                  "certificate " + serial + " is revoked", io::now());
+    }
+    carry_out(i, 0);
+  }
+  return errors;
+}
+
+std::optional<MonoTime> Gateway::next_deadline() const {
+  std::optional<MonoTime> first;
+  auto consider = [&first](std::optional<MonoTime> time) {
+    if (time && (!first || *time < *first)) first = time;
+  };
+  for (const auto& instance : instances_)
+    if (instance->server) consider(instance->server->next_deadline());
+  if (stopping_) consider(stop_deadline_);
+  return first;
+}
+
+void Gateway::tick(Now now) {
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    openvpn::Server* server = instances_[i]->server.get();
+    if (!server) continue;
+    auto deadline = server->next_deadline();
+    if (deadline && *deadline <= now.mono) server->tick(now);
+    carry_out(i, 0);
+  }
+}
+
+void Gateway::run_pass() {
+  auto deadline = next_deadline();
+  bool waiting = std::ranges::any_of(link_.lanes(), [](const auto& lane) { return lane->backlog() > 0; });
+  // A worker does not say when its ring has room again.
+  if (waiting && link_.attached()) {
+    MonoTime soon = io::mono_now() + kBacklogEvery;
+    deadline = deadline ? std::min(*deadline, soon) : soon;
+  }
+  loop_.run_once(deadline);
+  tick(io::now());
+  for (auto& lane : link_.lanes()) lane->flush();
+  if (sessions_lost_ && link_.attached() &&
+      std::ranges::all_of(link_.lanes(), [](const auto& lane) { return lane->backlog() == 0; })) {
+    sessions_lost_ = false;
+    reinstall_sessions(*link_.mapping());
+  }
+  publish_counters();
+  if (stopping_) {
+    bool quiet = !std::ranges::any_of(instances_, [](const auto& instance) {
+      return instance->server && instance->server->next_deadline().has_value();
+    });
+    if (quiet || !link_.attached() || io::mono_now() >= stop_deadline_) finished_ = true;
+  }
+}
+
+void Gateway::stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  stop_deadline_ = io::mono_now() + kStopWithin;
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    if (!instances_[i]->server) continue;
+    auto goodbye = instances_[i]->config.exit_notify > 0 ? openvpn::Goodbye::kRestart : openvpn::Goodbye::kSilent;
+    instances_[i]->server->stop(goodbye, io::now());
+    carry_out(i, 0);
+  }
+}
+
+void Gateway::fail(const std::string& why) {
+  if (failure_.empty()) failure_ = why;
+  finished_ = true;
+}
+
+abi::Tally Gateway::control_tally() const {
+  abi::Tally sum = tally_;
+  auto add = [&sum](const abi::Tally& tally) {
+    for (size_t i = 0; i < abi::kCounterCount; ++i) sum.counters[i] += tally.counters[i];
+    for (size_t i = 0; i < abi::kDropReasonCount; ++i) sum.drops[i] += tally.drops[i];
+  };
+  add(baseline_);
+  for (const auto& instance : instances_)
+    if (instance->server) add(instance->server->tally());
+  return sum;
+}
+
+void Gateway::publish_counters() {
+  if (link_.attached()) link_.mapping()->view().control_counters().publish(control_tally());
+}
+
+}  // namespace culvert::gateway

@@ -1,0 +1,117 @@
+// Control as a whole: engines, pools and policy on one side, the link on the other, and who does what when either is
+// new.
+//
+// gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says, attaching, adopting, reinstalling;
+// gateway_outputs.cc: what the engines want done; operator.cc: what the operator asks.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/config/load.h"
+#include "control/gateway/instance.h"
+#include "control/gateway/port_keeper.h"
+#include "control/gateway/session_book.h"
+#include "control/io/admin_server.h"
+#include "control/io/clock.h"
+#include "control/io/link_client.h"
+#include "control/io/log.h"
+#include "control/pool/peer_ids.h"
+
+namespace culvert::gateway {
+
+class Gateway final : private io::LinkListener, private io::LaneSink {
+ public:
+  /// `configuration.servers[i].settings` is complete (TLS context, cookie secret). The loop outlives the gateway.
+  Gateway(io::EventLoop& loop, config::Configuration configuration, std::string run_dir);
+  ~Gateway() override;
+  Gateway(const Gateway&) = delete;
+
+  /// Opens the admin socket, for `admin_group` as well, and begins to look for the dataplane.
+  Status start(std::optional<gid_t> admin_group);
+  /// `ready` is called once, when ports and TUN are open for the first time.
+  void when_ready(std::function<void()> ready) { when_ready_ = std::move(ready); }
+  /// Says goodbye to all clients, lets the packets out, and then finished() turns true.
+  void stop();
+  /// Reads all CRLs again and ends the sessions of revoked certificates.
+  void reload_crls() { refresh_crls(true); }
+
+  /// One pass of the loop: waits for something, does it, and all that came of it.
+  void run_pass();
+  bool finished() const { return finished_; }
+  /// Why it ended by itself; empty after stop().
+  const std::string& failure() const { return failure_; }
+
+ private:
+  friend class Operator;
+
+  // gateway.cc
+  std::optional<MonoTime> next_deadline() const;
+  void tick(Now now);
+  void fail(const std::string& why);
+  void publish_counters();
+  void make_servers(uint32_t sessions);
+  void watch_crls();
+  /// Takes over CRLs whose files changed, and ends sessions whose certificate is on one. `always`: reads all files.
+  /// The texts of what could not be read.
+  std::vector<std::string> refresh_crls(bool always);
+  abi::Tally control_tally() const;
+
+  // gateway_link.cc
+  void on_attached(const std::shared_ptr<io::LinkMapping>& old) override;
+  void on_detached(const std::string& why) override;
+  void on_doorbell(io::WorkerLane& lane) override;
+  void on_event(uint32_t worker, const abi::Event& event) override;
+  void on_punt(uint32_t worker, const abi::PacketMessage& packet) override;
+  void on_bad_message(uint32_t worker) override;
+  void apply_ports();
+  void adopt_sessions();
+  bool adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now);
+  void reinstall_sessions(const io::LinkMapping& old);
+  void carry_record_over(abi::SessionRef session, BookEntry& entry, const io::LinkMapping& old);
+  void forget_in_dataplane(abi::SessionRef session, uint32_t worker);
+  void drain(io::WorkerLane& lane);
+
+  // gateway_outputs.cc
+  void carry_out(size_t instance, uint32_t worker);
+  void carry_out_one(size_t instance, uint32_t worker, openvpn::Output& output);
+  void send_packet(const openvpn::SendPacket& packet, uint32_t worker);
+  void send_command(size_t instance, abi::Command& command, uint32_t worker);
+  void commit(size_t instance, uint32_t worker, openvpn::CommitRecord& commit);
+  void decide(size_t instance, Waiting client);
+  bool end_same_name(size_t instance, const openvpn::ConnectRequest& request);
+  void on_connected(size_t instance, const openvpn::SessionConnected& connected);
+  void on_ended(size_t instance, const openvpn::SessionEnded& ended);
+
+  io::EventLoop& loop_;
+  config::Configuration configuration_;
+  std::string run_dir_;
+  io::KernelRandom random_;
+  config::DiskLoader loader_;
+  std::vector<std::unique_ptr<Instance>> instances_;
+  std::optional<pool::PeerIdPool> peer_ids_;
+  std::optional<SessionBook> book_;
+  std::vector<size_t> instance_of_port_;
+  io::LinkClient link_;
+  std::optional<PortKeeper> ports_;
+  std::unique_ptr<class Operator> operator_;
+  std::unique_ptr<io::AdminServer> admin_;
+
+  abi::Tally tally_;     ///< what control itself counts; the engines have their own
+  abi::Tally baseline_;  ///< counted by earlier controls of the same dataplane
+  io::LogBudget log_budget_;
+  MonoTime started_;
+  std::string state_text_;  ///< what it is waiting for
+  bool ever_ready_ = false;
+  bool stopping_ = false;
+  bool finished_ = false;
+  bool sessions_lost_ = false;  ///< a command was lost: install all again when the worker takes commands
+  MonoTime stop_deadline_{};
+  std::optional<MonoTime> refused_since_;
+  std::string failure_;
+  std::function<void()> when_ready_;
+};
+
+}  // namespace culvert::gateway

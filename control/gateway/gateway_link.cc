@@ -1,0 +1,248 @@
+// What the dataplane says, and what happens when it or we are new.
+#include <algorithm>
+#include <cstring>
+
+#include "control/gateway/gateway.h"
+#include "control/io/secrets.h"
+#include "dataplane/abi/endpoint_text.h"
+
+namespace culvert::gateway {
+namespace {
+
+constexpr auto kRefusedLongEnough = std::chrono::seconds(2);
+constexpr auto kPortsAgainAfter = std::chrono::seconds(1);
+
+std::string text_of(std::span<const char> field) {
+  return {field.data(), std::find(field.data(), field.data() + field.size(), '\0')};
+}
+
+/// Where packet-ids of a key stand, from the records of the dataplane that installed it.
+std::optional<std::pair<uint64_t, uint64_t>> progress_of(void* context, abi::SessionRef session, uint8_t key_id) {
+  const auto& view = static_cast<const io::LinkMapping*>(context)->view();
+  if (session.peer_id >= view.sessions() || key_id >= 8) return std::nullopt;
+  const abi::WorkerRecord& worker = view.session(session.peer_id).worker;
+  if (worker.generation.load(std::memory_order_acquire) != session.generation) return std::nullopt;
+  const abi::KeyProgress& key = worker.keys[key_id];
+  return std::pair(key.send_reserved.load(std::memory_order_acquire), key.highest_seen.load(std::memory_order_acquire));
+}
+
+}  // namespace
+
+void Gateway::on_attached(const std::shared_ptr<io::LinkMapping>& old) {
+  const abi::LinkHeader& header = link_.mapping()->header();
+  bool first = !peer_ids_;
+  bool same = old && old->header().boot_id == header.boot_id;
+  if (old && old->header().sessions != header.sessions)
+    return fail("the new dataplane has room for " + std::to_string(header.sessions) + " sessions, the old one had " +
+                std::to_string(old->header().sessions) + ": start control again");
+  io::log(io::LogLevel::kInfo, "attached to dataplane " + text_of(header.version) + ", pid " +
+                                   std::to_string(header.dataplane_pid) + ", " + std::to_string(header.workers) +
+                                   " worker(s), " + std::to_string(header.sessions) + " session slots");
+  refused_since_.reset();
+  state_text_ = "opening ports";
+  if (first) {
+    make_servers(header.sessions);
+    baseline_ = link_.mapping()->view().control_counters().read();
+    adopt_sessions();
+  } else if (!same && old) {
+    reinstall_sessions(*old);
+  }
+  for (auto& lane : link_.lanes()) drain(*lane);
+  apply_ports();
+}
+
+void Gateway::apply_ports() {
+  ports_->apply([this](const Status& status) {
+    if (status) {
+      state_text_ = "ready";
+      bool was_ready = std::exchange(ever_ready_, true);
+      std::string where;
+      for (const std::string& port : ports_->listening()) where += port + ", ";
+      io::log(io::LogLevel::kInfo, "ready: " + where + ports_->tun());
+      if (!was_ready && when_ready_) when_ready_();
+      return;
+    }
+    if (!ever_ready_ && link_.attached()) return fail(status.error());
+    state_text_ = status.error();
+    if (!link_.attached()) return;
+    io::log(io::LogLevel::kError, status.error() + " (trying again)");
+    loop_.at(io::mono_now() + kPortsAgainAfter, [this] {
+      if (link_.attached() && !ports_->open()) apply_ports();
+    });
+  });
+}
+
+void Gateway::on_detached(const std::string& why) {
+  ports_->lost();
+  state_text_ = "waiting for the dataplane: " + why;
+  io::log(ever_ready_ ? io::LogLevel::kError : io::LogLevel::kInfo, state_text_);
+  // A dataplane that has another control refuses us for good; after a control was killed it may take it a moment to
+  // notice.
+  if (why.find("refuses") == std::string::npos || ever_ready_) return;
+  MonoTime now = io::mono_now();
+  if (!refused_since_) refused_since_ = now;
+  loop_.at(now + kRefusedLongEnough, [this, why] {
+    if (refused_since_ && !link_.attached()) fail(why);
+  });
+}
+
+void Gateway::on_doorbell(io::WorkerLane& lane) {
+  drain(lane);
+}
+
+void Gateway::drain(io::WorkerLane& lane) {
+  bool more = lane.drain(*this);
+  for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, lane.worker());
+  lane.flush();
+  // The lane is looked up again: a new dataplane may have fewer of them.
+  if (more) {
+    loop_.at(io::mono_now(), [this, worker = lane.worker()] {
+      if (link_.attached() && worker < link_.lanes().size()) drain(*link_.lanes()[worker]);
+    });
+  }
+}
+
+void Gateway::on_event(uint32_t worker, const abi::Event& event) {
+  Now now = io::now();
+  if (event.kind == abi::EventKind::kStreamClosed) {
+    if (event.port < instance_of_port_.size()) instances_[instance_of_port_[event.port]]->server->on_event(event, now);
+    return;
+  }
+  BookEntry* entry = book_->find(event.session);
+  if (!entry) {
+    // A session that only the dataplane knows, for instance because control died before it committed the record.
+    if (event.kind == abi::EventKind::kPeerTimeout || event.kind == abi::EventKind::kPeerExit)
+      forget_in_dataplane(event.session, worker);
+    return;
+  }
+  if (event.kind == abi::EventKind::kFloated) book_->saw(event.endpoint, worker);
+  if (event.kind == abi::EventKind::kCommandRefused)
+    io::log_within(log_budget_, now.mono, io::LogLevel::kWarning,
+                   "worker " + std::to_string(worker) + " refused command " + std::to_string(event.detail) +
+                       " for session " + std::to_string(event.session.peer_id));
+  size_t instance = entry->instance;
+  instances_[instance]->server->on_event(event, now);
+  carry_out(instance, worker);
+}
+
+void Gateway::on_punt(uint32_t worker, const abi::PacketMessage& packet) {
+  if (packet.port >= instance_of_port_.size()) return on_bad_message(worker);
+  if (link_.lanes().size() > 1) book_->saw(packet.remote, worker);
+  size_t instance = instance_of_port_[packet.port];
+  instances_[instance]->server->receive(
+      {.remote = packet.remote, .local = packet.local, .port = packet.port, .bytes = packet.bytes()}, io::now());
+  carry_out(instance, worker);
+}
+
+void Gateway::on_bad_message(uint32_t worker) {
+  tally_.drop(abi::DropReason::control_bad_link_message);
+  io::log_within(log_budget_, io::mono_now(), io::LogLevel::kError,
+                 "worker " + std::to_string(worker) + " sent a message that makes no sense: it was ignored");
+}
+
+void Gateway::adopt_sessions() {
+  const abi::LinkView& view = link_.mapping()->view();
+  size_t adopted = 0;
+  size_t given_up = 0;
+  for (uint32_t peer_id = 0; peer_id < view.sessions(); ++peer_id) {
+    abi::SessionRecord& slot = view.session(peer_id);
+    uint32_t worker_generation = slot.worker.generation.load(std::memory_order_acquire);
+    abi::ControlRecord record{};
+    bool written = slot.control.read(record);
+    peer_ids_->seen(peer_id, std::max(written ? record.generation : 0, worker_generation));
+    if (written && record.state == abi::RecordState::kConnected) {
+      if (adopt_session(peer_id, record, io::now())) {
+        ++adopted;
+        io::wipe(&record, sizeof record);
+        continue;
+      }
+      ++given_up;
+      uint32_t worker = record.owner < link_.lanes().size() ? record.owner : 0;
+      abi::SessionRef ended{peer_id, record.generation};
+      forget_in_dataplane(ended, worker);
+      io::wipe(&record, sizeof record);
+      record.generation = ended.generation;
+      slot.control.write(record);
+    } else if (worker_generation > (written ? record.generation : 0)) {
+      // Installed, but its record was never committed: the control before us died in the middle of a handshake.
+      for (uint32_t worker = 0; worker < link_.lanes().size(); ++worker)
+        forget_in_dataplane({peer_id, worker_generation}, worker);
+    }
+    io::wipe(&record, sizeof record);
+  }
+  for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, 0);
+  if (adopted + given_up > 0)
+    io::log(io::LogLevel::kInfo, "took over " + std::to_string(adopted) +
+                                     " session(s) of the control process before; gave up " + std::to_string(given_up) +
+                                     " that the configuration has no place for");
+}
+
+bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now) {
+  abi::SessionRef session{peer_id, record.generation};
+  std::string name = text_of(record.common_name);
+  auto found =
+      std::ranges::find_if(instances_, [&](const auto& i) { return i->config.file == text_of(record.instance); });
+  if (found == instances_.end()) return false;
+  Instance& instance = **found;
+  auto lease = instance.addresses.adopt(name, record.settings.ip4, record.settings.ip6);
+  if (!lease) return false;
+  abi::Endpoint remote = record.settings.remote;
+  const abi::WorkerRecord& worker = link_.mapping()->view().session(peer_id).worker;
+  abi::Endpoint moved;
+  if (worker.generation.load(std::memory_order_acquire) == record.generation && worker.remote.read(moved) &&
+      moved.port != 0)
+    remote = moved;
+  if (!peer_ids_->adopt(session) || !instance.server->adopt(peer_id, record, remote, now)) {
+    peer_ids_->give_back(session, now);
+    instance.addresses.give_back(*lease, now.mono);
+    return false;
+  }
+  uint32_t owner = record.owner < link_.lanes().size() ? record.owner : 0;
+  BookEntry* entry = book_->open(session, owner, static_cast<size_t>(found - instances_.begin()));
+  entry->lease = *lease;
+  entry->name = name;
+  book_->saw(remote, owner);
+  return true;
+}
+
+void Gateway::carry_record_over(abi::SessionRef session, BookEntry& entry, const io::LinkMapping& old) {
+  abi::SessionRecord& from = old.view().session(session.peer_id);
+  abi::SessionRecord& to = link_.mapping()->view().session(session.peer_id);
+  abi::ControlRecord record{};
+  if (from.control.read(record) && record.generation == session.generation) {
+    record.owner = static_cast<uint8_t>(entry.worker);
+    to.control.write(record);
+  }
+  io::wipe(&record, sizeof record);
+  if (from.worker.generation.load(std::memory_order_acquire) != session.generation) return;
+  entry.earlier_rx_bytes += from.worker.rx_bytes.load(std::memory_order_relaxed);
+  entry.earlier_tx_bytes += from.worker.tx_bytes.load(std::memory_order_relaxed);
+  entry.earlier_rx_packets += from.worker.rx_packets.load(std::memory_order_relaxed);
+  entry.earlier_tx_packets += from.worker.tx_packets.load(std::memory_order_relaxed);
+}
+
+void Gateway::reinstall_sessions(const io::LinkMapping& old) {
+  bool other = &old != link_.mapping().get();
+  size_t count = 0;
+  book_->each([&](abi::SessionRef session, BookEntry& entry) {
+    ++count;
+    if (!other) return;
+    entry.worker = static_cast<uint32_t>(entry.worker % link_.lanes().size());
+    carry_record_over(session, entry, old);
+  });
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    instances_[i]->server->reinstall(progress_of, const_cast<io::LinkMapping*>(&old), io::now());
+    carry_out(i, 0);
+  }
+  for (auto& lane : link_.lanes()) lane->flush();
+  io::log(io::LogLevel::kInfo, "installed " + std::to_string(count) + " session(s) in the dataplane again");
+}
+
+void Gateway::forget_in_dataplane(abi::SessionRef session, uint32_t worker) {
+  abi::Command command{};
+  command.kind = abi::CommandKind::kRemoveSession;
+  command.session = session;
+  if (worker < link_.lanes().size()) (void)link_.lanes()[worker]->push(command);
+}
+
+}  // namespace culvert::gateway

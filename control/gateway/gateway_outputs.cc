@@ -1,0 +1,159 @@
+// What the engines want done, carried out in their order.
+#include <algorithm>
+#include <utility>
+
+#include "control/gateway/gateway.h"
+#include "control/gateway/names.h"
+#include "control/io/secrets.h"
+#include "dataplane/abi/endpoint_text.h"
+
+namespace culvert::gateway {
+
+void Gateway::carry_out(size_t index, uint32_t worker) {
+  Instance& instance = *instances_[index];
+  if (!instance.server) return;
+  for (;;) {
+    openvpn::Outputs outputs = instance.server->take_outputs();
+    for (openvpn::Output& output : outputs) carry_out_one(index, worker, output);
+    if (!outputs.empty()) continue;
+    // A decision may end other sessions and brings outputs of its own, so it waits until all that came before it is
+    // done.
+    if (instance.waiting.empty()) return;
+    Waiting client = std::move(instance.waiting.front());
+    instance.waiting.pop_front();
+    worker = client.worker;
+    decide(index, std::move(client));
+  }
+}
+
+void Gateway::carry_out_one(size_t instance, uint32_t worker, openvpn::Output& output) {
+  if (auto* packet = std::get_if<openvpn::SendPacket>(&output)) {
+    send_packet(*packet, worker);
+  } else if (auto* command = std::get_if<openvpn::SendCommand>(&output)) {
+    send_command(instance, command->command, worker);
+  } else if (auto* record = std::get_if<openvpn::CommitRecord>(&output)) {
+    commit(instance, worker, *record);
+  } else if (auto* request = std::get_if<openvpn::ConnectRequest>(&output)) {
+    instances_[instance]->waiting.push_back({std::move(*request), worker});
+  } else if (auto* connected = std::get_if<openvpn::SessionConnected>(&output)) {
+    on_connected(instance, *connected);
+  } else if (auto* ended = std::get_if<openvpn::SessionEnded>(&output)) {
+    on_ended(instance, *ended);
+  } else if (auto* line = std::get_if<openvpn::LogLine>(&output)) {
+    io::log_within(log_budget_, io::mono_now(), line->level, abi::to_text(line->remote) + ": " + line->text);
+  }
+}
+
+void Gateway::send_packet(const openvpn::SendPacket& packet, uint32_t worker) {
+  static abi::PacketMessage message;  // large, and only ever used here
+  auto& lanes = link_.lanes();
+  uint32_t through = book_->worker_of(packet.remote, worker);
+  if (lanes.empty() || packet.bytes.size() > message.data.size()) {
+    tally_.drop(abi::DropReason::control_link_full);
+    return;
+  }
+  message.remote = packet.remote;
+  message.local = packet.local;
+  message.port = packet.port;
+  message.length = static_cast<uint16_t>(packet.bytes.size());
+  std::copy(packet.bytes.begin(), packet.bytes.end(), message.data.begin());
+  if (!lanes[through % lanes.size()]->push_packet(message)) tally_.drop(abi::DropReason::control_link_full);
+}
+
+void Gateway::send_command(size_t instance, abi::Command& command, uint32_t worker) {
+  BookEntry* entry = command.kind == abi::CommandKind::kRemoveSession ? book_->find(command.session)
+                                                                      : book_->open(command.session, worker, instance);
+  auto& lanes = link_.lanes();
+  uint32_t owner = entry ? entry->worker : worker;
+  if (!lanes.empty() && !lanes[owner % lanes.size()]->push(command) && !sessions_lost_) {
+    sessions_lost_ = true;
+    io::log(io::LogLevel::kError,
+            "worker " + std::to_string(owner) +
+                " takes no commands: sessions will be installed again when it does (culvert workers)");
+  }
+  io::wipe_if_secret(command);
+}
+
+void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& commit) {
+  const auto& mapping = link_.mapping();
+  if (commit.peer_id < mapping->view().sessions()) {
+    abi::SessionRef session{commit.peer_id, commit.record.generation};
+    BookEntry* entry = commit.record.state == abi::RecordState::kConnected ? book_->open(session, worker, instance)
+                                                                           : book_->find(session);
+    if (entry) commit.record.owner = static_cast<uint8_t>(entry->worker);
+    mapping->view().session(commit.peer_id).control.write(commit.record);
+  }
+  io::wipe(&commit.record, sizeof commit.record);
+}
+
+bool Gateway::end_same_name(size_t index, const openvpn::ConnectRequest& request) {
+  Instance& instance = *instances_[index];
+  const std::string& name = request.identity.common_name;
+  if (instance.config.duplicate_cn || name.empty()) return false;
+  std::vector<abi::SessionRef> same;
+  book_->each([&](abi::SessionRef session, const BookEntry& entry) {
+    if (session != request.session && entry.instance == index && entry.lease && entry.name == name)
+      same.push_back(session);
+  });
+  for (abi::SessionRef session : same)
+    instance.server->disconnect(
+        session, openvpn::Goodbye::kSilent, openvpn::EndReason::kClientRestarted,
+        "the same common name connects from " + abi::to_text(request.remote) + " (duplicate-cn would keep both)",
+        io::now());
+  return !same.empty();
+}
+
+void Gateway::decide(size_t index, Waiting client) {
+  Instance& instance = *instances_[index];
+  openvpn::ConnectRequest& request = client.request;
+  Now now = io::now();
+  io::wipe(request.identity.password.data(), request.identity.password.size());
+  refresh_crls(false);
+  if (!client.alone && end_same_name(index, request)) {
+    // Their addresses must be free before the decision: this client is next when that has been carried out.
+    client.alone = true;
+    instance.waiting.push_front(std::move(client));
+    return;
+  }
+  bool revoked = instance.config.settings.tls->revoked(request.identity.serial);
+  policy::Decision decision = policy::decide(instance.config, request, revoked, instance.addresses, now.mono);
+  if (auto* refused = std::get_if<policy::Refused>(&decision)) {
+    instance.server->refuse(request.session, refused->for_client, refused->for_operator, now);
+    return;
+  }
+  auto& admitted = std::get<policy::Admitted>(decision);
+  BookEntry* entry = book_->open(request.session, client.worker, index);
+  if (!entry) {
+    instance.addresses.give_back(admitted.lease, now.mono);
+    instance.server->refuse(request.session, "", "its peer-id is outside the session table", now);
+    return;
+  }
+  entry->lease = admitted.lease;
+  entry->name = request.identity.common_name;
+  instance.server->accept(request.session, admitted.grant, now);
+}
+
+void Gateway::on_connected(size_t index, const openvpn::SessionConnected& connected) {
+  auto info = instances_[index]->server->session(connected.session);
+  if (!info) return;
+  std::string addresses = abi::to_text(abi::ipv4(info->grant.ip4)) + " " + abi::to_text(abi::ipv6(info->grant.ip6));
+  io::log_within(log_budget_, io::mono_now(), io::LogLevel::kInfo,
+                 info->identity.common_name + " (id " + std::to_string(connected.session.peer_id) +
+                     ") connected from " + abi::to_text(info->remote) + ": " + addresses + ", " +
+                     std::string(name_of(connected.cipher)) + ", " + info->identity.tls_version);
+}
+
+void Gateway::on_ended(size_t index, const openvpn::SessionEnded& ended) {
+  MonoTime now = io::mono_now();
+  BookEntry* entry = book_->find(ended.session);
+  if (entry && entry->lease) instances_[index]->addresses.give_back(*entry->lease, now);
+  book_->close(ended.session);
+  std::string who = ended.common_name.empty() ? "client" : ended.common_name;
+  who += " (id " + std::to_string(ended.session.peer_id) + ")";
+  std::string what = ended.was_connected ? " disconnected from " : " not let in from ";
+  io::log_within(log_budget_, now, ended.was_connected ? io::LogLevel::kInfo : io::LogLevel::kWarning,
+                 who + what + abi::to_text(ended.remote) + ": " + std::string(text_of(ended.reason)) +
+                     (ended.text.empty() ? "" : ": " + ended.text));
+}
+
+}  // namespace culvert::gateway

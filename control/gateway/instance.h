@@ -1,0 +1,33 @@
+// One [[openvpn]] block at work.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "control/auth/crl_watch.h"
+#include "control/config/server_config.h"
+#include "control/openvpn/server.h"
+#include "control/policy/admission.h"
+
+namespace culvert::gateway {
+
+/// A client that waits for its decision.
+struct Waiting {
+  openvpn::ConnectRequest request;
+  uint32_t worker = 0;  ///< on which it arrived
+  bool alone = false;   ///< older sessions of the same name have been ended
+};
+
+struct Instance {
+  /// `config.settings.tls` and the cookie secret are set by the caller.
+  explicit Instance(config::ServerConfig with)
+      : config(std::move(with)), addresses(policy::ranges_of(config)), crl(config.crl_file, config.tls) {}
+
+  config::ServerConfig config;
+  pool::AddressPool addresses;
+  auth::CrlWatch crl;
+  std::unique_ptr<openvpn::Server> server;  ///< made when the size of the session table is known
+  std::deque<Waiting> waiting;
+};
+
+}  // namespace culvert::gateway

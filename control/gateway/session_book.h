@@ -1,0 +1,54 @@
+// What control itself keeps about a session besides what the engine knows: where its commands go, and its addresses.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "control/pool/address_pool.h"
+#include "dataplane/abi/command.h"
+
+namespace culvert::gateway {
+
+struct BookEntry {
+  uint32_t generation = 0;  ///< 0: the peer-id has no session
+  uint32_t worker = 0;      ///< owner core's worker
+  size_t instance = 0;      ///< server block
+  std::optional<pool::Lease> lease;
+  std::string name;  ///< common name that the lease was given to
+  // Traffic of this session in dataplanes that are gone:
+  uint64_t earlier_rx_bytes = 0;
+  uint64_t earlier_tx_bytes = 0;
+  uint64_t earlier_rx_packets = 0;
+  uint64_t earlier_tx_packets = 0;
+};
+
+class SessionBook {
+ public:
+  explicit SessionBook(uint32_t sessions) : entries_(sessions) {}
+
+  /// Null when the session is not there (any more).
+  BookEntry* find(abi::SessionRef session);
+  /// The entry of the session; a new one belongs to `worker` and `instance`. Null: peer-id out of range.
+  BookEntry* open(abi::SessionRef session, uint32_t worker, size_t instance);
+  void close(abi::SessionRef session);
+
+  template <class Visit>
+  void each(Visit visit) {
+    for (uint32_t id = 0; id < entries_.size(); ++id)
+      if (entries_[id].generation != 0) visit(abi::SessionRef{id, entries_[id].generation}, entries_[id]);
+  }
+
+  /// Remembers on which worker packets of `remote` arrive, so that what control sends later leaves through the same
+  /// one.
+  void saw(const abi::Endpoint& remote, uint32_t worker);
+  uint32_t worker_of(const abi::Endpoint& remote, uint32_t otherwise) const;
+
+ private:
+  std::vector<BookEntry> entries_;
+  std::map<abi::Endpoint, uint32_t> worker_of_remote_;  ///< only those that are not on worker 0
+};
+
+}  // namespace culvert::gateway

@@ -1,0 +1,88 @@
+// culvert-control: reads the configuration, then runs the gateway until told to end.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "control/config/load.h"
+#include "control/gateway/cookie_secret.h"
+#include "control/gateway/gateway.h"
+#include "control/io/privileges.h"
+#include "control/io/secrets.h"
+#include "control/options.h"
+
+namespace culvert {
+namespace {
+
+using io::LogLevel;
+
+/// Prints all findings; true when there is no error among them.
+bool print(const config::Report& report) {
+  for (const config::Diagnostic& diagnostic : report.all())
+    std::fprintf(stderr, "%s\n", config::to_text(diagnostic).c_str());
+  return report.ok();
+}
+
+Result<config::Configuration> read_configuration(const ControlOptions& options) {
+  config::DiskLoader loader;
+  config::Report report;
+  auto configuration = config::load(options.config, loader, report);
+  if (!print(report) || !configuration) return Error{options.config + ": not started: correct what is listed above"};
+  for (config::ServerConfig& server : configuration->servers) {
+    auto context = crypto::TlsContext::make(server.tls);
+    if (!context) return Error{server.file + ": " + context.error()};
+    server.settings.tls = *context;
+  }
+  return std::move(*configuration);
+}
+
+Status run(const ControlOptions& options) {
+  io::harden_process();
+  Result<config::Configuration> configuration = read_configuration(options);
+  if (!configuration) return Error{configuration.error()};
+  io::set_log_level(configuration->log_level);
+  std::string run_dir = options.run_dir.empty() ? configuration->appliance.run_dir : options.run_dir;
+  auto identity = io::identity_of(configuration->user, configuration->group);
+  if (!identity) return Error{identity.error()};
+  io::KernelRandom random;
+  for (config::ServerConfig& server : configuration->servers) {
+    auto secret = gateway::cookie_secret(run_dir, random);
+    if (!secret) return Error{secret.error()};
+    server.settings.cookie_secret = *secret;
+  }
+
+  auto loop = io::EventLoop::make();
+  if (!loop) return Error{loop.error()};
+  gateway::Gateway gateway(**loop, std::move(*configuration), run_dir);
+  signal(SIGPIPE, SIG_IGN);
+  for (int number : {SIGTERM, SIGINT}) {
+    Status status = (*loop)->on_signal(number, [&gateway] {
+      io::log(LogLevel::kInfo, "ending: saying goodbye to clients");
+      gateway.stop();
+    });
+    if (!status) return status;
+  }
+  if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { gateway.reload_crls(); }); !status) return status;
+  if (Status status = gateway.start(identity->gid); !status) return status;
+  Status dropped;
+  gateway.when_ready([&] { dropped = io::become(*identity); });
+  while (!gateway.finished() && dropped) gateway.run_pass();
+  if (!dropped) return Error{"can't become user " + std::to_string(identity->uid.value_or(0)) + ": " + dropped.error()};
+  if (!gateway.failure().empty()) return Error{gateway.failure()};
+  return {};
+}
+
+}  // namespace
+}  // namespace culvert
+
+int main(int argc, char** argv) {
+  using namespace culvert;
+  auto parsed = parse_control_options(argc, argv);
+  if (const int* status = std::get_if<int>(&parsed)) return *status;
+  Status done = run(std::get<ControlOptions>(parsed));
+  if (!done) io::log(LogLevel::kError, done.error());
+  return done ? 0 : 1;
+}

@@ -1,0 +1,25 @@
+#include "control/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+namespace culvert {
+
+std::variant<ControlOptions, int> parse_control_options(int argc, char** argv) {
+  ControlOptions options;
+  CLI::App app{
+      "culvert's control process: handshakes, policy, the admin socket. `culvert up` starts it with its dataplane."};
+  app.set_version_flag("--version", "culvert-control " CULVERT_VERSION);
+  app.add_option("--config", options.config, "culvert.toml")->capture_default_str();
+  app.add_option("--run-dir", options.run_dir, "folder of this instance: link.sock of its dataplane, and admin.sock");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::fprintf(stderr, "control: %s\n", error.what());
+    return 2;
+  }
+  return options;
+}
+
+}  // namespace culvert

@@ -1,0 +1,17 @@
+// The command line of culvert-control.
+#pragma once
+
+#include <string>
+#include <variant>
+
+namespace culvert {
+
+struct ControlOptions {
+  std::string config = "/etc/culvert/culvert.toml";
+  std::string run_dir;  ///< empty: what culvert.toml says
+};
+
+/// The options; or the exit status when the process is to end now, its text (help, version, what is wrong) printed.
+std::variant<ControlOptions, int> parse_control_options(int argc, char** argv);
+
+}  // namespace culvert

@@ -1,0 +1,82 @@
+#include "tools/culvert/child.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+namespace culvert::cli {
+namespace {
+
+/// In the new process: everything up to exec. Never returns.
+[[noreturn]] void become_program(const std::vector<char*>& argv, pid_t parent) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(1);  // we were too late: the parent died in between
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  int null = open("/dev/null", O_RDONLY);
+  if (null >= 0) dup2(null, STDIN_FILENO);
+  execv(argv[0], argv.data());
+  std::array<char, 256> text{};
+  int length = snprintf(text.data(), text.size(), "culvert: %s: %s\n", argv[0], strerror(errno));
+  (void)!write(STDERR_FILENO, text.data(), static_cast<size_t>(length));
+  _exit(127);
+}
+
+}  // namespace
+
+Status Child::start() {
+  std::vector<char*> argv;
+  for (std::string& argument : argv_) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_t parent = getpid();
+  pid_t pid = fork();
+  if (pid < 0) return Error{"can't start " + name() + ": " + strerror(errno)};
+  if (pid == 0) become_program(argv, parent);
+  pid_ = pid;
+  return {};
+}
+
+void Child::signal(int number) const {
+  if (pid_ > 0) kill(pid_, number);
+}
+
+std::optional<std::string> Child::reap() {
+  int status = 0;
+  if (pid_ <= 0 || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+  pid_ = 0;
+  if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
+  return "exit status " + std::to_string(WEXITSTATUS(status));
+}
+
+std::string Child::name() const {
+  return std::filesystem::path(argv_.at(0)).filename();
+}
+
+Result<std::string> find_program(const std::string& name) {
+  std::error_code error;
+  std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  std::filesystem::path room = name.substr(name.find('-') + 1);  // culvert-control is built in control/
+  std::vector<std::filesystem::path> places = {own / name, own / "../sbin" / name, own / "../.." / room / name};
+  const char* path = getenv("PATH");
+  std::string folders = path ? path : "";
+  for (size_t start = 0; start < folders.size();) {
+    size_t end = std::min(folders.find(':', start), folders.size());
+    if (end > start) places.push_back(std::filesystem::path(folders.substr(start, end - start)) / name);
+    start = end + 1;
+  }
+  for (const auto& place : places)
+    if (access(place.c_str(), X_OK) == 0) return std::filesystem::weakly_canonical(place, error).string();
+  return Error{"there is no " + name + " beside " + own.string() + "/culvert nor in PATH: install all of culvert"};
+}
+
+}  // namespace culvert::cli

@@ -1,0 +1,27 @@
+// The commands that ask a running gateway, and those that work on its configuration folder.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace culvert::cli {
+
+/// What all commands share. Filled in by the parser before a command runs.
+struct Context {
+  std::string run_dir;  ///< empty when not given
+  int exit_status = 0;  ///< 0 done, 1 failed
+
+  /// RUN_DIR to use: the option, or the default.
+  std::string run_dir_or_default() const { return run_dir.empty() ? "/run/culvert" : run_dir; }
+  /// Prints "culvert: TEXT" on standard error and makes the exit status 1.
+  void fail(const std::string& text);
+};
+
+/// status, sessions, session show|kill, drops, workers, ports.
+void add_gateway_commands(CLI::App& app, Context& context);
+/// init, client add|revoke|list.
+void add_pki_commands(CLI::App& app, Context& context);
+/// up.
+void add_up_command(CLI::App& app, Context& context);
+
+}  // namespace culvert::cli

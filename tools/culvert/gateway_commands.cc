@@ -1,0 +1,129 @@
+#include <poll.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "control/admin/rows.h"
+#include "tools/culvert/admin_client.h"
+#include "tools/culvert/commands.h"
+#include "tools/culvert/table.h"
+
+namespace culvert::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// Options that the commands have in common; they live as long as the parser.
+struct Shape {
+  bool json = false;
+  double watch = 0;  ///< seconds between two looks; 0: once
+  bool all = false;
+  bool restart = false;
+  std::string session;
+};
+
+void print_json(const ordered_json& data, bool one_line) {
+  std::printf("%s\n", data.dump(one_line ? -1 : 2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+}
+
+void print(const Shape& shape, const std::vector<Column>& columns, const ordered_json& data, const char* when_empty) {
+  if (shape.json) return print_json(data, shape.watch > 0);
+  if (data.is_array() && data.empty())
+    std::printf("%s\n", when_empty);
+  else
+    std::printf("%s", (data.is_array() ? table_text(columns, data) : details_text(columns, data)).c_str());
+}
+
+/// Asks, prints, and with --watch does so again until the gateway does not answer or the reader is gone.
+void look(Context& context, const Shape& shape, const ordered_json& request, const std::vector<Column>& columns,
+          const char* when_empty) {
+  for (;;) {
+    Result<ordered_json> data = ask(context.run_dir_or_default(), request);
+    if (!data) return context.fail(data.error());
+    if (shape.watch > 0 && !shape.json && isatty(STDOUT_FILENO)) std::printf("\033[H\033[2J");
+    print(shape, columns, *data, when_empty);
+    if (std::fflush(stdout) != 0 || shape.watch <= 0) return;
+    poll(nullptr, 0, static_cast<int>(shape.watch * 1000));
+  }
+}
+
+std::shared_ptr<Shape> add_shape(CLI::App& command, bool watch) {
+  auto shape = std::make_shared<Shape>();
+  command.add_flag("--json", shape->json, watch ? "print JSON; with --watch one line per look" : "print JSON");
+  if (watch)
+    command.add_option("--watch", shape->watch, "look again every SECONDS (2 when not given) until interrupted")
+        ->expected(0, 1)
+        ->default_str("2")
+        ->check(CLI::Range(0.1, 86400.0))
+        ->type_name("SECONDS");
+  return shape;
+}
+
+template <class Row>
+CLI::App* add_list(CLI::App& app, Context& context, const char* name, const char* help, const char* when_empty) {
+  CLI::App* command = app.add_subcommand(name, help);
+  auto shape = add_shape(*command, true);
+  if (std::string(name) == "drops") command->add_flag("--all", shape->all, "also reasons that have not occurred");
+  command->callback([&context, shape, name, when_empty] {
+    ordered_json request = {{"command", name}};
+    if (shape->all) request["all"] = true;
+    look(context, *shape, request, columns_of<Row>(), when_empty);
+  });
+  return command;
+}
+
+void add_status(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("status", "the gateway as a whole; status 1 unless it is ready for clients");
+  auto shape = add_shape(*command, true);
+  command->callback([&context, shape] {
+    for (;;) {
+      Result<ordered_json> data = ask(context.run_dir_or_default(), {{"command", "status"}});
+      if (!data) return context.fail(data.error());
+      print(*shape, columns_of<admin::StatusRow>(), *data, "");
+      context.exit_status = data->value("ready", false) ? 0 : 1;
+      if (std::fflush(stdout) != 0 || shape->watch <= 0) return;
+      poll(nullptr, 0, static_cast<int>(shape->watch * 1000));
+    }
+  });
+}
+
+void add_session(CLI::App& app, Context& context) {
+  CLI::App* session = app.add_subcommand("session", "one session")->require_subcommand(1);
+  const char* which = "ID, common name, or inner or outer address, as in `culvert sessions`";
+
+  CLI::App* show = session->add_subcommand("show", "all that is known of a session");
+  auto show_shape = add_shape(*show, true);
+  show->add_option("SESSION", show_shape->session, which)->required();
+  show->callback([&context, show_shape] {
+    look(context, *show_shape, {{"command", "session show"}, {"session", show_shape->session}},
+         columns_of<admin::SessionRow>(), "");
+  });
+
+  CLI::App* kill = session->add_subcommand("kill", "end a session now; its client is told to give up");
+  auto kill_shape = add_shape(*kill, false);
+  kill->add_option("SESSION", kill_shape->session, which)->required();
+  kill->add_flag("--restart", kill_shape->restart, "tell the client to connect again instead");
+  kill->callback([&context, kill_shape] {
+    ordered_json request = {
+        {"command", "session kill"}, {"session", kill_shape->session}, {"restart", kill_shape->restart}};
+    Result<ordered_json> data = ask(context.run_dir_or_default(), request);
+    if (!data) return context.fail(data.error());
+    if (kill_shape->json) return print_json(*data, false);
+    std::printf("ended session %s of %s from %s\n", cell_text((*data)["id"], admin::Format::kPlain).c_str(),
+                cell_text((*data)["common_name"], admin::Format::kPlain).c_str(),
+                cell_text((*data)["remote"], admin::Format::kPlain).c_str());
+  });
+}
+
+}  // namespace
+
+void add_gateway_commands(CLI::App& app, Context& context) {
+  add_status(app, context);
+  add_list<admin::SessionRow>(app, context, "sessions", "connected clients", "no client is connected");
+  add_session(app, context);
+  add_list<admin::DropRow>(app, context, "drops", "packets that did not go on, by reason", "no packet was dropped");
+  add_list<admin::WorkerRow>(app, context, "workers", "the dataplane's workers", "no worker");
+  add_list<admin::PortRow>(app, context, "ports", "sockets and the TUN", "no port");
+}
+
+}  // namespace culvert::cli
