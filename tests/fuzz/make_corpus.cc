@@ -140,6 +140,66 @@ void link_events() {
   save("link_events", "header", bytes);
 }
 
+/// An IPv4 or IPv6 packet of 10.8.0.`from` to 10.8.0.`to` (fd00::…): a TCP SYN with an MSS option.
+Bytes inner_packet(bool v6, uint8_t from, uint8_t to) {
+  const Bytes tcp = {0x12, 0x34, 0x00, 0x50, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 0x02, 0xff, 0xff, 0, 0, 0, 0, 2, 4, 5, 0xb4};
+  Bytes packet;
+  if (v6) {
+    packet = {0x60, 0, 0, 0, 0, static_cast<uint8_t>(tcp.size()), 6, 64};
+    for (uint8_t last : {from, to}) {
+      packet.insert(packet.end(), {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+      packet.push_back(last);
+    }
+  } else {
+    packet = {0x45, 0, 0, static_cast<uint8_t>(20 + tcp.size()), 0, 1, 0, 0, 64, 6, 0, 0, 10, 8, 0, from, 10, 8, 0, to};
+  }
+  packet.insert(packet.end(), tcp.begin(), tcp.end());
+  return packet;
+}
+
+/// Steps of path_fuzz.cc.
+void append_sized(Bytes& program, const Bytes& bytes) {
+  program.push_back(static_cast<uint8_t>(bytes.size() >> 8));
+  program.push_back(static_cast<uint8_t>(bytes.size()));
+  program.insert(program.end(), bytes.begin(), bytes.end());
+}
+void append_steps(Bytes& program, std::initializer_list<uint8_t> steps) {
+  program.insert(program.end(), steps);
+}
+
+void path() {
+  for (uint8_t cipher : {0, 2, 3}) {
+    for (uint8_t v1 : {0, 1}) {
+      auto key = static_cast<uint8_t>(cipher << 3 | v1 << 7);
+      Bytes program;
+      for (uint8_t peer : {0, 1}) {
+        append_steps(program, {4, peer, 1, static_cast<uint8_t>(3 | v1 << 7)});  // session, client-to-client, may float
+        append_steps(program, {5, peer, 1, key, 0, 1, 0, 0});                    // key 0
+      }
+      uint8_t id = 1;
+      const Bytes ping(wire::kPingMagic.begin(), wire::kPingMagic.end());
+      Bytes exit(wire::kOccMagic.begin(), wire::kOccMagic.end());
+      exit.push_back(wire::kOccExit);
+      for (const Bytes& text : {inner_packet(false, 2, 1), inner_packet(true, 2, 1), inner_packet(false, 2, 3),
+                                inner_packet(true, 2, 3), inner_packet(false, 9, 1), ping, exit, Bytes{}}) {
+        append_steps(program, {1, 0, key, 0, id++});
+        append_sized(program, text);
+      }
+      for (bool v6 : {false, true}) {
+        append_steps(program, {2});
+        append_sized(program, inner_packet(v6, 1, 2));
+      }
+      append_steps(program, {0, 4});  // a hard reset from a stranger
+      append_sized(program, {0x38, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0});
+      append_steps(program, {6, 0, 0, 0, 4, 1, 2, 3, 4});  // a packet of control
+      append_steps(program, {7, 11, 7, 61});               // keepalive, then timeout
+      append_steps(program, {3, 4, 0, 1, 1, 0});           // remove key 0
+      append_steps(program, {3, 5, 1, 1, 0});              // remove session 1
+      save("path", "cipher" + std::to_string(cipher + 1) + (v1 != 0 ? "_v1" : "_v2"), program);
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -152,5 +212,6 @@ int main(int argc, char** argv) {
   key_method2();
   key_files();
   link_events();
+  path();
   return 0;
 }
