@@ -32,7 +32,10 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 std::string to_text(const Diagnostic& diagnostic) {
   std::string text = diagnostic.file + ":";
   if (diagnostic.line != 0) text += std::to_string(diagnostic.line) + ":";
-  return text + (diagnostic.severity == Severity::kError ? " error: " : " warning: ") + diagnostic.text;
+  text += (diagnostic.severity == Severity::kError ? " error: " : " warning: ") + diagnostic.text;
+  // A finding quotes the file, whose bytes must not reach a terminal or start a new line in a log.
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
+  return text;
 }
 
 void Report::error(std::string_view file, uint32_t line, std::string text) {
