@@ -200,6 +200,33 @@ void path() {
   }
 }
 
+/// Steps of server_fuzz.cc: a handshake, then what each file is named after.
+void server() {
+  const Bytes handshake = {2, 2, 2, 2, 2, 2, 2, 2, 2, 2};
+  const std::pair<const char*, Bytes> after[] = {
+      {"connect", {}},
+      {"killed", {7, 0, 1, 0, 2, 2}},
+      {"renegotiates", {7, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 6, 16, 2, 2, 2, 2, 2}},
+      {"changed", {7, 0, 0, 2, 3, 1, 0, 9, 0xFF, 2, 3, 2, 0, 1, 1, 0, 20, 0x80, 2, 2, 5, 4, 2}},
+      {"restarts", {1, 1, 4, 0, 0, 0, 1, 1, 7, 8, 0, 0, 2, 6, 4, 2}},
+      {"timeout", {7, 0, 1, 5, 3, 6, 12, 2}},
+      {"exit", {7, 0, 1, 7, 0, 2, 7, 0, 1, 9, 0, 2}},
+      {"strangers",
+       {0, 7, 0, 14, 0x38, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 1, 2, 4, 0, 0, 0, 1, 3, 7, 8, 0, 3, 1, 2, 3}},
+  };
+  const char* wraps[] = {"none", "tls_auth", "tls_crypt", "tls_crypt_v2"};
+  for (uint8_t wrap = 0; wrap < 4; ++wrap) {
+    for (const auto& [name, steps] : after) {
+      Bytes program = {wrap};
+      program.insert(program.end(), handshake.begin(), handshake.end());
+      program.insert(program.end(), steps.begin(), steps.end());
+      save("server", std::string(wraps[wrap]) + "_" + name, program);
+    }
+    save("server", std::string(wraps[wrap]) + "_early",
+         Bytes{wrap, 3, 0, 0, 8, 1, 2, 2, 6, 7, 3, 1, 0, 30, 0x40, 0, 1, 2, 2, 5, 2, 4, 2, 2});
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -213,5 +240,6 @@ int main(int argc, char** argv) {
   key_files();
   link_events();
   path();
+  server();
   return 0;
 }

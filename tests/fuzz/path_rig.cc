@@ -13,6 +13,7 @@
 #include "dataplane/wire/openvpn.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/keys.h"
+#include "tests/fuzz/tally.h"
 
 namespace culvert::fuzz {
 namespace {
@@ -30,14 +31,6 @@ T value_or_exit(Result<T> made, const char* what) {
   if (made) return std::move(*made);
   std::cerr << what << ": " << made.error() << "\n";
   std::exit(1);
-}
-
-/// Shows what an input reaches: FUZZ_TALLY=1 fuzz_path FILE
-void print_tally(const abi::Tally& tally) {
-  for (size_t i = 0; i < abi::kCounterCount; ++i)
-    if (tally.counters[i] != 0) std::cout << abi::kCounterInfo[i].name << " " << tally.counters[i] << "\n";
-  for (size_t i = 0; i < abi::kDropReasonCount; ++i)
-    if (tally.drops[i] != 0) std::cout << "drop " << abi::kDropInfo[i].name << " " << tally.drops[i] << "\n";
 }
 
 void empty(auto& ring) {
@@ -85,7 +78,7 @@ PathRig::PathRig() : world_(PathWorld::get()) {
 
 PathRig::~PathRig() {
   drain();
-  if (std::getenv("FUZZ_TALLY") != nullptr) print_tally(path_->tally());
+  maybe_print(path_->tally());
   path_.reset();
   require(rte_mempool_in_use_count(world_.pool) == 0);
 }
