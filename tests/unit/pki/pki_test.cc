@@ -1,0 +1,467 @@
+// init → client add → client revoke, as files on disk that the crypto module and the configuration parsers take.
+#include "control/pki/pki.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "control/config/load.h"
+#include "control/config/statement.h"
+#include "control/crypto/certificate.h"
+#include "control/openvpn/key_files.h"
+
+namespace culvert::pki {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono;
+
+constexpr sys_seconds kNow{sys_days(2026y / 6 / 1)};
+
+std::string text_of(const fs::path& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+class PkiTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    // In memory where possible: every file is synced, which takes its time on a busy disk.
+    fs::path place = fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+    std::string pattern = (place / "culvert-pki-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    top_ = pattern;
+    folder_ = top_ / "etc";
+  }
+  void TearDown() override { fs::remove_all(top_); }
+
+  InitOptions options() const {
+    InitOptions made;
+    made.folder = folder_;
+    made.host = "vpn.example.org";
+    return made;
+  }
+  void make() {
+    auto made = init(options(), kNow);
+    ASSERT_TRUE(made) << made.error();
+  }
+  /// Every file below the folder with its text: to show that nothing has changed.
+  std::map<std::string, std::string> snapshot() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
+      files[entry.path()] = entry.is_regular_file() ? text_of(entry.path()) : "folder";
+    }
+    return files;
+  }
+  Result<ClientRow> add(const std::string& name, const std::string& remote = "") {
+    return add_client({folder_, name, remote, 825}, kNow);
+  }
+
+  fs::path top_;
+  fs::path folder_;
+};
+
+/// An inline block of a profile.
+std::string block_of(const std::string& profile, const std::string& name) {
+  size_t from = profile.find("<" + name + ">\n") + name.size() + 3;
+  return profile.substr(from, profile.find("</" + name + ">") - from);
+}
+
+TEST_F(PkiTest, InitMakesAConfigurationThatLoadsWithoutAWarning) {
+  auto report = init(options(), kNow);
+  ASSERT_TRUE(report) << report.error();
+  EXPECT_EQ(report->toml, (folder_ / "culvert.toml").string());
+  for (const std::string& file : report->files) EXPECT_TRUE(fs::is_regular_file(file)) << file;
+
+  config::DiskLoader disk;
+  config::Report findings;
+  auto loaded = config::load(report->toml, disk, findings);
+  for (const auto& finding : findings.all()) ADD_FAILURE() << to_text(finding);
+  ASSERT_TRUE(loaded);
+  const config::ServerConfig& server = loaded->servers[0];
+  EXPECT_EQ(server.settings.wrap.kind, openvpn::WrapKind::kTlsCryptV2);
+  EXPECT_TRUE(server.settings.wrap.force_cookie);
+  EXPECT_EQ(server.tls.peer_usage, crypto::PeerUsage::kClient);
+  EXPECT_EQ(server.crl_file, (folder_ / "crl.pem").string());
+  EXPECT_EQ(server.pool4->prefix, 24);
+  EXPECT_EQ(server.pool6->network[0], 0xFD);
+  EXPECT_EQ(server.pool6->prefix, 112);
+  EXPECT_EQ(server.settings.ping, seconds(10));
+}
+
+TEST_F(PkiTest, InitTakesItsOptions) {
+  InitOptions chosen = options();
+  chosen.port = 443;
+  chosen.pool4 = "172.16.0.0/16";
+  chosen.pool6 = "fd12::/64";
+  chosen.dns = {"9.9.9.9", "2620:fe::fe"};
+  chosen.redirect_gateway = true;
+  ASSERT_TRUE(init(chosen, kNow));
+  config::DiskLoader disk;
+  config::Report findings;
+  auto loaded = config::load(folder_ / "culvert.toml", disk, findings);
+  ASSERT_TRUE(loaded);
+  const config::ServerConfig& server = loaded->servers[0];
+  EXPECT_EQ(server.listen[0].local.port, 443);
+  EXPECT_EQ(server.pool4->prefix, 16);
+  EXPECT_EQ(server.pool6->prefix, 64);
+  ASSERT_GE(server.push.size(), 3u);
+  EXPECT_EQ(server.push[0], "redirect-gateway def1 ipv6");
+  EXPECT_EQ(server.push[1], "dhcp-option DNS 9.9.9.9");
+  EXPECT_EQ(server.push[2], "dhcp-option DNS 2620:fe::fe");
+  auto row = add("alice");
+  ASSERT_TRUE(row);
+  EXPECT_NE(text_of(row->profile).find("\nremote vpn.example.org 443\n"), std::string::npos);
+}
+
+TEST_F(PkiTest, NothingSecretCanBeReadByOthers) {
+  make();
+  ASSERT_TRUE(add("alice"));
+  size_t secrets = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
+    auto mode = static_cast<unsigned>(entry.status().permissions());
+    std::string text = entry.is_regular_file() ? text_of(entry.path()) : "";
+    bool secret =
+        text.find("PRIVATE KEY") != std::string::npos || text.find("tls-crypt-v2 server key") != std::string::npos;
+    if (entry.is_directory()) {
+      EXPECT_EQ(mode, 0700u) << entry.path();
+    }
+    if (secret) {
+      EXPECT_EQ(mode, 0600u) << entry.path();
+    }
+    secrets += secret ? 1 : 0;
+  }
+  EXPECT_EQ(secrets, 4u);  // ca.key, server.key, the tls-crypt-v2 key, alice.ovpn
+  EXPECT_EQ(static_cast<unsigned>(fs::status(folder_).permissions()), 0700u);
+}
+
+TEST_F(PkiTest, ASecondInitRefusesAndChangesNothing) {
+  make();
+  auto before = snapshot();
+  auto again = init(options(), kNow);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error(), folder_.string() +
+                               " holds a ca.crt already, and nothing is overwritten: use it, name another folder, or "
+                               "move it away");
+  EXPECT_EQ(snapshot(), before);
+}
+
+TEST_F(PkiTest, InitKeepsOtherFilesOfTheFolder) {
+  fs::create_directory(folder_);
+  std::ofstream(folder_ / "notes.txt") << "mine";
+  make();
+  EXPECT_EQ(text_of(folder_ / "notes.txt"), "mine");
+}
+
+TEST_F(PkiTest, InitRefusesBadOptions) {
+  struct Case {
+    const char* error;
+    void (*change)(InitOptions&);
+  };
+  const Case cases[] = {
+      {"no folder given", [](InitOptions& o) { o.folder = ""; }},
+      {"the port can't be 0", [](InitOptions& o) { o.port = 0; }},
+      {"host: '' is not a host", [](InitOptions& o) { o.host = ""; }},
+      {"host: 'a b' is not a host", [](InitOptions& o) { o.host = "a b"; }},
+      {"host: 'x\nup /bin/sh' is not a host", [](InitOptions& o) { o.host = "x\nup /bin/sh"; }},
+      {"host: 'vpn:443' names a port, which has an option of its own", [](InitOptions& o) { o.host = "vpn:443"; }},
+      {"DNS server 'dns.example.org' is not a numeric address", [](InitOptions& o) { o.dns = {"dns.example.org"}; }},
+      {"'10.8.0.0' is not an IPv4 network such as 10.8.0.0/24", [](InitOptions& o) { o.pool4 = "10.8.0.0"; }},
+      {"the configuration would not be valid: server: the network must be from /16 to /29",
+       [](InitOptions& o) { o.pool4 = "10.8.0.0/30"; }},
+      {"the configuration would not be valid: server: 10.8.0.9 has bits behind",
+       [](InitOptions& o) { o.pool4 = "10.8.0.9/24"; }},
+      {"'fd12' is not an IPv6 network such as", [](InitOptions& o) { o.pool6 = "fd12"; }},
+      {"the configuration would not be valid: server-ipv6: the prefix length",
+       [](InitOptions& o) { o.pool6 = "fd12::/48"; }},
+  };
+  for (const Case& c : cases) {
+    InitOptions chosen = options();
+    c.change(chosen);
+    auto made = init(chosen, kNow);
+    ASSERT_FALSE(made) << c.error;
+    EXPECT_TRUE(made.error().starts_with(c.error)) << made.error();
+    EXPECT_FALSE(fs::exists(folder_));
+  }
+}
+
+TEST_F(PkiTest, InitThatCannotWriteLeavesNothing) {
+  // A file where a folder should be, and a missing folder above: root is stopped by them too.
+  InitOptions chosen = options();
+  chosen.folder = top_ / "none" / "etc";
+  auto made = init(chosen, kNow);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error(), chosen.folder + ": can't be made: No such file or directory; make the folder above it first");
+  std::ofstream(top_ / "file") << "x";
+  chosen.folder = top_ / "file";
+  EXPECT_FALSE(init(chosen, kNow));
+
+  // `clients` can't become a folder, after the folder itself was made sure of.
+  fs::create_directory(folder_);
+  std::ofstream(folder_ / "clients") << "x";
+  made = init(options(), kNow);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(snapshot().size(), 1u);
+}
+
+/// Limits the size of files that this process writes, as a full disk would.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(PkiTest, InitOnAFullDiskLeavesNothing) {
+  Result<InitReport> made = Error{""};
+  {
+    FileSizeLimit limit(500);
+    made = init(options(), kNow);
+  }
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().find("File too large"), std::string::npos) << made.error();
+  EXPECT_FALSE(fs::exists(folder_));
+}
+
+TEST_F(PkiTest, AddAndRevokeOnAFullDiskChangeNothing) {
+  make();
+  ASSERT_TRUE(add("alice"));
+  auto before = snapshot();
+  Result<ClientRow> added = Error{""};
+  Result<ClientRow> revoked = Error{""};
+  {
+    FileSizeLimit limit(100);
+    added = add("bob");
+    revoked = revoke_client(folder_, "alice", kNow);
+  }
+  EXPECT_FALSE(added);
+  EXPECT_FALSE(revoked);
+  EXPECT_EQ(snapshot(), before);
+  EXPECT_TRUE(add("bob"));
+  EXPECT_TRUE(revoke_client(folder_, "alice", kNow));
+}
+
+TEST_F(PkiTest, AProfileThatCannotBePlacedLeavesTheRegistryAsItWas) {
+  make();
+  fs::create_directories(folder_ / "clients" / "alice.ovpn" / "full");
+  auto before = snapshot();
+  auto added = add("alice");
+  ASSERT_FALSE(added);
+  EXPECT_NE(added.error().find("alice.ovpn: Is a directory"), std::string::npos) << added.error();
+  EXPECT_EQ(snapshot(), before);
+}
+
+TEST_F(PkiTest, AProfileHoldsAllThatAClientNeeds) {
+  make();
+  auto row = add("alice");
+  ASSERT_TRUE(row) << row.error();
+  EXPECT_EQ(row->name, "alice");
+  EXPECT_EQ(row->state, ClientState::kValid);
+  EXPECT_EQ(row->created, kNow);
+  EXPECT_EQ(row->expires, kNow + days(825));
+  EXPECT_EQ(row->profile, (folder_ / "clients" / "alice.ovpn").string());
+
+  std::string profile = text_of(row->profile);
+  for (const char* line : {"client", "dev tun", "proto udp", "remote vpn.example.org 1194", "nobind",
+                           "remote-cert-tls server", "verify-x509-name culvert-server name"}) {
+    EXPECT_NE(("\n" + profile).find("\n" + std::string(line) + "\n"), std::string::npos) << line;
+  }
+  auto info = crypto::read_certificate(block_of(profile, "cert"));
+  ASSERT_TRUE(info);
+  EXPECT_EQ(info->common_name, "alice");
+  EXPECT_EQ(info->serial, row->serial);
+  EXPECT_TRUE(crypto::check_key_fits(block_of(profile, "cert"), block_of(profile, "key")));
+  EXPECT_EQ(block_of(profile, "ca"), text_of(folder_ / "ca.crt"));
+  EXPECT_EQ(crypto::read_certificate(text_of(folder_ / "server.crt"))->common_name, "culvert-server");
+
+  auto client_key = openvpn::parse_tls_crypt_v2_client_key(block_of(profile, "tls-crypt-v2"));
+  ASSERT_TRUE(client_key) << client_key.error();
+  auto server_key = openvpn::parse_tls_crypt_v2_server_key(text_of(folder_ / "tls-crypt-v2-server.key"));
+  ASSERT_TRUE(server_key);
+  auto unwrapped = openvpn::unwrap_client_key(*server_key, client_key->wrapped);
+  ASSERT_TRUE(unwrapped);
+  EXPECT_EQ(unwrapped->key, client_key->key);
+  EXPECT_EQ(openvpn::key_made_at(*unwrapped), kNow);
+}
+
+TEST_F(PkiTest, Remotes) {
+  make();
+  struct Case {
+    const char* remote;
+    const char* line;  ///< nullptr: refused
+  };
+  const Case cases[] = {{"192.0.2.1", "192.0.2.1 1194"},
+                        {"other.example.org:443", "other.example.org 443"},
+                        {"2001:db8::1", "2001:db8::1 1194"},
+                        {"[2001:db8::1]:443", "2001:db8::1 443"},
+                        {"[2001:db8::1]", "2001:db8::1 1194"},
+                        {"a:0", nullptr},
+                        {"a:65536", nullptr},
+                        {"a:", nullptr},
+                        {"[2001:db8::1]443", nullptr},
+                        {"[2001:db8::1]:", nullptr},
+                        {"a b", nullptr},
+                        {"a\nb", nullptr},
+                        {"-a", nullptr},
+                        {"\"", nullptr}};
+  int n = 0;
+  for (const Case& c : cases) {
+    auto row = add("client" + std::to_string(n++), c.remote);
+    ASSERT_EQ(static_cast<bool>(row), c.line != nullptr) << c.remote;
+    if (!row) continue;
+    EXPECT_NE(text_of(row->profile).find("\nremote " + std::string(c.line) + "\n"), std::string::npos) << c.remote;
+  }
+}
+
+TEST_F(PkiTest, Names) {
+  make();
+  for (const char* good : {"a", "alice@example.org", "Bob-2.phone_x+y", "0"}) EXPECT_TRUE(add(good)) << good;
+  for (const std::string& bad :
+       {std::string(), std::string("../x"), std::string("a/b"), std::string(".hidden"), std::string("-x"),
+        std::string("a b"), std::string("a\n"), std::string("a\0b", 3), std::string("ä"), std::string(65, 'a')}) {
+    auto row = add(bad);
+    ASSERT_FALSE(row) << bad;
+    EXPECT_NE(row.error().find("can't be a client's name"), std::string::npos) << row.error();
+  }
+  EXPECT_TRUE(add(std::string(64, 'a')));
+}
+
+TEST_F(PkiTest, ANameInUseIsRefusedUntilItIsRevoked) {
+  make();
+  ASSERT_TRUE(add("alice"));
+  auto before = snapshot();
+  auto again = add("alice");
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error(), "'alice' has a certificate since 2026-06-01 00:00:00 UTC (" +
+                               (folder_ / "clients/alice.ovpn").string() +
+                               "): choose another name, or revoke it first");
+  EXPECT_EQ(snapshot(), before);
+  ASSERT_TRUE(revoke_client(folder_, "alice", kNow));
+  EXPECT_TRUE(add("alice"));
+}
+
+TEST_F(PkiTest, RevokePutsTheSerialOnTheList) {
+  make();
+  auto alice = add("alice");
+  auto bob = add("bob");
+  ASSERT_TRUE(alice && bob);
+  auto empty = crypto::read_crl(text_of(folder_ / "crl.pem"));
+  ASSERT_TRUE(empty);
+  EXPECT_TRUE(empty->revoked.empty());
+
+  auto revoked = revoke_client(folder_, "alice", kNow + hours(1));
+  ASSERT_TRUE(revoked) << revoked.error();
+  EXPECT_EQ(revoked->state, ClientState::kRevoked);
+  EXPECT_EQ(revoked->revoked, kNow + hours(1));
+  EXPECT_EQ(revoked->serial, alice->serial);
+  auto list = crypto::read_crl(text_of(folder_ / "crl.pem"));
+  ASSERT_TRUE(list);
+  ASSERT_EQ(list->revoked.size(), 1u);
+  EXPECT_EQ(list->revoked[0].serial, alice->serial);
+  EXPECT_GT(list->number, empty->number);
+  EXPECT_GE(list->validity.until, kNow + days(3650));
+
+  ASSERT_TRUE(revoke_client(folder_, "bob", kNow));
+  EXPECT_EQ(crypto::read_crl(text_of(folder_ / "crl.pem"))->revoked.size(), 2u);
+
+  config::DiskLoader disk;
+  config::Report findings;
+  auto loaded = config::load(folder_ / "culvert.toml", disk, findings);
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(loaded->servers[0].settings.tls->revoked(alice->serial));
+  EXPECT_TRUE(loaded->servers[0].settings.tls->revoked(bob->serial));
+  EXPECT_FALSE(loaded->servers[0].settings.tls->revoked("1"));
+}
+
+TEST_F(PkiTest, RevokeOfNobody) {
+  make();
+  ASSERT_TRUE(add("alice"));
+  EXPECT_EQ(revoke_client(folder_, "carol", kNow).error(),
+            "no client 'carol' in " + folder_.string() + ": `culvert client list` shows all");
+  ASSERT_TRUE(revoke_client(folder_, "alice", kNow));
+  EXPECT_EQ(revoke_client(folder_, "alice", kNow).error(), "'alice' is revoked already");
+}
+
+TEST_F(PkiTest, ListShowsEveryCertificateOnce) {
+  make();
+  ASSERT_TRUE(add("alice"));
+  ASSERT_TRUE(revoke_client(folder_, "alice", kNow));
+  ASSERT_TRUE(add("alice"));
+  ASSERT_TRUE(add_client({folder_, "short", "", 1}, kNow));
+  auto rows = list_clients(folder_, kNow + days(2));
+  ASSERT_TRUE(rows);
+  ASSERT_EQ(rows->size(), 3u);
+  EXPECT_EQ((*rows)[0].state, ClientState::kRevoked);
+  EXPECT_EQ((*rows)[0].profile, "");
+  EXPECT_EQ((*rows)[1].state, ClientState::kValid);
+  EXPECT_EQ((*rows)[2].state, ClientState::kExpired);
+  std::set<std::string> serials{(*rows)[0].serial, (*rows)[1].serial, (*rows)[2].serial};
+  EXPECT_EQ(serials.size(), 3u);
+}
+
+TEST_F(PkiTest, ClientsDoNotOutliveTheAuthority) {
+  make();
+  auto row = add_client({folder_, "long", "", 36500}, kNow);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->expires, crypto::read_certificate(text_of(folder_ / "ca.crt"))->validity.until);
+  auto late = add_client({folder_, "late", "", 10}, kNow + days(3660));
+  ASSERT_FALSE(late);
+  EXPECT_NE(late.error().find("expired on"), std::string::npos);
+  EXPECT_FALSE(add_client({folder_, "none", "", 0}, kNow));
+}
+
+TEST_F(PkiTest, AFolderThatInitDidNotMake) {
+  EXPECT_EQ(add("alice").error(), folder_.string() + ": no such folder; `culvert init` makes one");
+  EXPECT_EQ(list_clients(folder_, kNow).error(),
+            (folder_ / "clients.json").string() + ": no such file; `culvert init` makes one");
+  make();
+  fs::remove(folder_ / "ca.key");
+  EXPECT_EQ(add("alice").error(), (folder_ / "ca.key").string() +
+                                      ": no such file; without the CA's key no certificate can be issued or revoked");
+}
+
+TEST_F(PkiTest, ADamagedRegistryIsAnErrorAndStaysAsItIs) {
+  make();
+  for (const char* text :
+       {"", "{", "[]", "{\"version\": 2}", "{\"version\": 1, \"host\": 5, \"port\": 1, \"clients\": []}",
+        "{\"version\": 1, \"host\": \"h\", \"port\": 1, \"clients\": [{\"name\": \"a\"}]}",
+        "{\"version\": 1, \"host\": \"h\", \"port\": 1, \"clients\": [{\"name\": \"a\", \"serial\": \"x\", "
+        "\"created\": 1, \"expires\": 2}]}"}) {
+    std::ofstream(folder_ / "clients.json") << text;
+    auto row = add("alice");
+    ASSERT_FALSE(row) << text;
+    EXPECT_TRUE(row.error().starts_with((folder_ / "clients.json").string() + ": ")) << row.error();
+    EXPECT_EQ(text_of(folder_ / "clients.json"), text);
+  }
+}
+
+TEST_F(PkiTest, CommandsAtTheSameTimeLoseNoClient) {
+  make();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([this, i] { EXPECT_TRUE(add("client" + std::to_string(i))); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(list_clients(folder_, kNow)->size(), 8u);
+}
+
+}  // namespace
+}  // namespace culvert::pki
