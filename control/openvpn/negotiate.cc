@@ -178,7 +178,8 @@ std::string options_string(const CommonSettings& settings, bool server, const ab
   text += ",tun-mtu " + std::to_string(settings.tun_mtu) + ",proto " + proto_text(remote, server);
   bool tls_auth = settings.wrap.kind == WrapKind::kTlsAuth;
   if (tls_auth && settings.wrap.direction >= 0) text += ",keydir " + std::to_string(settings.wrap.direction);
-  text += follow("cipher", std::string(cipher_name(settings.data_ciphers.front())));
+  text +=
+      follow("cipher", settings.data_ciphers.empty() ? "" : std::string(cipher_name(settings.data_ciphers.front())));
   text += follow("auth", tls_auth ? std::string(digest_name(settings.wrap.auth)) : "[null-digest]");
   text += follow("keysize", "256");
   if (tls_auth) text += ",tls-auth";

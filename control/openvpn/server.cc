@@ -135,6 +135,7 @@ bool Server::adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi
       record.has_wrap_key && !record.wrap_is_dynamic ? &record.wrap_key : nullptr, now);
   session->adopt(record, now);
   ServerSession* raw = session.get();
+  state.by_name.emplace(raw->identity().common_name, raw);
   state.add(std::move(session));
   state.settle(*raw, now);
   return true;

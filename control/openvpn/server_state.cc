@@ -4,6 +4,21 @@
 
 namespace culvert::openvpn {
 
+namespace {
+
+/// Takes the entry of `session` out of a multimap.
+template <class Map, class Key>
+void erase_one(Map& map, const Key& key, const ServerSession& session) {
+  auto [at, end] = map.equal_range(key);
+  for (; at != end; ++at) {
+    if (at->second != &session) continue;
+    map.erase(at);
+    return;
+  }
+}
+
+}  // namespace
+
 size_t EndpointHash::operator()(const abi::Endpoint& endpoint) const {
   // The table is only reached by peers that proved their address, so nobody can fill one slot of it from spoofed
   // sources.
@@ -44,30 +59,23 @@ void Server::State::add(std::unique_ptr<ServerSession> session) {
 void Server::State::remove(ServerSession& session) {
   auto it = sessions.find(&session);
   if (it == sessions.end()) return;
-  if (it->second.deadline) std::erase_if(timers, [&](const auto& timer) { return timer.second == &session; });
-  auto [begin, end] = by_address.equal_range(session.path().remote);
-  for (auto entry = begin; entry != end; ++entry) {
-    if (entry->second != &session) continue;
-    by_address.erase(entry);
-    break;
-  }
+  unschedule(session);
+  erase_one(by_address, session.path().remote, session);
   if (!it->second.holds_peer_id) --closing;
   sessions.erase(it);
 }
 
-void Server::State::schedule(ServerSession& session) {
+void Server::State::unschedule(ServerSession& session) {
   Entry& entry = sessions.at(&session);
+  if (entry.deadline) erase_one(timers, *entry.deadline, session);
+  entry.deadline.reset();
+}
+
+void Server::State::schedule(ServerSession& session) {
   std::optional<MonoTime> deadline = session.next_deadline();
-  if (deadline == entry.deadline) return;
-  if (entry.deadline) {
-    auto [begin, end] = timers.equal_range(*entry.deadline);
-    for (auto it = begin; it != end; ++it) {
-      if (it->second != &session) continue;
-      timers.erase(it);
-      break;
-    }
-  }
-  entry.deadline = deadline;
+  if (deadline == sessions.at(&session).deadline) return;
+  unschedule(session);
+  sessions.at(&session).deadline = deadline;
   if (deadline) timers.emplace(*deadline, &session);
 }
 
@@ -79,6 +87,7 @@ void Server::State::settle(ServerSession& session, Now now) {
     entry.holds_peer_id = false;
     ++closing;
     by_peer_id.erase(entry.ref.peer_id);
+    erase_one(by_name, session.identity().common_name, session);
     peer_ids.give_back(entry.ref, now);
   }
   if (session.phase() == ServerSession::Phase::kGone)
@@ -116,28 +125,25 @@ void Server::State::admit(const Datagram& datagram, Admitted admitted, Now now) 
   settle(*raw, now);
 }
 
-void Server::State::replace_older(const ServerSession& winner, Now now) {
+void Server::State::replace_older(ServerSession& winner, Now now) {
   std::vector<std::pair<ServerSession*, const char*>> older;
-  for (auto& [peer_id, session] : by_peer_id) {
-    if (session == &winner || !session->alive()) continue;
-    bool accepted = session->phase() >= ServerSession::Phase::kAccepted;
-    if (session->path().remote == winner.path().remote)
-      older.emplace_back(session, "the client connected again from the same address");
-    else if (accepted && !settings.duplicate_cn && !winner.identity().common_name.empty() &&
-             session->identity().common_name == winner.identity().common_name)
-      older.emplace_back(session,
-                         "another connection with the same common name took its place (duplicate-cn allows both)");
+  auto [at, at_end] = by_address.equal_range(winner.path().remote);
+  for (; at != at_end; ++at) older.emplace_back(at->second, "the client connected again from the same address");
+  const std::string& name = winner.identity().common_name;
+  auto [named, named_end] = by_name.equal_range(name);
+  for (; named != named_end && !settings.duplicate_cn && !name.empty(); ++named)
+    older.emplace_back(named->second,
+                       "another connection with the same common name took its place (duplicate-cn allows both)");
+  for (auto& [session, text] : older) {
+    // One may stand here twice, and may be gone by then.
+    if (session == &winner || !sessions.contains(session) || !session->alive()) continue;
+    end(*session, Goodbye::kSilent, EndReason::kClientRestarted, text, now);
   }
-  for (auto& [session, text] : older) end(*session, Goodbye::kSilent, EndReason::kClientRestarted, text, now);
+  by_name.emplace(name, &winner);
 }
 
 void Server::State::move(ServerSession& session, const Session::Path& path, Now now) {
-  auto [begin, last] = by_address.equal_range(session.path().remote);
-  for (auto it = begin; it != last; ++it) {
-    if (it->second != &session) continue;
-    by_address.erase(it);
-    break;
-  }
+  erase_one(by_address, session.path().remote, session);
   session.move_to(path, now);
   by_address.emplace(path.remote, &session);
   settle(session, now);

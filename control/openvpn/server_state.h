@@ -27,12 +27,13 @@ struct Server::State {
   /// Takes in what an operation on `session` brought about: it may have ended, or have a new deadline.
   void settle(ServerSession& session, Now now);
   void end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
-  /// Ends the sessions that a session which has just been accepted takes the place of.
-  void replace_older(const ServerSession& winner, Now now);
+  /// Ends the sessions that `winner`, which is about to be accepted, takes the place of.
+  void replace_older(ServerSession& winner, Now now);
   void move(ServerSession& session, const Session::Path& path, Now now);
   void add(std::unique_ptr<ServerSession> session);
   void remove(ServerSession& session);
   void schedule(ServerSession& session);
+  void unschedule(ServerSession& session);
   /// Wrap for the renegotiations of a session from its record.
   static Wrap wrap_of(const ServerSettings& settings, const abi::ControlRecord& record);
 
@@ -50,6 +51,7 @@ struct Server::State {
   std::unordered_map<ServerSession*, Entry> sessions;
   std::unordered_map<uint32_t, ServerSession*> by_peer_id;  ///< alive ones
   std::unordered_multimap<abi::Endpoint, ServerSession*, EndpointHash> by_address;
+  std::unordered_multimap<std::string, ServerSession*> by_name;  ///< accepted ones, by common name
   std::multimap<MonoTime, ServerSession*> timers;
   size_t closing = 0;
 };

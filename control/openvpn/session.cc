@@ -11,6 +11,9 @@ using wire::Opcode;
 
 namespace {
 
+/// A peer that asks for new keys more often waits: each handshake costs us signatures. Its retransmission gets in.
+constexpr std::chrono::milliseconds kBetweenSoftResets{1000};
+
 /// Earlier of two deadlines of which either may be missing.
 std::optional<MonoTime> earlier(std::optional<MonoTime> a, std::optional<MonoTime> b) {
   if (!a || !b) return a ? a : b;
@@ -57,6 +60,10 @@ std::optional<DropReason> Session::receive(const Datagram& datagram, Now now) {
   if (!first) return DropReason::control_malformed;
   if (auto reason = check_opcode(*first)) return reason;
   std::span<const uint8_t> packet = datagram.bytes;
+  if (packet.size() < 1 + wire::kSessionIdSize) return DropReason::control_malformed;
+  // Before the wrap is opened: others who hold the same wrap key must not move our replay window.
+  bool ours = std::equal(ids_.remote.begin(), ids_.remote.end(), packet.begin() + 1);
+  if (!ours && ids_.remote != wire::SessionId{}) return DropReason::control_wrong_session_id;
   if (first->opcode == Opcode::kHardResetClientV3 || first->opcode == Opcode::kControlWkc) {
     // Ends with the wrapped client key, which is known by now.
     if (settings_.wrap.kind != WrapKind::kTlsCryptV2) return DropReason::control_unexpected_opcode;
@@ -76,7 +83,11 @@ std::optional<DropReason> Session::receive(const Datagram& datagram, Now now) {
   }
   if (plain.header.session_id != ids_.remote) return DropReason::control_wrong_session_id;
   Negotiation* negotiation = find(first->key_id);
-  if (!negotiation && first->opcode == Opcode::kSoftReset) negotiation = answer_soft_reset(first->key_id, now);
+  if (!negotiation && first->opcode == Opcode::kSoftReset) {
+    if (answered_at_ && now.mono < *answered_at_ + kBetweenSoftResets) return DropReason::control_rate_limited;
+    negotiation = answer_soft_reset(first->key_id, now);
+    if (negotiation) answered_at_ = now.mono;
+  }
   if (!negotiation) return DropReason::control_wrong_key_id;
   auto reason = negotiation->channel.receive(first->opcode, plain.payload, ids_.local);
   advance(now);
@@ -161,6 +172,7 @@ void Session::pump(Now now) {
   write_messages();
   for (Negotiation* negotiation : {done_.get(), pending_.get()})
     if (negotiation) pump_channel(*negotiation, now);
+  on_changed();
 }
 
 void Session::pump_channel(Negotiation& negotiation, Now now) {
@@ -168,7 +180,6 @@ void Session::pump_channel(Negotiation& negotiation, Now now) {
   Wrap& wrap = wrap_for(channel.key_id());
   size_t overhead = wrap.key().overhead() + control_overhead(kMaxPiggybackAcks);
   size_t room = settings_.max_packet_size > overhead + 64 ? settings_.max_packet_size - overhead : 64;
-  bool sent = false;
   // Sending one lets the window move only when the peer answers, so this ends; the bound is for a clock that stands
   // still.
   for (size_t i = 0; i < 2 * kSendWindow + 2; ++i) {
@@ -179,9 +190,7 @@ void Session::pump_channel(Negotiation& negotiation, Now now) {
     if (!bytes) break;
     if (packet->retransmission) engine_.tally.add(abi::Counter::control_retransmits);
     engine_.outputs.push_back(SendPacket{path_.remote, path_.local, path_.port, std::move(*bytes)});
-    sent = true;
   }
-  if (sent) on_changed();
 }
 
 }  // namespace culvert::openvpn

@@ -158,6 +158,7 @@ class Session {
   void write_messages();
   Negotiation* speaking_channel() const;
   std::chrono::nanoseconds switch_delay() const;
+  int64_t random_below(int64_t limit);
 
   std::unique_ptr<Negotiation> done_;
   std::unique_ptr<Negotiation> pending_;
@@ -165,6 +166,7 @@ class Session {
   uint8_t attempted_key_id_ = 0;  // of the newest one begun
   bool ever_finished_ = false;
   std::optional<MonoTime> renegotiate_at_;
+  std::optional<MonoTime> answered_at_;  // the last soft reset of the peer that we answered
   bool renegotiation_wanted_ = false;
   std::optional<MonoTime> must_rekey_by_;  // after a failed renegotiation: when the running key's time is over
   std::vector<std::vector<uint8_t>> to_say_;

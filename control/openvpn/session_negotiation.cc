@@ -210,18 +210,23 @@ void Session::schedule_renegotiation(Now now) {
   auto shortest = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.reneg_sec_min).count();
   if (shortest <= 0) shortest = side_ == Side::kServer ? longest * 9 / 10 : longest;
   shortest = std::min(shortest, longest);
+  renegotiate_at_ = now.mono + std::chrono::milliseconds(shortest + random_below(longest - shortest));
+}
+
+int64_t Session::random_below(int64_t limit) {
   std::array<uint8_t, 4> random{};
   engine_.random->fill(random);
   uint32_t draw = uint32_t{random[0]} << 24 | uint32_t{random[1]} << 16 | uint32_t{random[2]} << 8 | random[3];
-  auto spread = static_cast<int64_t>(uint64_t{draw} * static_cast<uint64_t>(longest - shortest) >> 32);
-  renegotiate_at_ = now.mono + std::chrono::milliseconds(shortest + spread);
+  return static_cast<int64_t>(static_cast<double>(limit) * draw / 0x1p32);
 }
 
 void Session::adopt_keys(uint8_t current, std::optional<uint8_t> previous, abi::Cipher cipher, Now now) {
   newest_key_id_ = attempted_key_id_ = current;
   ever_finished_ = true;
   ring_.adopt(current, cipher, previous, now.mono + switch_delay(), now.mono + settings_.tran_window);
-  schedule_renegotiation(now);
+  // Messages (EXIT, our goodbye) need a TLS channel, and the old one went with the process that held it. Spread out, so
+  // that not all peers shake hands at once.
+  renegotiate_at_ = now.mono + std::chrono::milliseconds(1000 + random_below(60000));
 }
 
 }  // namespace culvert::openvpn
