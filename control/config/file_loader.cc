@@ -34,6 +34,14 @@ Error too_large(size_t limit) {
   return Error{"larger than " + std::to_string(limit / 1024) + " KiB: is this the right file?"};
 }
 
+/// Twice the room, without leaving a copy of what may be a key behind.
+void grow(std::string& bytes) {
+  std::string larger(bytes.size() * 2 + 4096, '\0');
+  bytes.copy(larger.data(), bytes.size());
+  explicit_bzero(bytes.data(), bytes.size());
+  bytes = std::move(larger);
+}
+
 }  // namespace
 
 Result<LoadedFile> DiskLoader::load(const std::string& path, size_t limit) {
@@ -49,20 +57,20 @@ Result<LoadedFile> DiskLoader::load(const std::string& path, size_t limit) {
 
   LoadedFile loaded;
   loaded.mode = status.st_mode & 07777;
-  loaded.bytes.resize(limit + 1);  // one more than allowed, so that a file which grows meanwhile is noticed
+  // One more than the file should have: it may grow meanwhile, and files of /proc say 0.
+  loaded.bytes.resize(static_cast<size_t>(status.st_size) + 1);
   size_t used = 0;
-  while (used < loaded.bytes.size()) {
+  while (true) {
+    if (used == loaded.bytes.size()) grow(loaded.bytes);
     ssize_t got = ::read(file.get(), loaded.bytes.data() + used, loaded.bytes.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return open_error(errno);
     if (got == 0) break;
     used += static_cast<size_t>(got);
+    if (used > limit) return too_large(limit);
   }
-  if (used > limit) return too_large(limit);
-  // A copy of the exact size: the large buffer would otherwise live as long as the file's text.
-  LoadedFile exact{loaded.bytes.substr(0, used), loaded.mode};
-  explicit_bzero(loaded.bytes.data(), used);
-  return exact;
+  loaded.bytes.resize(used);
+  return loaded;
 }
 
 std::string join_path(const std::string& folder, const std::string& path) {

@@ -40,6 +40,13 @@ TEST_F(FileLoaderTest, ReadsTextAndMode) {
   EXPECT_TRUE(loader_.load(write("empty", ""), 5));
 }
 
+TEST_F(FileLoaderTest, ReadsAFileThatSaysItIsEmpty) {
+  auto loaded = loader_.load("/proc/self/status", 1 << 20);
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(loaded->bytes.starts_with("Name:"));
+  EXPECT_TRUE(loaded->bytes.ends_with("\n"));
+}
+
 TEST_F(FileLoaderTest, RefusesWhatIsNotAFile) {
   EXPECT_EQ(loader_.load(folder_ + "/none", 5).error(), "no such file");
   EXPECT_EQ(loader_.load(folder_, 5).error(), "is a folder, not a file");
