@@ -70,11 +70,11 @@ def test_garbage_sends_what_it_reports(pair, tmp_path):
     left, right = pair
     (tmp_path / "capture").write_bytes(b"\x00\x05hello\x00\x03you")
     right.namespace.nft("""table inet count {
-        counter all { }
+        counter every { }
         counter spoofed { }
         chain in {
             type filter hook prerouting priority raw;
-            udp dport 1194 counter name all
+            udp dport 1194 counter name every
             ip saddr 192.0.2.99 udp sport 4000 counter name spoofed
         }
     }""")
@@ -82,8 +82,8 @@ def test_garbage_sends_what_it_reports(pair, tmp_path):
                        4000).finish(30)
     assert sent["sent"] == 6000 and all(sent[kind] == 1000 for kind in sent if kind != "sent"), sent
     counted = {name: int(right.namespace.run("nft", "list", "counter", "inet", "count", name).split("packets")[1].split()[0])
-               for name in ("all", "spoofed")}
-    assert counted["all"] == 6000 and 2500 < counted["spoofed"] < 3500, counted
+               for name in ("every", "spoofed")}
+    assert counted["every"] == 6000 and 2500 < counted["spoofed"] < 3500, counted
 
 
 def test_waiting_gives_up():
