@@ -10,6 +10,7 @@ from harness.stage import Stage
 
 TLS = {"TLS1.2": "1.2", "TLS1.3": "1.3"}
 CIPHERS = ("AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305")
+CASES = list(itertools.product(TLS, CIPHERS))
 
 
 @pytest.fixture(scope="module", params=WRAPS)
@@ -37,7 +38,7 @@ def _check(stage: Stage, file, tls: str, cipher: str, remote: str) -> None:
     client.stop()
 
 
-@pytest.mark.parametrize("tls, cipher", list(itertools.product(TLS, CIPHERS)), ids="-".join)
+@pytest.mark.parametrize("tls, cipher", CASES, ids=["-".join(case) for case in CASES])
 def test_over_ipv4(served, big_file, tls, cipher):
     _check(served, big_file, tls, cipher, remote="192.0.2.1")
 
