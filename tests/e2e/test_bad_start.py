@@ -117,7 +117,7 @@ def test_broken_toml(stage):
 
 
 def test_tun_name_taken(stage):
-    stage.network.gateway.namespace.ip("link add tun0 type dummy")
+    stage.network.gateway.namespace.ip("link add tun0 type bridge")
     said = start(stage, unstarted(stage))
     says(said, r"tun0", r"name|another|exists|in use|not a TUN")
 

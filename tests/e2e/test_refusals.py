@@ -11,8 +11,8 @@ from harness.waiting import wait_until
 CERTIFICATES = {
     "revoked": r"revoked",
     "expired": r"expired",
-    "not_yet_valid": r"not yet valid",
-    "foreign": r"issuer|unknown ca|not signed by|self.signed",
+    "not_yet_valid": r"not yet valid|valid only from",
+    "foreign": r"issuer|issued by|unknown ca|not signed by|self.signed",
     "wrong_usage": r"usage|purpose|EKU",
 }
 

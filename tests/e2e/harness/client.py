@@ -21,13 +21,14 @@ class Client:
     def __init__(self, host: Host, folder: Path, certificates: Optional[Certificates] = None, name: str = "alice",
                  pair: Optional[Pair] = None, wrap: str = "tls-crypt-v2", remote: str = "192.0.2.1", port: int = PORT,
                  options: Sequence[str] = (), profile: Optional[Path] = None, wrap_key: Optional[Path] = None,
-                 without: Sequence[str] = ()):
+                 without: Sequence[str] = (), env: Optional[Dict[str, str]] = None):
         self.host = host
         self.namespace = host.namespace
         self.name = name
         self.folder = folder / f"client-{host.number}-{name}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process: Optional[Process] = None
+        self.env = env or {}
         if profile is None:
             assert certificates is not None
             pair = pair or certificates.client(name)
@@ -46,7 +47,7 @@ class Client:
         number = len(list(self.folder.glob("client*.log")))
         self.process = self.namespace.start(
             ["openvpn", "--config", self.profile, "--disable-dco", "--verb", "4", "--suppress-timestamps", *more],
-            self.folder / f"client{number or ''}.log", cwd=self.profile.parent)
+            self.folder / f"client{number or ''}.log", self.env, cwd=self.profile.parent)
         return self
 
     def connect(self, seconds: float = 20.0, *more: str) -> "Client":

@@ -13,7 +13,8 @@ WRAPS = ("tls-crypt-v2", "tls-crypt", "tls-auth")
 
 @dataclass
 class ServerConf:
-    """`extra` are further lines as they stand in the file; `without` names directives to leave out."""
+    """`extra` are further lines as they stand in the file; `without` names directives of ours to
+    leave out."""
 
     certificates: Certificates
     wrap: str = "tls-crypt-v2"
@@ -46,10 +47,9 @@ class ServerConf:
             "client-to-client" if self.client_to_client else None,
             f"crl-verify {self.certificates.crl}" if self.crl else None,
             "verb 4",
-            *self.extra,
         ]
-        kept: List[str] = [line for line in lines if line and line.split()[0] not in self.without]
-        return "\n".join(kept) + "\n"
+        kept = [line for line in lines if line and line.split()[0] not in self.without]
+        return "\n".join([*kept, *self.extra]) + "\n"
 
     def _wrap(self) -> Optional[str]:
         if self.wrap == "tls-crypt-v2":
