@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "control/config/diagnostic.h"
 #include "control/config/file_loader.h"
 #include "control/openvpn/key_files.h"
 #include "tests/fuzz/input.h"
