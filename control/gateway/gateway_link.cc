@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "control/gateway/gateway.h"
+#include "control/gateway/names.h"
 #include "control/io/secrets.h"
 #include "dataplane/abi/endpoint_text.h"
 
@@ -181,7 +182,7 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   abi::SessionRef session{peer_id, record.generation};
   std::string name = text_of(record.common_name);
   auto found =
-      std::ranges::find_if(instances_, [&](const auto& i) { return i->config.file == text_of(record.instance); });
+      std::ranges::find_if(instances_, [&](const auto& i) { return record_name(i->config.file) == record.instance; });
   if (found == instances_.end()) return false;
   Instance& instance = **found;
   auto lease = instance.addresses.adopt(name, record.settings.ip4, record.settings.ip6);

@@ -81,6 +81,7 @@ void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& co
     BookEntry* entry = commit.record.state == abi::RecordState::kConnected ? book_->open(session, worker, instance)
                                                                            : book_->find(session);
     if (entry) commit.record.owner = static_cast<uint8_t>(entry->worker);
+    commit.record.instance = record_name(instances_[instance]->config.file);
     mapping->view().session(commit.peer_id).control.write(commit.record);
   }
   io::wipe(&commit.record, sizeof commit.record);

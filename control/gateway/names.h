@@ -1,6 +1,8 @@
 // Names of the engines' enumerations, for the operator.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "control/openvpn/output.h"
@@ -62,6 +64,14 @@ constexpr std::string_view text_of(openvpn::EndReason reason) {
       return "protocol error";
   }
   return "ended";
+}
+
+/// How a server block is named in session records: by the end of its file's path, which says more than the beginning.
+constexpr std::array<char, 64> record_name(std::string_view file) {
+  std::array<char, 64> name{};
+  if (file.size() >= name.size()) file.remove_prefix(file.size() - (name.size() - 1));
+  std::copy(file.begin(), file.end(), name.begin());
+  return name;
 }
 
 }  // namespace culvert::gateway
