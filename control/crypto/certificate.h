@@ -42,8 +42,8 @@ struct CertificateRequest {
   CertificateUse use = CertificateUse::kClient;
   Validity validity;
   KeyKind key_kind = KeyKind::kEcP256;
-  std::vector<std::string> dns_names;     ///< subject alternative names
-  std::vector<std::string> ip_addresses;  ///< likewise, in text
+  std::vector<std::string> dns_names{};     ///< subject alternative names
+  std::vector<std::string> ip_addresses{};  ///< likewise, in text
 };
 
 /// A self-signed CA: CA:TRUE with path length 0, keyCertSign and cRLSign.
@@ -88,7 +88,8 @@ struct CrlInfo {
 };
 Result<CrlInfo> read_crl(std::string_view pem);
 
-/// `crl_pem` with one more serial (none twice), the next number and a new validity. Refuses a list that this CA did not sign.
+/// `crl_pem` with one more serial (none twice), the next number and a new validity. Refuses a list that this CA did not
+/// sign.
 Result<std::string> add_to_crl(std::string_view crl_pem, const Identity& authority, const Revocation& revocation,
                                const Validity& validity);
 

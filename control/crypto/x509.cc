@@ -120,7 +120,10 @@ Result<OwnedKey> load_key(std::string_view pem, std::string_view password) {
     ERR_clear_error();
     return Error{"the password does not open the key"};
   }
-  if (at_end_of_pem()) return Error{"no private key in it (a line like \"-----BEGIN PRIVATE KEY-----\" is expected)"};
+  if (pem.find("PRIVATE KEY-----") == pem.npos) {
+    ERR_clear_error();
+    return Error{"no private key in it (a line like \"-----BEGIN PRIVATE KEY-----\" is expected)"};
+  }
   return Error{"the key is damaged: " + take_errors()};
 }
 
