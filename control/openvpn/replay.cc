@@ -5,8 +5,10 @@
 namespace culvert::openvpn {
 namespace {
 
+/// Clamped to what the field can hold, so that a clock far off (before 1970, after 2106) stays at an end of the range
+/// instead of jumping to the other one.
 uint32_t unix_seconds(std::chrono::sys_seconds wall) {
-  return static_cast<uint32_t>(wall.time_since_epoch().count());
+  return static_cast<uint32_t>(std::clamp<int64_t>(wall.time_since_epoch().count(), 0, UINT32_MAX));
 }
 
 }  // namespace

@@ -158,6 +158,16 @@ TEST(ReplaySender, FollowsAnother) {
   EXPECT_EQ(ReplaySender::after(stateless).next(wall(1500)), (ReplayId{1500, 1}));
 }
 
+TEST(ReplaySender, ClockFarOffStaysInRange) {
+  const int64_t fifty_years = 50LL * 365 * 86400;
+  EXPECT_EQ(ReplaySender().next(wall(-fifty_years)), (ReplayId{0, 1}));
+  EXPECT_EQ(ReplaySender({1000, 7}).next(wall(-fifty_years)), (ReplayId{1000, 8}));
+  EXPECT_EQ(ReplaySender().next(wall(5 * fifty_years)), (ReplayId{UINT32_MAX, 1}));
+  ReplayWindow window;
+  EXPECT_TRUE(take(window, {0, 1}));
+  EXPECT_FALSE(take(window, {0, 1}));
+}
+
 TEST(ReplaySender, RollsOverOnlyIntoALaterSecond) {
   ReplaySender sender({1000, UINT32_MAX - 1});
   EXPECT_EQ(sender.next(wall(1000)), (ReplayId{1000, UINT32_MAX}));
