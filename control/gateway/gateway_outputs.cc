@@ -151,10 +151,11 @@ void Gateway::on_ended(size_t index, const openvpn::SessionEnded& ended) {
   book_->close(ended.session);
   std::string who = ended.common_name.empty() ? "client" : ended.common_name;
   who += " (id " + std::to_string(ended.session.peer_id) + ")";
+  std::string reason(text_of(ended.reason));
+  if (!ended.text.empty() && ended.text != reason) reason += ": " + ended.text;
   std::string what = ended.was_connected ? " disconnected from " : " not let in from ";
   io::log_within(log_budget_, now, ended.was_connected ? io::LogLevel::kInfo : io::LogLevel::kWarning,
-                 who + what + abi::to_text(ended.remote) + ": " + std::string(text_of(ended.reason)) +
-                     (ended.text.empty() ? "" : ": " + ended.text));
+                 who + what + abi::to_text(ended.remote) + ": " + reason);
 }
 
 }  // namespace culvert::gateway

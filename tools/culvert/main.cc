@@ -29,9 +29,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "culvert " CULVERT_VERSION);
   app.add_option("--run-dir", context.run_dir, "folder of the running gateway (default /run/culvert)");
   app.require_subcommand(1);
-#ifdef CULVERT_HAVE_PKI
   add_pki_commands(app, context);
-#endif
   add_up_command(app, context);
   add_gateway_commands(app, context);
   let_options_through(app);

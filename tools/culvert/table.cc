@@ -77,7 +77,8 @@ std::string table_text(const std::vector<Column>& columns, const ordered_json& r
   for (size_t c = 0; c < shown.size(); ++c) {
     const Column& column = shown[c];
     std::vector<std::string> cells = {std::string(column.header)};
-    bool right = !rows.empty();
+    bool right = std::any_of(rows.begin(), rows.end(),
+                             [&](const ordered_json& row) { return is_number(value_of(row, column)); });
     for (const ordered_json& row : rows) {
       ordered_json value = value_of(row, column);
       right = right && (is_number(value) || value.is_null());
