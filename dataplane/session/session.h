@@ -85,9 +85,15 @@ struct Session {
 
   bool live() const { return where.generation != 0; }
   abi::SessionRef ref() const { return {where.peer_id, where.generation}; }
+  /// True when `address` (4 or 16 bytes) is the session's own; false when it has none of that family.
   bool has_address(uint8_t version, const uint8_t* address) const {
-    return version == 4 ? std::memcmp(address, where.ip4.data(), 4) == 0
-                        : std::memcmp(address, receive.ip6.data(), 16) == 0;
+    return version == 4 ? is_set_and_equal(where.ip4, address) : is_set_and_equal(receive.ip6, address);
+  }
+
+ private:
+  template <size_t N>
+  static bool is_set_and_equal(const std::array<uint8_t, N>& own, const uint8_t* address) {
+    return own != std::array<uint8_t, N>{} && std::memcmp(own.data(), address, N) == 0;
   }
 };
 

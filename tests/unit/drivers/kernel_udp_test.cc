@@ -1,0 +1,324 @@
+// The UDP port against real sockets on loopback.
+#include "drivers/kernel_udp.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/endpoint_text.h"
+#include "dataplane/packet.h"
+#include "drivers/tun_device.h"
+#include "tests/unit/support/eal.h"
+#include "tests/unit/support/network_namespace.h"
+#include "tests/unit/support/wait.h"
+
+namespace culvert::drivers {
+namespace {
+
+using abi::Counter;
+using abi::DropReason;
+
+abi::Endpoint at(const std::string& address, uint16_t port) {
+  abi::Endpoint endpoint;
+  endpoint.address = *abi::parse_ip(address);
+  endpoint.port = port;
+  return endpoint;
+}
+
+/// A client: a socket of the test's own, bound to `address`.
+class Client {
+ public:
+  explicit Client(const std::string& address) : family_(address.find(':') == std::string::npos ? AF_INET : AF_INET6) {
+    fd_ = FileDescriptor(socket(family_, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    SocketAddress bound;
+    socklen_t length = to_socket_address(at(address, 0), family_, bound);
+    EXPECT_EQ(bind(fd_.get(), &bound.any, length), 0);
+    EXPECT_EQ(getsockname(fd_.get(), &bound.any, &length), 0);
+    local = from_socket_address(bound);
+  }
+  void send(const std::string& bytes, const abi::Endpoint& to) {
+    SocketAddress address;
+    socklen_t length = to_socket_address(to, family_, address);
+    ASSERT_EQ(sendto(fd_.get(), bytes.data(), bytes.size(), 0, &address.any, length),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  /// Next datagram and, in `from`, who sent it.
+  std::string receive(abi::Endpoint& from) {
+    if (!testing::wait_readable(fd_.get())) return "nothing came";
+    std::string bytes(4096, '\0');
+    SocketAddress address{};
+    socklen_t length = sizeof address;
+    ssize_t got = recvfrom(fd_.get(), bytes.data(), bytes.size(), 0, &address.any, &length);
+    bytes.resize(got > 0 ? static_cast<size_t>(got) : 0);
+    from = from_socket_address(address);
+    return bytes;
+  }
+  abi::Endpoint local;
+
+ private:
+  int family_;
+  FileDescriptor fd_;
+};
+
+class KernelUdp : public ::testing::Test {
+ protected:
+  std::unique_ptr<KernelUdpPort> open(const UdpSettings& settings) {
+    auto socket = open_udp_socket(settings);
+    EXPECT_TRUE(socket) << (socket ? "" : socket.error());
+    return socket ? std::make_unique<KernelUdpPort>(std::move(*socket), 7, pool_.get()) : nullptr;
+  }
+  std::unique_ptr<KernelUdpPort> open(const std::string& address) {
+    UdpSettings settings;
+    settings.local = at(address, 0);
+    return open(settings);
+  }
+  /// Receives until `count` packets are there or nothing comes any more.
+  std::vector<rte_mbuf*> receive(KernelUdpPort& port, size_t count) {
+    std::vector<rte_mbuf*> all;
+    while (all.size() < count && testing::wait_readable(port.wake_fd(), std::chrono::seconds(2))) {
+      std::array<rte_mbuf*, 64> burst;
+      uint16_t got = port.rx_burst(burst, tally_);
+      all.insert(all.end(), burst.begin(), burst.begin() + got);
+    }
+    return all;
+  }
+  static std::string text(rte_mbuf* packet) { return {rte_pktmbuf_mtod(packet, const char*), packet->data_len}; }
+  uint64_t dropped(DropReason reason) const { return tally_.drops[static_cast<size_t>(reason)]; }
+  uint64_t counted(Counter counter) const { return tally_.counters[static_cast<size_t>(counter)]; }
+
+  rte_mbuf* packet_to(const abi::Endpoint& to, const std::string& bytes) {
+    rte_mbuf* packet = pool_.packet(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+    meta(packet).remote = to;
+    return packet;
+  }
+
+  testing::PacketPool pool_{255};
+  abi::Tally tally_;
+};
+
+/// Sends to `server_address`, checks what the port says of the packet, answers, checks where the answer came from.
+void exchange(KernelUdpPort& port, const std::string& client_address, const std::string& server_address,
+              abi::Tally& tally) {
+  Client client(client_address);
+  client.send("hello", at(server_address, port.local().port));
+  ASSERT_TRUE(testing::wait_readable(port.wake_fd()));
+  std::array<rte_mbuf*, 4> burst;
+  ASSERT_EQ(port.rx_burst(burst, tally), 1);
+  rte_mbuf* packet = burst[0];
+  EXPECT_EQ(std::string(rte_pktmbuf_mtod(packet, const char*), packet->data_len), "hello");
+  EXPECT_EQ(rte_pktmbuf_headroom(packet), kHeadroom);
+  EXPECT_EQ(packet->pkt_len, 5u);
+  EXPECT_EQ(abi::to_text(meta(packet).remote), abi::to_text(client.local));
+  EXPECT_EQ(abi::to_text(meta(packet).local), abi::to_text(at(server_address, port.local().port)));
+  EXPECT_EQ(meta(packet).port, 7);
+  port.tx_burst({&packet, 1}, tally);
+  abi::Endpoint from;
+  EXPECT_EQ(client.receive(from), "hello");
+  EXPECT_EQ(abi::to_text(from), abi::to_text(at(server_address, port.local().port)));
+}
+
+TEST_F(KernelUdp, RepliesLeaveFromTheAddressTheClientTalkedToIpv4) {
+  auto port = open("0.0.0.0");
+  exchange(*port, "127.0.0.1", "127.0.0.1", tally_);
+  exchange(*port, "127.0.0.1", "127.0.0.77", tally_);
+  EXPECT_EQ(counted(Counter::outer_tx_packets), 2u);
+  EXPECT_EQ(counted(Counter::outer_tx_bytes), 10u);
+}
+
+TEST_F(KernelUdp, RepliesLeaveFromTheAddressTheClientTalkedToIpv6) {
+  auto port = open("::1");
+  exchange(*port, "::1", "::1", tally_);
+}
+
+TEST_F(KernelUdp, DualStackSocketShowsIpv4AsIpv4) {
+  auto port = open("::");
+  exchange(*port, "127.0.0.1", "127.0.0.77", tally_);
+  exchange(*port, "::1", "::1", tally_);
+}
+
+TEST_F(KernelUdp, Ipv6OnlySocketLeavesIpv4Alone) {
+  UdpSettings settings;
+  settings.local = at("::", 0);
+  settings.ipv6_only = true;
+  auto port = open(settings);
+  rte_mbuf* packet = packet_to(at("127.0.0.1", 9), "x");
+  port->tx_burst({&packet, 1}, tally_);
+  EXPECT_EQ(dropped(DropReason::tx_refused), 1u);
+  UdpSettings ipv4;
+  ipv4.local = at("127.0.0.1", port->local().port);
+  EXPECT_TRUE(open_udp_socket(ipv4));
+}
+
+TEST_F(KernelUdp, BurstsInOrderBothWays) {
+  auto port = open("127.0.0.1");
+  Client client("127.0.0.1");
+  for (int i = 0; i < 150; ++i) client.send("packet " + std::to_string(i), port->local());
+  std::vector<rte_mbuf*> packets = receive(*port, 150);
+  ASSERT_EQ(packets.size(), 150u);
+  for (size_t i = 0; i < packets.size(); ++i) EXPECT_EQ(text(packets[i]), "packet " + std::to_string(i));
+  port->tx_burst(packets, tally_);
+  EXPECT_EQ(counted(Counter::outer_tx_packets), 150u);
+  abi::Endpoint from;
+  for (int i = 0; i < 150; ++i) EXPECT_EQ(client.receive(from), "packet " + std::to_string(i));
+}
+
+TEST_F(KernelUdp, LongestPacketPassesLongerIsCountedNotCut) {
+  auto port = open("127.0.0.1");
+  Client client("127.0.0.1");
+  client.send(std::string(kMaxPacket + 1, 'l'), port->local());
+  client.send(std::string(kMaxPacket, 'f'), port->local());
+  client.send("", port->local());
+  std::vector<rte_mbuf*> packets = receive(*port, 2);
+  ASSERT_EQ(packets.size(), 2u);
+  EXPECT_EQ(text(packets[0]), std::string(kMaxPacket, 'f'));
+  EXPECT_EQ(packets[1]->data_len, 0);
+  EXPECT_EQ(dropped(DropReason::outer_too_long), 1u);
+  rte_pktmbuf_free_bulk(packets.data(), 2);
+}
+
+TEST_F(KernelUdp, EmptyPoolThrowsAwayAndRecovers) {
+  auto port = open("127.0.0.1");
+  Client client("127.0.0.1");
+  std::vector<rte_mbuf*> taken(255);
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool_.get(), taken.data(), 255), 0);
+  for (int i = 0; i < 10; ++i) client.send("lost", port->local());
+  std::array<rte_mbuf*, 64> burst;
+  ASSERT_TRUE(testing::wait_readable(port->wake_fd()));
+  EXPECT_EQ(port->rx_burst(burst, tally_), 0);
+  EXPECT_EQ(dropped(DropReason::mempool_empty), 10u);
+  EXPECT_FALSE(testing::wait_readable(port->wake_fd(), std::chrono::milliseconds(0))) << "would keep the worker awake";
+
+  rte_pktmbuf_free_bulk(taken.data(), 255);
+  client.send("kept", port->local());
+  std::vector<rte_mbuf*> packets = receive(*port, 1);
+  ASSERT_EQ(packets.size(), 1u);
+  EXPECT_EQ(text(packets[0]), "kept");
+  rte_pktmbuf_free(packets[0]);
+}
+
+TEST_F(KernelUdp, RefusedPacketsDoNotHoldUpTheirBurst) {
+  auto port = open("127.0.0.1");
+  Client client("127.0.0.1");
+  std::vector<rte_mbuf*> packets = {
+      packet_to(client.local, "first"),
+      packet_to(at("::1", 5), "other family"),      // this socket can't
+      packet_to(at("8.8.8.8", 53), "unreachable"),  // loopback source, foreign destination: EINVAL
+      packet_to(client.local, "second"),
+  };
+  meta(packets[3]).local = at("192.0.2.1", 0);  // no address of ours
+  packets.push_back(packet_to(client.local, "third"));
+  packets.push_back(packet_to(abi::Endpoint{}, "nowhere"));
+  port->tx_burst(packets, tally_);
+  EXPECT_EQ(dropped(DropReason::tx_refused), 4u);
+  EXPECT_EQ(counted(Counter::outer_tx_packets), 2u);
+  abi::Endpoint from;
+  EXPECT_EQ(client.receive(from), "first");
+  EXPECT_EQ(client.receive(from), "third");
+}
+
+TEST_F(KernelUdp, IcmpErrorsDoNotStopReceiving) {
+  auto port = open("127.0.0.1");
+  int on = 1;  // makes the kernel queue the errors on the socket, which it does not do by itself
+  ASSERT_EQ(setsockopt(port->wake_fd(), IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
+  abi::Endpoint closed;
+  {
+    Client gone("127.0.0.1");
+    closed = gone.local;
+  }
+  Client client("127.0.0.1");
+  for (int i = 0; i < 3; ++i) {
+    rte_mbuf* packet = packet_to(closed, "anybody there?");
+    port->tx_burst({&packet, 1}, tally_);
+  }
+  client.send("still here", port->local());
+  std::vector<rte_mbuf*> packets = receive(*port, 1);
+  ASSERT_EQ(packets.size(), 1u);
+  EXPECT_EQ(text(packets[0]), "still here");
+  rte_pktmbuf_free(packets[0]);
+}
+
+TEST_F(KernelUdp, FullSocketBufferIsCountedAsQueueFull) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  // An Ethernet on which nobody answers ARP: what is sent there stays in the kernel and fills the socket's buffer.
+  FileDescriptor ethernet(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  if (!ethernet) GTEST_SKIP() << "no /dev/net/tun here";
+  ifreq request{};
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  ASSERT_EQ(ioctl(ethernet.get(), TUNSETIFF, &request), 0);
+  TunSettings tap;
+  tap.ip4 = *abi::parse_ip("10.1.0.1");
+  tap.ip4_prefix = 24;
+  auto configured = configure_tun(request.ifr_name, tap);
+  ASSERT_TRUE(configured) << configured.error();
+
+  UdpSettings settings;
+  settings.local = at("10.1.0.1", 0);
+  settings.send_buffer = 10000;
+  auto port = open(settings);
+  std::vector<rte_mbuf*> packets;
+  for (int i = 0; i < 100; ++i) packets.push_back(packet_to(at("10.1.0.2", 9), std::string(1000, 'x')));
+  port->tx_burst(packets, tally_);
+  EXPECT_GT(counted(Counter::outer_tx_packets), 0u);
+  EXPECT_GT(dropped(DropReason::tx_queue_full), 0u);
+  EXPECT_EQ(counted(Counter::outer_tx_packets) + dropped(DropReason::tx_queue_full), 100u);
+}
+
+TEST(UdpSocket, TakenPortNamesThePortAndTheWayOut) {
+  UdpSettings settings;
+  settings.local = at("127.0.0.1", 0);
+  auto first = open_udp_socket(settings);
+  ASSERT_TRUE(first);
+  settings.local.port = first->local.port;
+  auto second = open_udp_socket(settings);
+  ASSERT_FALSE(second);
+  std::string port = std::to_string(first->local.port);
+  EXPECT_NE(second.error().find("127.0.0.1:" + port), std::string::npos) << second.error();
+  EXPECT_NE(second.error().find("ss -lunp 'sport = :" + port + "'"), std::string::npos) << second.error();
+}
+
+TEST(UdpSocket, OtherErrorsSayWhatIsWrong) {
+  auto error = [](UdpSettings settings) {
+    auto opened = open_udp_socket(settings);
+    return opened ? std::string("opened") : opened.error();
+  };
+  UdpSettings settings;
+  EXPECT_NE(error(settings).find("needs an IPv4 or IPv6 address"), std::string::npos);
+  settings.local = at("192.0.2.1", 0);
+  EXPECT_NE(error(settings).find("does not have the address"), std::string::npos);
+  settings.local = at("127.0.0.1", 0);
+  settings.device = "no-such-device";
+  EXPECT_NE(error(settings).find("'no-such-device': there is no such interface"), std::string::npos);
+}
+
+TEST(UdpSocket, MarkDeviceAndBuffersAreSet) {
+  if (geteuid() != 0) GTEST_SKIP() << "SO_MARK needs root";
+  UdpSettings settings;
+  settings.local = at("127.0.0.1", 0);
+  settings.mark = 42;
+  settings.device = "lo";
+  settings.receive_buffer = 3u << 20;
+  auto opened = open_udp_socket(settings);
+  ASSERT_TRUE(opened) << opened.error();
+  EXPECT_TRUE(opened->warnings.empty()) << opened->warnings[0];
+  int value = 0;
+  socklen_t length = sizeof value;
+  getsockopt(opened->fd.get(), SOL_SOCKET, SO_MARK, &value, &length);
+  EXPECT_EQ(value, 42);
+  getsockopt(opened->fd.get(), SOL_SOCKET, SO_RCVBUF, &value, &length);
+  EXPECT_EQ(value, 6 << 20);
+  std::array<char, 16> device{};
+  length = device.size();
+  getsockopt(opened->fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device.data(), &length);
+  EXPECT_STREQ(device.data(), "lo");
+}
+
+}  // namespace
+}  // namespace culvert::drivers

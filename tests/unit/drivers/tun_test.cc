@@ -1,0 +1,244 @@
+// The TUN port against the kernel, in a network namespace of the test's own.
+#include "drivers/tun.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <ifaddrs.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "dataplane/abi/endpoint_text.h"
+#include "tests/unit/support/eal.h"
+#include "tests/unit/support/network_namespace.h"
+#include "tests/unit/support/wait.h"
+
+namespace culvert::drivers {
+namespace {
+
+using abi::Counter;
+using abi::DropReason;
+
+TunSettings settings_for(const std::string& name) {
+  TunSettings settings;
+  settings.name = name;
+  settings.mtu = 1400;
+  settings.tx_queue_length = 321;
+  settings.ip4 = *abi::parse_ip("10.8.0.1");
+  settings.ip4_prefix = 24;
+  settings.ip6 = *abi::parse_ip("fd00:8::1");
+  settings.ip6_prefix = 112;
+  return settings;
+}
+
+/// All addresses of an interface, as text.
+std::set<std::string> addresses_of(const std::string& name) {
+  std::set<std::string> found;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return found;
+  for (ifaddrs* one = list; one; one = one->ifa_next) {
+    if (name != one->ifa_name || !one->ifa_addr) continue;
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (one->ifa_addr->sa_family == AF_INET)
+      inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(one->ifa_addr)->sin_addr, text.data(), text.size());
+    else if (one->ifa_addr->sa_family == AF_INET6)
+      inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6*>(one->ifa_addr)->sin6_addr, text.data(), text.size());
+    else
+      continue;
+    found.insert(text.data());
+  }
+  freeifaddrs(list);
+  return found;
+}
+
+/// One integer of an interface: SIOCGIFMTU, SIOCGIFTXQLEN.
+int ask_interface(const std::string& name, unsigned long what) {
+  FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  return ioctl(any.get(), what, &request) == 0 ? request.ifr_mtu : -1;
+}
+
+void delete_interface(const std::string& name) {
+  nl_sock* socket = nl_socket_alloc();
+  nl_connect(socket, NETLINK_ROUTE);
+  rtnl_link* link = rtnl_link_alloc();
+  rtnl_link_set_name(link, name.c_str());
+  EXPECT_EQ(rtnl_link_delete(socket, link), 0);
+  rtnl_link_put(link);
+  nl_socket_free(socket);
+}
+
+class Tun : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!network_.why_not().empty()) GTEST_SKIP() << network_.why_not();
+    if (access("/dev/net/tun", F_OK) != 0) GTEST_SKIP() << "no /dev/net/tun here";
+  }
+  std::unique_ptr<TunPort> open(const TunSettings& settings) {
+    auto device = make_tun(settings);
+    EXPECT_TRUE(device) << (device ? "" : device.error());
+    return device ? std::make_unique<TunPort>(std::move(*device), pool_.get()) : nullptr;
+  }
+  std::string error(const TunSettings& settings) {
+    auto device = make_tun(settings);
+    return device ? "made" : device.error();
+  }
+  /// Takes what the kernel sends by itself, until it is quiet.
+  void settle(TunPort& port) {
+    while (testing::wait_readable(port.wake_fd(), std::chrono::milliseconds(20))) {
+      std::array<rte_mbuf*, 64> burst;
+      uint16_t count = port.rx_burst(burst, tally_);
+      rte_pktmbuf_free_bulk(burst.data(), count);
+    }
+  }
+  uint64_t dropped(DropReason reason) const { return tally_.drops[static_cast<size_t>(reason)]; }
+  uint64_t counted(Counter counter) const { return tally_.counters[static_cast<size_t>(counter)]; }
+
+  testing::NetworkNamespace network_;
+  testing::PacketPool pool_{255};
+  abi::Tally tally_;
+};
+
+TEST_F(Tun, ComesUpAsAskedAndGoesWithItsPort) {
+  {
+    auto port = open(settings_for("cvt%d"));
+    ASSERT_TRUE(port);
+    EXPECT_EQ(port->name(), "tun cvt0");
+    EXPECT_EQ(ask_interface("cvt0", SIOCGIFMTU), 1400);
+    EXPECT_EQ(ask_interface("cvt0", SIOCGIFTXQLEN), 321);
+    EXPECT_EQ(addresses_of("cvt0"), (std::set<std::string>{"10.8.0.1", "fd00:8::1"})) << "and no link-local one";
+  }
+  EXPECT_EQ(if_nametoindex("cvt0"), 0u);
+}
+
+TEST_F(Tun, TakesAndGivesPackets) {
+  auto port = open(settings_for("cvt0"));
+  ASSERT_TRUE(port);
+  settle(*port);
+  // A UDP socket behind the tunnel address, an outside peer 10.8.0.2 played by the test.
+  FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_in peer{};
+  peer.sin_family = AF_INET;
+  peer.sin_port = htons(4000);
+  inet_pton(AF_INET, "10.8.0.2", &peer.sin_addr);
+  for (int i = 0; i < 3; ++i)
+    ASSERT_EQ(sendto(socket.get(), "ping", 4, 0, reinterpret_cast<sockaddr*>(&peer), sizeof peer), 4);
+  ASSERT_TRUE(testing::wait_readable(port->wake_fd()));
+  std::array<rte_mbuf*, 64> burst;
+  ASSERT_EQ(port->rx_burst(burst, tally_), 3);
+  rte_mbuf* packet = burst[0];
+  ASSERT_EQ(packet->data_len, 32);
+  EXPECT_EQ(rte_pktmbuf_headroom(packet), kHeadroom);
+  auto* bytes = rte_pktmbuf_mtod(packet, uint8_t*);
+  EXPECT_EQ(bytes[0], 0x45);
+
+  // Back with source and destination swapped: the checksums stay right.
+  std::swap_ranges(bytes + 12, bytes + 16, bytes + 16);
+  std::swap_ranges(bytes + 20, bytes + 22, bytes + 22);
+  bytes[8] = 64;
+  port->tx_burst({burst.data(), 1}, tally_);
+  EXPECT_EQ(counted(Counter::inner_tx_packets), 1u);
+  EXPECT_EQ(counted(Counter::inner_tx_bytes), 32u);
+  ASSERT_TRUE(testing::wait_readable(socket.get()));
+  std::array<char, 16> text{};
+  EXPECT_EQ(recv(socket.get(), text.data(), text.size(), 0), 4);
+  EXPECT_STREQ(text.data(), "ping");
+  rte_pktmbuf_free_bulk(&burst[1], 2);
+}
+
+TEST_F(Tun, WhatIsNoIpPacketIsRefused) {
+  auto port = open(settings_for("cvt0"));
+  ASSERT_TRUE(port);
+  std::array<uint8_t, 40> garbage{0xF0};
+  std::array<rte_mbuf*, 2> packets{pool_.packet(garbage), pool_.packet({})};
+  port->tx_burst(packets, tally_);
+  EXPECT_EQ(dropped(DropReason::tx_refused), 2u);
+  EXPECT_FALSE(port->is_gone());
+}
+
+TEST_F(Tun, EmptyPoolThrowsAway) {
+  auto port = open(settings_for("cvt0"));
+  ASSERT_TRUE(port);
+  settle(*port);
+  std::vector<rte_mbuf*> taken(255);
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool_.get(), taken.data(), 255), 0);
+  FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in peer{};
+  peer.sin_family = AF_INET;
+  peer.sin_port = htons(4000);
+  inet_pton(AF_INET, "10.8.0.2", &peer.sin_addr);
+  for (int i = 0; i < 5; ++i) sendto(socket.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&peer), sizeof peer);
+  ASSERT_TRUE(testing::wait_readable(port->wake_fd()));
+  std::array<rte_mbuf*, 64> burst;
+  EXPECT_EQ(port->rx_burst(burst, tally_), 0);
+  EXPECT_EQ(dropped(DropReason::mempool_empty), 5u);
+  EXPECT_FALSE(testing::wait_readable(port->wake_fd(), std::chrono::milliseconds(0)));
+  rte_pktmbuf_free_bulk(taken.data(), 255);
+}
+
+TEST_F(Tun, DeletedDeviceIsNoticedAndCounted) {
+  for (bool by_reading : {true, false}) {
+    auto port = open(settings_for("cvt0"));
+    ASSERT_TRUE(port);
+    settle(*port);
+    delete_interface("cvt0");
+    std::array<uint8_t, 40> packet_bytes{0x45};
+    std::array<rte_mbuf*, 64> burst;
+    if (by_reading) {
+      EXPECT_TRUE(testing::wait_readable(port->wake_fd())) << "a sleeping worker must wake for it";
+      EXPECT_EQ(port->rx_burst(burst, tally_), 0);
+      EXPECT_TRUE(port->is_gone());
+    }
+    uint64_t before = dropped(DropReason::tx_port_down);
+    std::array<rte_mbuf*, 2> packets{pool_.packet(packet_bytes), pool_.packet(packet_bytes)};
+    port->tx_burst(packets, tally_);
+    EXPECT_TRUE(port->is_gone());
+    EXPECT_EQ(dropped(DropReason::tx_port_down), before + 2);
+    EXPECT_EQ(port->rx_burst(burst, tally_), 0);
+  }
+}
+
+TEST_F(Tun, ConfiguringAgainChangesWhatDiffers) {
+  TunSettings settings = settings_for("cvt0");
+  auto port = open(settings);
+  ASSERT_TRUE(port);
+  settings.mtu = 1500;
+  settings.ip4 = *abi::parse_ip("10.9.0.1");
+  settings.ip6 = {};
+  auto changed = configure_tun("cvt0", settings);
+  ASSERT_TRUE(changed) << changed.error();
+  EXPECT_EQ(ask_interface("cvt0", SIOCGIFMTU), 1500);
+  EXPECT_EQ(addresses_of("cvt0"), std::set<std::string>{"10.9.0.1"});
+  EXPECT_TRUE(configure_tun("cvt0", settings)) << "the same again changes nothing";
+}
+
+TEST_F(Tun, ErrorsSayWhatIsWrong) {
+  auto port = open(settings_for("cvt0"));
+  ASSERT_TRUE(port);
+  auto has = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
+  EXPECT_TRUE(has(error(settings_for("cvt0")), "tun cvt0: the name is taken: another program"))
+      << error(settings_for("cvt0"));
+  EXPECT_TRUE(has(error(settings_for("lo")), "taken by another kind of interface")) << error(settings_for("lo"));
+  EXPECT_TRUE(has(error(settings_for("sixteen-letters-")), "longer than 15"));
+  EXPECT_TRUE(has(error(settings_for("a/b")), "can't have"));
+  EXPECT_TRUE(has(error(settings_for("%s")), "%d"));
+  TunSettings settings = settings_for("cvt1");
+  settings.mtu = 1279;
+  EXPECT_TRUE(has(error(settings), "MTU 1279 is not between 1280 (with an IPv6 address) and 1960")) << error(settings);
+  settings.mtu = kMaxTunMtu + 1;
+  EXPECT_TRUE(has(error(settings), "MTU 1961"));
+  settings = settings_for("cvt1");
+  settings.ip4_prefix = 33;
+  EXPECT_TRUE(has(error(settings), "prefix length of 1 to 32"));
+  EXPECT_EQ(if_nametoindex("cvt1"), 0u) << "nothing is left of an attempt";
+}
+
+}  // namespace
+}  // namespace culvert::drivers
