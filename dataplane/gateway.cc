@@ -59,7 +59,7 @@ void Gateway::log(const std::string& line) const {
 /// Waits for the worker to adopt `table`, on its doorbell.
 bool Gateway::wait_until_adopted(const PortTable* table) {
   ring_doorbell(options_.worker_doorbell);
-  uint64_t give_up_ns = monotonic_ns() + kAdoptDeadline;
+  uint64_t give_up_ns = monotonic_ns() + options_.adopt_deadline_ns;
   while (!mailbox_.is_adopted(table)) {
     uint64_t now_ns = monotonic_ns();
     if (now_ns >= give_up_ns) return false;

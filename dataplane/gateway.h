@@ -25,6 +25,7 @@ class Gateway final : public SetupHandler {
     int worker_doorbell;                               ///< wakes the worker
     int main_doorbell;                                 ///< the worker's answer; non-blocking, read here only
     std::function<void(const std::string&)> log = {};  ///< one line per call; may be empty
+    uint64_t adopt_deadline_ns = 2'000'000'000;        ///< time that a worker has to adopt new ports
   };
 
   /// `mailbox` of the one worker, which polls it from now on (or soon).
@@ -40,8 +41,7 @@ class Gateway final : public SetupHandler {
   /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
   uint64_t deadline_ns() const { return next_attempt_ns_; }
 
-  static constexpr uint64_t kTunRetry = 200'000'000;         ///< ns between attempts to make a deleted TUN again
-  static constexpr uint64_t kAdoptDeadline = 2'000'000'000;  ///< ns that a worker may take to adopt new ports
+  static constexpr uint64_t kTunRetry = 200'000'000;  ///< ns between attempts to make a deleted TUN again
 
  private:
   using Ports = std::unique_ptr<PortTable>;

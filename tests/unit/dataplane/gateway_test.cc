@@ -1,0 +1,212 @@
+// Ports and TUN on control's request, with a worker that runs meanwhile.
+#include "dataplane/gateway.h"
+
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+
+#include <cstring>
+#include <thread>
+
+#include "dataplane/clock.h"
+#include "tests/unit/dataplane/worker_rig.h"
+#include "tests/unit/support/network_namespace.h"
+#include "tests/unit/support/wait.h"
+
+namespace culvert::dataplane {
+namespace {
+
+void delete_interface(const std::string& name) {
+  nl_sock* socket = nl_socket_alloc();
+  nl_connect(socket, NETLINK_ROUTE);
+  rtnl_link* link = rtnl_link_alloc();
+  rtnl_link_set_name(link, name.c_str());
+  EXPECT_EQ(rtnl_link_delete(socket, link), 0);
+  rtnl_link_put(link);
+  nl_socket_free(socket);
+}
+
+class GatewayTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!network_.why_not().empty()) GTEST_SKIP() << network_.why_not();
+    thread_ = std::thread([this] { rig_.worker->run(); });
+  }
+  void TearDown() override {
+    if (thread_.joinable()) {
+      rig_.worker->stop();
+      thread_.join();
+    }
+    rig_.path->set_outer_port(0, nullptr);
+    rig_.path->set_outer_port(1, nullptr);
+    rig_.path->set_inner_port(nullptr);
+  }
+  static abi::OpenPort port(uint16_t index, const std::string& address, uint16_t number) {
+    abi::OpenPort request{};
+    request.port = index;
+    request.local = testing::endpoint(address, number);
+    return request;
+  }
+  static abi::OpenTun tun(const char* name) {
+    abi::OpenTun request{};
+    std::strcpy(request.name.data(), name);
+    request.mtu = 1500;
+    request.ip4 = *abi::parse_ip("10.8.0.1");
+    request.ip4_prefix = 24;
+    return request;
+  }
+  static bool is_free(const std::string& address, uint16_t number) {
+    drivers::UdpSettings settings;
+    settings.local = testing::endpoint(address, number);
+    return static_cast<bool>(drivers::open_udp_socket(settings));
+  }
+  bool logged(const std::string& part) const {
+    return std::any_of(log_.begin(), log_.end(),
+                       [&](const std::string& line) { return line.find(part) != std::string::npos; });
+  }
+
+  testing::NetworkNamespace network_;
+  testing::WorkerRig rig_;
+  std::vector<std::string> log_;
+  Gateway gateway_{rig_.mailbox,
+                   {rig_.pool.get(), rig_.bell.get(), rig_.main_bell.get(),
+                    [this](const std::string& line) { log_.push_back(line); }}};
+  std::thread thread_;
+};
+
+TEST_F(GatewayTest, OpensKeepsAndClosesPorts) {
+  ASSERT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 1194)));
+  ASSERT_TRUE(gateway_.open_port(port(1, "127.0.0.1", 1195)));
+  EXPECT_FALSE(is_free("127.0.0.1", 1194));
+  EXPECT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 1194))) << "again changes nothing";
+  EXPECT_EQ(std::count_if(log_.begin(), log_.end(), [](auto& line) { return line.starts_with("port 0:"); }), 1);
+
+  ASSERT_TRUE(gateway_.keep_ports({{2, 0, 0, 0}}));
+  EXPECT_TRUE(is_free("127.0.0.1", 1194));
+  EXPECT_FALSE(is_free("127.0.0.1", 1195));
+}
+
+TEST_F(GatewayTest, APortMovesToAnotherAddressOrOptions) {
+  ASSERT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 1194)));
+  ASSERT_TRUE(gateway_.open_port(port(0, "0.0.0.0", 1194))) << "the old socket is not in the way";
+  EXPECT_FALSE(is_free("127.0.0.2", 1194));
+  ASSERT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 2000)));
+  EXPECT_TRUE(is_free("127.0.0.1", 1194));
+  abi::OpenPort marked = port(0, "127.0.0.1", 2000);
+  marked.mark = 5;
+  EXPECT_TRUE(gateway_.open_port(marked));
+}
+
+TEST_F(GatewayTest, ATakenPortIsNamedAndTheOldOneStays) {
+  drivers::UdpSettings settings;
+  settings.local = testing::endpoint("127.0.0.1", 3000);
+  auto other = drivers::open_udp_socket(settings);
+  ASSERT_TRUE(other);
+  ASSERT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 1194)));
+  auto failed = gateway_.open_port(port(0, "127.0.0.1", 3000));
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().find("127.0.0.1:3000: port 3000 is taken"), std::string::npos) << failed.error();
+  EXPECT_FALSE(is_free("127.0.0.1", 1194));
+}
+
+TEST_F(GatewayTest, TunIsMadeOnceAndReconfigured) {
+  auto made = gateway_.open_tun(tun("cvt%d"));
+  ASSERT_TRUE(made) << made.error();
+  EXPECT_EQ(*made, "cvt0");
+  unsigned index = if_nametoindex("cvt0");
+  for (const char* name : {"cvt%d", "cvt0"}) {
+    abi::OpenTun request = tun(name);
+    request.mtu = 1400;
+    auto again = gateway_.open_tun(request);
+    ASSERT_TRUE(again) << again.error();
+    EXPECT_EQ(*again, "cvt0");
+    EXPECT_EQ(if_nametoindex("cvt0"), index) << "the same device";
+  }
+  auto bad = gateway_.open_tun(tun("lo"));
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(if_nametoindex("cvt0"), index) << "a bad request changes nothing";
+  auto other = gateway_.open_tun(tun("other"));
+  ASSERT_TRUE(other) << other.error();
+  EXPECT_EQ(if_nametoindex("cvt0"), 0u);
+}
+
+TEST_F(GatewayTest, ADeletedTunComesBackWithinASecond) {
+  ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
+  unsigned index = if_nametoindex("cvt0");
+  for (int round = 0; round < 3; ++round) {
+    uint64_t from_ns = monotonic_ns();
+    delete_interface("cvt0");
+    EXPECT_TRUE(testing::wait_until([&] {
+      gateway_.look_after(monotonic_ns());
+      return if_nametoindex("cvt0") != 0;
+    }));
+    EXPECT_LT(monotonic_ns() - from_ns, 1'000'000'000u);
+    EXPECT_NE(if_nametoindex("cvt0"), index);
+    EXPECT_EQ(gateway_.deadline_ns(), UINT64_MAX);
+    index = if_nametoindex("cvt0");
+  }
+  EXPECT_TRUE(logged("tun cvt0 was deleted"));
+  EXPECT_TRUE(logged("tun cvt0 is back"));
+}
+
+TEST_F(GatewayTest, AnOpenRequestForADeletedTunMakesIt) {
+  ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
+  delete_interface("cvt0");
+  auto again = gateway_.open_tun(tun("cvt0"));
+  EXPECT_TRUE(again) << again.error();
+  EXPECT_NE(if_nametoindex("cvt0"), 0u);
+}
+
+TEST_F(GatewayTest, KeepsTryingWhileTheNameIsTaken) {
+  ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
+  delete_interface("cvt0");
+  drivers::TunSettings squatter;
+  squatter.name = "cvt0";
+  {
+    auto taken = drivers::make_tun(squatter);
+    ASSERT_TRUE(taken) << taken.error();
+    ASSERT_TRUE(testing::wait_until([&] {
+      gateway_.look_after(monotonic_ns());
+      return gateway_.deadline_ns() != UINT64_MAX;
+    }));
+    EXPECT_TRUE(logged("cannot make the TUN again yet: tun cvt0: the name is taken")) << log_.back();
+  }
+  EXPECT_TRUE(testing::wait_until([&] {
+    gateway_.look_after(monotonic_ns());
+    return gateway_.deadline_ns() == UINT64_MAX;
+  }));
+  EXPECT_NE(if_nametoindex("cvt0"), 0u);
+}
+
+TEST(GatewayWithoutWorker, AHungWorkerIsAnErrorNotAHang) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  testing::WorkerRig rig;
+  Gateway::Options options{rig.pool.get(), rig.bell.get(), rig.main_bell.get()};
+  options.adopt_deadline_ns = 50'000'000;
+  Gateway gateway(rig.mailbox, options);
+  for (uint16_t index : {0, 1}) {
+    abi::OpenPort request{};
+    request.port = index;
+    request.local = testing::endpoint("127.0.0.1", static_cast<uint16_t>(1194 + index));
+    auto opened = gateway.open_port(request);
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().find("worker does not answer"), std::string::npos) << opened.error();
+  }
+  // It comes back: both ports are there, and go when they are not wanted any more.
+  std::thread thread([&] { rig.worker->run(); });
+  auto kept = gateway.keep_ports({{1, 0, 0, 0}});
+  EXPECT_TRUE(kept) << kept.error();
+  rig.worker->stop();
+  thread.join();
+  drivers::UdpSettings settings;
+  settings.local = testing::endpoint("127.0.0.1", 1194);
+  EXPECT_FALSE(drivers::open_udp_socket(settings));
+  settings.local.port = 1195;
+  EXPECT_TRUE(drivers::open_udp_socket(settings));
+  rig.path->set_outer_port(0, nullptr);
+}
+
+}  // namespace
+}  // namespace culvert::dataplane

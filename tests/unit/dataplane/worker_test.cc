@@ -1,0 +1,268 @@
+// The poll loop: order of commands and packets, bounds, sleep, rings that go bad.
+#include "dataplane/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "dataplane/clock.h"
+#include "dataplane/link/link_memory.h"
+#include "drivers/kernel_udp.h"
+#include "tests/unit/dataplane/worker_rig.h"
+#include "tests/unit/support/wait.h"
+
+namespace culvert::dataplane {
+namespace {
+
+using abi::Counter;
+using abi::DropReason;
+using testing::wait_until;
+
+class WorkerTest : public ::testing::Test {
+ protected:
+  testing::WorkerRig rig_;
+};
+
+TEST_F(WorkerTest, CarriesOutABoundedNumberOfCommandsPerPass) {
+  rig_.attach_ports();
+  for (uint32_t i = 0; i < 60; ++i) rig_.push_session(i);  // 120 commands
+  EXPECT_TRUE(rig_.pass());
+  EXPECT_EQ(rig_.counter(Counter::commands), Worker::kCommandsPerPass);
+  EXPECT_TRUE(rig_.pass());
+  EXPECT_EQ(rig_.counter(Counter::commands), 120u);
+  EXPECT_EQ(rig_.path->session_count(), 60u);
+  EXPECT_FALSE(rig_.pass());
+}
+
+TEST_F(WorkerTest, SendsAPacketOnlyAfterTheCommandsBeforeIt) {
+  rig_.attach_ports();
+  rig_.push_packet("before");
+  for (uint32_t i = 0; i < 40; ++i) rig_.push_session(i);  // 80 commands: more than one pass carries out
+  rig_.push_packet("after");
+  rig_.push_packet("later");
+  rig_.pass();
+  EXPECT_EQ(rig_.sent_texts(), std::vector<std::string>{"before"});
+  rig_.pass();
+  EXPECT_EQ(rig_.sent_texts(), (std::vector<std::string>{"after", "later"}));
+  EXPECT_EQ(rig_.counter(Counter::control_tx_packets), 3u);
+}
+
+TEST_F(WorkerTest, SendsABoundedNumberOfControlPacketsPerPass) {
+  rig_.attach_ports();
+  for (int i = 0; i < 100; ++i) rig_.push_packet("p");
+  rig_.pass();
+  EXPECT_EQ(rig_.sent_texts().size(), Worker::kControlPerPass);
+  rig_.pass();
+  EXPECT_EQ(rig_.sent_texts().size(), 100 - Worker::kControlPerPass);
+}
+
+TEST_F(WorkerTest, APacketThatWaitsForImpossibleCommandsIsDroppedNotWaitedFor) {
+  rig_.attach_ports();
+  rig_.push_packet("never", 1);  // no command was pushed
+  rig_.push_packet("never", UINT64_MAX);
+  rig_.push_packet("next");
+  rig_.pass();
+  EXPECT_EQ(rig_.sent_texts(), std::vector<std::string>{"next"});
+  EXPECT_EQ(rig_.drops(DropReason::link_bad_message), 2u);
+}
+
+TEST_F(WorkerTest, WipesTheSlotOfAKey) {
+  rig_.push_session(0);
+  rig_.pass();
+  const auto* slots = reinterpret_cast<const uint8_t*>(rig_.area.commands.slots.data());
+  EXPECT_TRUE(std::all_of(slots, slots + 2 * sizeof(abi::Command), [](uint8_t byte) { return byte == 0; }));
+}
+
+TEST_F(WorkerTest, MovesPacketsBothWaysAndBeats) {
+  rig_.attach_ports();
+  testing::Peer peer = rig_.connect(3);
+  rig_.outer.inject(rig_.outer_packet(peer.seal(testing::ipv4_packet("10.8.0.5", "192.0.2.9", 20)), peer.remote));
+  EXPECT_TRUE(rig_.pass());
+  EXPECT_EQ(rig_.sent_tun().size(), 1u);
+  rig_.tun.inject(rig_.pool.packet(testing::ipv4_packet("192.0.2.9", "10.8.0.5", 20)));
+  EXPECT_TRUE(rig_.pass());
+  auto sent = rig_.sent_outer();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_TRUE(peer.open(sent[0].bytes));
+  EXPECT_EQ(rig_.area.heartbeat_ns.load(), rig_.now);
+  EXPECT_EQ(rig_.counter(Counter::polls), 2u);
+  EXPECT_FALSE(rig_.pass());
+  EXPECT_EQ(rig_.counter(Counter::idle_polls), 1u);
+}
+
+TEST_F(WorkerTest, PublishesCountersUnderLoad) {
+  rig_.attach_ports();
+  rig_.push_packet("x");
+  rig_.pass();
+  rig_.now += Worker::kPublishEvery;
+  rig_.push_packet("x");
+  rig_.pass();
+  EXPECT_EQ(rig_.area.counters.read().counters[static_cast<size_t>(Counter::control_tx_packets)], 2u);
+}
+
+TEST_F(WorkerTest, FullEventRingDoesNotBlock) {
+  rig_.attach_ports();
+  for (uint64_t i = 0; i < 2 * abi::EventRing::kCapacity; ++i) {  // refused commands: one event each, nobody reads them
+    abi::Command command{};
+    command.kind = abi::CommandKind::kRemoveKey;
+    command.session = {static_cast<uint32_t>(i % 64), 9};
+    rig_.commands.push(command);
+    rig_.pass();
+  }
+  rig_.push_packet("still alive");
+  rig_.pass();
+  EXPECT_EQ(rig_.sent_texts(), std::vector<std::string>{"still alive"});
+  EXPECT_GT(rig_.counter(Counter::events_lost), 0u);
+}
+
+TEST_F(WorkerTest, ACorruptRingIsCountedOnceAndTheOthersGoOn) {
+  rig_.attach_ports();
+  rig_.area.commands.tail.store(5000);  // more than it holds
+  for (int i = 0; i < 100; ++i) rig_.pass();
+  EXPECT_EQ(rig_.drops(DropReason::link_bad_message), 1u);
+  rig_.push_packet("control_out works");
+  rig_.pass();
+  EXPECT_EQ(rig_.sent_texts(), std::vector<std::string>{"control_out works"});
+
+  rig_.area.commands.tail.store(0);  // comes right again
+  rig_.push_session(1);
+  rig_.pass();
+  EXPECT_EQ(rig_.path->session_count(), 1u);
+}
+
+TEST_F(WorkerTest, AdoptsNewPortsAndLetsGoOfOldOnes) {
+  rig_.attach_ports();
+  rig_.pass();
+  EXPECT_TRUE(rig_.mailbox.is_adopted(&rig_.table));
+  EXPECT_TRUE(testing::wait_readable(rig_.main_bell.get()));
+  PortTable none;
+  rig_.mailbox.post(&none);
+  EXPECT_FALSE(rig_.mailbox.is_adopted(&none));
+  rig_.outer.inject(rig_.outer_packet(testing::Bytes{1, 2, 3}, testing::endpoint("198.51.100.1", 1)));
+  rig_.push_packet("to a port that is gone");
+  rig_.pass();
+  EXPECT_TRUE(rig_.mailbox.is_adopted(&none));
+  EXPECT_EQ(rig_.drops(DropReason::tx_port_down), 1u);
+  EXPECT_EQ(rig_.counter(Counter::outer_rx_packets), 0u);
+}
+
+/// A port that sleeps on an eventfd and can lose its device.
+class FakePort final : public drivers::Port {
+ public:
+  uint16_t rx_burst(std::span<rte_mbuf*>, abi::Tally&) override { return 0; }
+  void tx_burst(std::span<rte_mbuf*> packets, abi::Tally&) override {
+    for (rte_mbuf* packet : packets) rte_pktmbuf_free(packet);
+  }
+  int wake_fd() const override { return fd.get(); }
+  bool is_gone() const override { return gone; }
+  drivers::Side side() const override { return drivers::Side::kInner; }
+  std::string name() const override { return "fake"; }
+
+  drivers::FileDescriptor fd{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  std::atomic<bool> gone{false};
+};
+
+/// A worker that runs in a thread of its own.
+class RunningWorker : public WorkerTest {
+ protected:
+  void start() {
+    thread_ = std::thread([this] { rig_.worker->run(); });
+  }
+  void TearDown() override {
+    if (!thread_.joinable()) return;
+    rig_.worker->stop();
+    thread_.join();
+  }
+  uint64_t published(Counter counter) { return rig_.area.counters.read().counters[static_cast<size_t>(counter)]; }
+  bool sleeps() {
+    return wait_until(
+        [&] { return rig_.area.commands.waiting.load() == 1 && rig_.area.control_out.waiting.load() == 1; });
+  }
+
+  std::thread thread_;
+};
+
+TEST_F(RunningWorker, SleepsWhenIdleAndWakesForACommand) {
+  start();
+  ASSERT_TRUE(sleeps());
+  uint64_t heartbeat = rig_.area.heartbeat_ns.load();
+  rig_.push_session(5);
+  ASSERT_TRUE(rig_.commands.must_wake());
+  ring_doorbell(rig_.bell.get());
+  EXPECT_TRUE(wait_until([&] { return rig_.area.commands.head.load() == 2; }));
+  EXPECT_TRUE(wait_until([&] { return rig_.area.heartbeat_ns.load() > heartbeat; }));
+  EXPECT_TRUE(sleeps()) << "and sleeps again";
+}
+
+TEST_F(RunningWorker, HardlyPassesWhileItSleeps) {
+  start();
+  ASSERT_TRUE(sleeps());
+  uint64_t before = published(Counter::polls);
+  uint64_t from_ns = monotonic_ns();
+  ASSERT_TRUE(wait_until([&] { return monotonic_ns() - from_ns > 300'000'000; }));
+  EXPECT_LE(published(Counter::polls) - before, 3 * Worker::kIdlePasses);
+}
+
+TEST_F(RunningWorker, ADatagramWakesItAndTellsControl) {
+  drivers::UdpSettings settings;
+  settings.local = testing::endpoint("127.0.0.1", 0);
+  auto socket = drivers::open_udp_socket(settings);
+  ASSERT_TRUE(socket);
+  abi::Endpoint local = socket->local;
+  rig_.table.outer[0] = std::make_shared<drivers::KernelUdpPort>(*std::move(socket), 0, rig_.pool.get());
+  rig_.mailbox.post(&rig_.table);
+  ASSERT_TRUE(rig_.punt_new_reader.prepare_to_sleep());
+  ASSERT_TRUE(rig_.punt_known_reader.prepare_to_sleep());
+  start();
+  ASSERT_TRUE(sleeps());
+
+  drivers::FileDescriptor client(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  drivers::SocketAddress to;
+  socklen_t length = drivers::to_socket_address(local, AF_INET, to);
+  std::array<uint8_t, 14> reset{wire::opcode_byte(wire::Opcode::kHardResetClientV2, 0)};
+  ASSERT_EQ(sendto(client.get(), reset.data(), reset.size(), 0, &to.any, length), 14);
+  ASSERT_TRUE(testing::wait_readable(rig_.control_bell.get())) << "control is woken";
+  abi::PacketMessage punt;
+  ASSERT_EQ(rig_.punt_new_reader.pop(punt), abi::RingStatus::kOk);
+  EXPECT_EQ(punt.length, 14);
+  EXPECT_EQ(punt.local, local);
+  EXPECT_TRUE(sleeps());
+  TearDown();
+  rig_.path->set_outer_port(0, nullptr);
+}
+
+TEST_F(RunningWorker, CorruptRingsDoNotKeepItAwake) {
+  rig_.area.commands.tail.store(~uint64_t{0} / 2);
+  rig_.area.control_out.tail.store(5000);
+  start();
+  ASSERT_TRUE(wait_until([&] { return published(Counter::sleeps) > 0; }));
+  uint64_t before = published(Counter::polls);
+  uint64_t from_ns = monotonic_ns();
+  ASSERT_TRUE(wait_until([&] { return monotonic_ns() - from_ns > 200'000'000; }));
+  EXPECT_LE(published(Counter::polls) - before, 3 * Worker::kIdlePasses);
+}
+
+TEST_F(RunningWorker, TellsTheMainThreadOfALostDeviceAndSleepsOn) {
+  auto port = std::make_shared<FakePort>();
+  rig_.table.inner = port;
+  rig_.mailbox.post(&rig_.table);
+  start();
+  ASSERT_TRUE(wait_until([&] { return rig_.mailbox.is_adopted(&rig_.table); }));
+  port->gone = true;
+  ring_doorbell(port->fd.get());  // stays readable, as a deleted TUN does
+  ASSERT_TRUE(wait_until([&] { return rig_.mailbox.gone() == port.get(); }));
+  ASSERT_TRUE(sleeps()) << "although the descriptor is readable";
+
+  PortTable next;
+  next.inner = std::make_shared<FakePort>();
+  rig_.mailbox.post(&next);
+  ring_doorbell(rig_.bell.get());
+  ASSERT_TRUE(wait_until([&] { return rig_.mailbox.is_adopted(&next); }));
+  EXPECT_EQ(rig_.mailbox.gone(), nullptr);
+  TearDown();
+  rig_.path->set_inner_port(nullptr);
+}
+
+}  // namespace
+}  // namespace culvert::dataplane
