@@ -54,9 +54,13 @@ uint64_t run(Way way, std::span<rte_mbuf* const> packets, PathContext& context) 
     auto now = packets.first(std::min(packets.size(), steps::kBurst));
     packets = packets.subspan(now.size());
     Burst burst(context.tally);
-    for (size_t i = 0; i < now.size(); ++i) {
-      if (i + steps::kAhead < now.size()) rte_prefetch0(rte_pktmbuf_mtod(now[i + steps::kAhead], void*));
-      bytes += burst.add(now[i]).length;
+    for (rte_mbuf* mbuf : now) {
+      rte_prefetch0(mbuf);
+      rte_prefetch0(&meta(mbuf));
+    }
+    for (rte_mbuf* mbuf : now) {
+      bytes += burst.add(mbuf).length;
+      rte_prefetch0(rte_pktmbuf_mtod(mbuf, void*));
     }
     way(burst, context);
   }

@@ -27,8 +27,8 @@ class FlatMap {
     void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory != MAP_FAILED) entries_ = static_cast<Entry*>(memory);
     // Peers choose addresses: without a secret they could choose ones that collide.
-    if (getrandom(&seed_, sizeof seed_, 0) != sizeof seed_) seed_ ^= reinterpret_cast<uintptr_t>(this);
-    seed_ |= 1;
+    std::array<uint64_t, 3> secret;
+    if (getrandom(secret.data(), sizeof secret, 0) == sizeof secret) seeds_ = secret;
   }
   ~FlatMap() {
     if (entries_ != nullptr) munmap(entries_, bytes());
@@ -88,23 +88,36 @@ class FlatMap {
   };
 
   size_t bytes() const { return (mask_ + 1) * sizeof(Entry); }
-  static bool same(const Key& a, const Key& b) { return std::memcmp(&a, &b, sizeof(Key)) == 0; }
 
-  size_t home(const Key& key) const {
+  static std::array<uint64_t, kWords> words_of(const Key& key) {
     std::array<uint64_t, kWords> words;
     std::memcpy(words.data(), &key, sizeof key);
-    uint64_t hash = seed_;
-    for (uint64_t word : words) {
-      unsigned __int128 product = static_cast<unsigned __int128>(word ^ hash) * 0x9E3779B97F4A7C15u;
-      hash = static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64) ^ seed_;
-    }
+    return words;
+  }
+  static bool same(const Key& a, const Key& b) {
+    auto x = words_of(a), y = words_of(b);
+    uint64_t difference = 0;
+    for (size_t i = 0; i < kWords; ++i) difference |= x[i] ^ y[i];
+    return difference == 0;
+  }
+  static uint64_t mix(uint64_t a, uint64_t b) {
+    unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  }
+
+  // Two words per multiplication (as wyhash does); the seeds keep either factor from being 0 but by chance.
+  size_t home(const Key& key) const {
+    auto words = words_of(key);
+    uint64_t hash = seeds_[2];
+    for (size_t i = 0; i < kWords; i += 2)
+      hash = mix(words[i] ^ seeds_[0] ^ hash, (i + 1 < kWords ? words[i + 1] : 0) ^ seeds_[1]);
     return hash & mask_;
   }
 
   size_t capacity_;
   size_t mask_;
   size_t size_ = 0;
-  uint64_t seed_ = 0;
+  std::array<uint64_t, 3> seeds_{0x9E3779B97F4A7C15u, 0xD1B54A32D192ED03u, 0x8CB92BA72F3D8DD7u};
   Entry* entries_ = nullptr;
 };
 

@@ -15,7 +15,6 @@
 namespace culvert::steps {
 
 inline constexpr size_t kBurst = 64;  ///< packets worked on together; a larger receive burst is cut
-inline constexpr size_t kAhead = 4;   ///< how many packets ahead memory is fetched
 
 /// One packet. `data` and `length` are the truth while it is in the burst; the mbuf gets them when the packet leaves.
 struct Packet {

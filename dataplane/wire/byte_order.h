@@ -17,20 +17,21 @@ class Stored {
   constexpr explicit Stored(T value) { set(value); }
 
   /// The value in host byte order.
-  constexpr T get() const {
-    T value = 0;
-    for (size_t i = 0; i < sizeof(T); ++i)
-      value = static_cast<T>(value | static_cast<T>(static_cast<T>(bytes_[position(i)]) << (8 * i)));
-    return value;
-  }
-  constexpr void set(T value) {
-    for (size_t i = 0; i < sizeof(T); ++i) bytes_[position(i)] = static_cast<uint8_t>(value >> (8 * i));
-  }
+  constexpr T get() const { return ordered(std::bit_cast<T>(bytes_)); }
+  constexpr void set(T value) { bytes_ = std::bit_cast<decltype(bytes_)>(ordered(value)); }
   friend constexpr bool operator==(const Stored&, const Stored&) = default;
 
  private:
-  static constexpr size_t position(size_t significance) {
-    return Order == std::endian::big ? sizeof(T) - 1 - significance : significance;
+  static constexpr T ordered(T value) {
+    if constexpr (Order == std::endian::native || sizeof(T) == 1) {
+      return value;
+    } else if constexpr (sizeof(T) == 2) {
+      return __builtin_bswap16(value);
+    } else if constexpr (sizeof(T) == 4) {
+      return __builtin_bswap32(value);
+    } else {
+      return __builtin_bswap64(value);
+    }
   }
   std::array<uint8_t, sizeof(T)> bytes_{};
 };

@@ -1,0 +1,42 @@
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "perf/bench_path/bench.h"
+#include "perf/bench_path/sessions.h"
+
+namespace culvert::perf {
+
+Pages::Pages(size_t bytes) : bytes_(bytes) {
+  memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory_ == MAP_FAILED) {
+    std::fprintf(stderr, "bench_path: no memory for %zu MiB: ask for fewer --sessions\n", bytes_ >> 20);
+    std::exit(1);
+  }
+  madvise(memory_, bytes_, MADV_HUGEPAGE);
+}
+Pages::~Pages() {
+  munmap(memory_, bytes_);
+}
+
+Gateway::Gateway(const Case& what, aead::Engine& aead, rte_mempool* pool, size_t packets)
+    : sink(packets), link_(abi::layout_for(1, what.sessions).total_size) {
+  auto made = dataplane::Path::make(abi::LinkView(link_.get(), 1, what.sessions), 0, pool, aead);
+  if (!made) {
+    std::fprintf(stderr, "bench_path: %s\n", made.error().c_str());
+    std::exit(1);
+  }
+  path = *std::move(made);
+  path->set_outer_port(0, &sink);
+  path->set_inner_port(&sink);
+  for (uint32_t peer_id = 0; peer_id < what.sessions; ++peer_id)
+    for (abi::Command command : {session_command(peer_id), key_command(what.cipher, peer_id)}) path->apply(command, 1);
+  if (path->session_count() != what.sessions) {
+    std::fprintf(stderr, "bench_path: only %u of %u sessions could be installed\n", path->session_count(),
+                 what.sessions);
+    std::exit(1);
+  }
+}
+
+}  // namespace culvert::perf

@@ -1,0 +1,82 @@
+#include "perf/bench_path/measure.h"
+
+#include <rte_cycles.h>
+
+#include <algorithm>
+
+#include "perf/bench_path/null_engine.h"
+
+namespace culvert::perf {
+namespace {
+
+Figure figure_of(std::vector<double> samples) {
+  std::sort(samples.begin(), samples.end());
+  auto at = [&](double part) { return samples[static_cast<size_t>(part * static_cast<double>(samples.size() - 1))]; };
+  return {at(0.5), (at(0.75) - at(0.25)) / 2};
+}
+
+// A pass is timed in pieces, and the median piece counts: what the machine does between two of them (another process,
+// an interrupt) is no cost of the path.
+constexpr size_t kPiece = 256;
+
+template <class T, class Work>
+double cycles_per_packet(std::span<T> packets, uint32_t burst, Work work) {
+  std::vector<double> pieces;
+  size_t at = 0;
+  while (at < packets.size()) {
+    size_t piece_start = at;
+    uint64_t start = rte_rdtsc_precise();
+    while (at < packets.size() && at - piece_start < kPiece) {
+      auto part = packets.subspan(at, std::min<size_t>(burst, packets.size() - at));
+      work(part);
+      at += part.size();
+    }
+    uint64_t cycles = rte_rdtsc_precise() - start;
+    pieces.push_back(static_cast<double>(cycles) / static_cast<double>(at - piece_start));
+  }
+  return figure_of(pieces).median;
+}
+
+double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& engine, Direction direction, uint32_t burst) {
+  bool outbound = direction == Direction::kInnerToOuter;
+  if (kind == Kind::kRaw)
+    return cycles_per_packet(traffic.jobs(), burst,
+                             [&](std::span<aead::Job> jobs) { outbound ? engine.seal(jobs) : engine.open(jobs); });
+  return cycles_per_packet(traffic.mbufs(), burst, [&](std::span<rte_mbuf* const> mbufs) {
+    outbound ? gateway.path->inner_burst(mbufs, 1) : gateway.path->outer_burst(mbufs, 1);
+    gateway.path->flush();
+  });
+}
+
+}  // namespace
+
+Result<Row> measure(const Case& what, const Options& options, aead::Engine& engine, rte_mempool* pool,
+                    const std::vector<rte_mbuf*>& mbufs) {
+  NullEngine nothing;
+  Gateway without(what, nothing, pool, mbufs.size()), with(what, engine, pool, mbufs.size());
+  Traffic traffic(what, engine, mbufs);
+
+  std::array<std::vector<double>, kKinds.size()> samples;
+  std::vector<double> ratios;
+  constexpr uint32_t kWarmUp = 1;
+  for (uint32_t repeat = 0; repeat < kWarmUp + options.repeats; ++repeat) {
+    for (Kind kind : kKinds) {
+      Gateway& gateway = kind == Kind::kWhole ? with : without;
+      traffic.prepare(kind);
+      gateway.sink.packets.clear();
+      double cycles = run(kind, traffic, gateway, engine, what.direction, options.burst);
+      if (std::string wrong = traffic.check(kind, gateway.sink.packets); !wrong.empty()) return Error{wrong};
+      if (repeat < kWarmUp) continue;
+      samples[static_cast<size_t>(kind)].push_back(cycles);
+    }
+    if (repeat >= kWarmUp) ratios.push_back(samples[0].back() / samples[2].back());
+  }
+  return Row{what,
+             options.burst,
+             figure_of(samples[0]),
+             figure_of(samples[1]),
+             figure_of(samples[2]),
+             figure_of(ratios).median};
+}
+
+}  // namespace culvert::perf

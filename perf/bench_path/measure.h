@@ -1,0 +1,36 @@
+// Timing the passes of a case, and the figures that come of it.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/result.h"
+#include "perf/bench_path/bench.h"
+
+namespace culvert::perf {
+
+/// Cycles (of the time-stamp counter) per packet.
+struct Figure {
+  double median = 0;
+  double spread = 0;  ///< half the distance between the quartiles
+};
+
+struct Row {
+  Case what;
+  uint32_t burst;
+  Figure raw, path_only, whole;
+  double ratio =
+      0;  ///< throughput of the whole path ÷ that of the AEAD alone: median of raw ÷ whole cycles, pass by pass
+};
+
+/// Measures one case with `mbufs` as its packets. Error: a packet came out wrong.
+Result<Row> measure(const Case& what, const Options& options, aead::Engine& engine, rte_mempool* pool,
+                    const std::vector<rte_mbuf*>& mbufs);
+
+void print_table_head(double cycles_per_ns);
+void print_table_row(const Row& row, double cycles_per_ns);
+std::string to_json(const std::vector<Row>& rows, double cycles_per_ns);
+
+}  // namespace culvert::perf

@@ -1,0 +1,41 @@
+// What bench_path is asked to measure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/command.h"
+
+namespace culvert::perf {
+
+enum class Direction : uint8_t { kOuterToInner, kInnerToOuter };
+
+/// Inner packet size that stands for a mix: 64, 576 and 1400 bytes, 7 : 4 : 1.
+inline constexpr uint32_t kImix = 0;
+
+struct Options {
+  std::vector<Direction> directions = {Direction::kInnerToOuter, Direction::kOuterToInner};
+  std::vector<abi::Cipher> ciphers = {abi::Cipher::kAes256Gcm, abi::Cipher::kChacha20Poly1305};
+  std::vector<uint32_t> sizes = {64, 300, 512, 1400, kImix};
+  std::vector<uint32_t> sessions = {1, 100, 1000, 10000};
+  uint32_t burst = 32;
+  uint32_t repeats = 15;
+  uint32_t packets = 8192;  ///< buffers that one pass goes through
+  bool json = false;
+};
+
+/// Options, or the exit status that the program ends with at once (0 after --help, 2 after a bad option; text is
+/// printed).
+struct Parsed {
+  Options options;
+  std::optional<int> exit_status;
+};
+Parsed parse_options(int argc, char** argv);
+
+std::string to_text(Direction direction);
+std::string to_text(abi::Cipher cipher);
+std::string size_text(uint32_t size);
+
+}  // namespace culvert::perf

@@ -1,0 +1,55 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "perf/bench_path/measure.h"
+
+namespace culvert::perf {
+
+void print_table_head(double cycles_per_ns) {
+  std::printf(
+      "Cycles of the time-stamp counter (%.3f per ns) per packet: median, and half the distance between the "
+      "quartiles.\n"
+      "ratio = throughput of the whole path / throughput of the AEAD alone (1 would be a path that costs nothing).\n\n"
+      "dir  cipher             size  sessions  burst    AEAD alone     path alone     whole path    ns/pkt   Gb/s  "
+      "ratio\n",
+      cycles_per_ns);
+}
+
+void print_table_row(const Row& row, double cycles_per_ns) {
+  double ns = row.whole.median / cycles_per_ns;
+  double bytes = row.what.size == kImix ? (7 * 64 + 4 * 576 + 1400) / 12.0 : row.what.size;
+  std::printf("%-4s %-17s %5s %9u %6u  %7.1f ±%5.1f %7.1f ±%5.1f %7.1f ±%5.1f %8.1f %6.1f  %5.2f\n",
+              to_text(row.what.direction).c_str(), to_text(row.what.cipher).c_str(), size_text(row.what.size).c_str(),
+              row.what.sessions, row.burst, row.raw.median, row.raw.spread, row.path_only.median, row.path_only.spread,
+              row.whole.median, row.whole.spread, ns, bytes * 8 / ns, row.ratio);
+  std::fflush(stdout);
+}
+
+std::string to_json(const std::vector<Row>& rows, double cycles_per_ns) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const Row& row : rows) {
+    nlohmann::ordered_json entry;
+    entry["direction"] = to_text(row.what.direction);
+    entry["cipher"] = to_text(row.what.cipher);
+    if (row.what.size == kImix) {
+      entry["size"] = "imix";
+    } else {
+      entry["size"] = row.what.size;
+    }
+    entry["sessions"] = row.what.sessions;
+    entry["burst"] = row.burst;
+    auto figure = [&](const std::string& name, const Figure& value) {
+      entry[name + "_cycles"] = value.median;
+      entry[name + "_spread"] = value.spread;
+      entry[name + "_ns"] = value.median / cycles_per_ns;
+    };
+    figure("whole", row.whole);
+    figure("raw", row.raw);
+    figure("path_only", row.path_only);
+    entry["ratio"] = row.ratio;
+    all.push_back(std::move(entry));
+  }
+  return all.dump(2);
+}
+
+}  // namespace culvert::perf
