@@ -6,69 +6,87 @@
 namespace culvert::session {
 namespace {
 
-Prefix whole_address(uint8_t version, const uint8_t* address) {
-  Prefix prefix;
-  prefix.version = version;
-  if (version == 4) {
-    uint32_t word;
-    std::memcpy(&word, address, sizeof word);
-    prefix.high = uint64_t{__builtin_bswap32(word)} << 32;
-    prefix.length = 32;
-    return prefix;
-  }
-  std::memcpy(&prefix.high, address, 8);
-  std::memcpy(&prefix.low, address + 8, 8);
-  prefix.high = __builtin_bswap64(prefix.high);
-  prefix.low = __builtin_bswap64(prefix.low);
-  prefix.length = 128;
-  return prefix;
+Prefix whole_ip4(const uint8_t* address) {
+  uint32_t word;
+  std::memcpy(&word, address, sizeof word);
+  return {uint64_t{__builtin_bswap32(word)} << 32, 0, 32, 4};
+}
+
+Prefix whole_ip6(const uint8_t* address) {
+  uint64_t high, low;
+  std::memcpy(&high, address, 8);
+  std::memcpy(&low, address + 8, 8);
+  return {__builtin_bswap64(high), __builtin_bswap64(low), 128, 6};
 }
 
 constexpr uint64_t leading_ones(uint32_t count) {
   return count == 0 ? 0 : ~uint64_t{0} << (64 - count);
 }
 
-Prefix shorten(Prefix prefix, uint32_t length) {
-  prefix.high &= leading_ones(std::min(length, 64u));
-  prefix.low &= length > 64 ? leading_ones(length - 64) : 0;
-  prefix.length = length;
-  return prefix;
+inline Prefix shorten(const Prefix& whole, uint32_t length) {
+  return {whole.high & leading_ones(std::min(length, 64u)), whole.low & (length > 64 ? leading_ones(length - 64) : 0),
+          length, whole.version};
 }
 
 }  // namespace
 
 Prefix make_prefix(uint8_t version, const uint8_t* address, uint8_t length) {
-  return shorten(whole_address(version, address), length);
+  return shorten(version == 4 ? whole_ip4(address) : whole_ip6(address), length);
 }
 
-uint32_t Routes::find(uint8_t version, const uint8_t* address) const {
-  Prefix whole = whole_address(version, address);
-  for (uint8_t length : lengths(version).longest_first)
-    if (uint32_t session = map_.find(shorten(whole, length)); session != kNone) return session;
+template <class Key>
+uint32_t Routes::Family<Key>::find(const Prefix& whole) const {
+  for (uint8_t length : longest_first)
+    if (uint32_t session = entries.find(Key(shorten(whole, length))); session != kNone) return session;
   return kNone;
 }
 
-void Routes::prefetch(uint8_t version, const uint8_t* address) const {
-  const Lengths& all = lengths(version);
-  if (!all.longest_first.empty()) map_.prefetch(shorten(whole_address(version, address), all.longest_first.front()));
+template <class Key>
+void Routes::Family<Key>::prefetch(const Prefix& whole) const {
+  if (!longest_first.empty()) entries.prefetch(Key(shorten(whole, longest_first.front())));
 }
 
-bool Routes::add(const Prefix& prefix, uint32_t peer_id) {
-  bool fresh = map_.find(prefix) == kNone;
-  if (!map_.set(prefix, peer_id)) return false;
-  Lengths& all = lengths(prefix.version);
-  if (fresh && all.entries[prefix.length]++ == 0) {
-    all.longest_first.push_back(static_cast<uint8_t>(prefix.length));
-    std::sort(all.longest_first.begin(), all.longest_first.end(), std::greater<>());
+template <class Key>
+bool Routes::Family<Key>::add(const Prefix& prefix, uint32_t peer_id) {
+  bool fresh = entries.find(Key(prefix)) == kNone;
+  if (!entries.set(Key(prefix), peer_id)) return false;
+  if (fresh && count_by_length[prefix.length]++ == 0) {
+    longest_first.push_back(static_cast<uint8_t>(prefix.length));
+    std::sort(longest_first.begin(), longest_first.end(), std::greater<>());
   }
   return true;
 }
 
+template <class Key>
+void Routes::Family<Key>::remove(const Prefix& prefix) {
+  if (entries.find(Key(prefix)) == kNone) return;
+  entries.erase(Key(prefix));
+  if (--count_by_length[prefix.length] == 0) std::erase(longest_first, static_cast<uint8_t>(prefix.length));
+}
+
+uint32_t Routes::find(uint8_t version, const uint8_t* address) const {
+  return version == 4 ? ip4_.find(whole_ip4(address)) : ip6_.find(whole_ip6(address));
+}
+
+void Routes::prefetch(uint8_t version, const uint8_t* address) const {
+  version == 4 ? ip4_.prefetch(whole_ip4(address)) : ip6_.prefetch(whole_ip6(address));
+}
+
+uint32_t Routes::owner(const Prefix& prefix) const {
+  return prefix.version == 4 ? ip4_.entries.find(Key4(prefix)) : ip6_.entries.find(Key6(prefix));
+}
+
+bool Routes::add(const Prefix& prefix, uint32_t peer_id) {
+  return prefix.version == 4 ? ip4_.add(prefix, peer_id) : ip6_.add(prefix, peer_id);
+}
+
 void Routes::remove(const Prefix& prefix) {
-  if (map_.find(prefix) == kNone) return;
-  map_.erase(prefix);
-  Lengths& all = lengths(prefix.version);
-  if (--all.entries[prefix.length] == 0) std::erase(all.longest_first, static_cast<uint8_t>(prefix.length));
+  prefix.version == 4 ? ip4_.remove(prefix) : ip6_.remove(prefix);
+}
+
+size_t Routes::free() const {
+  auto room = [](const auto& entries) { return entries.capacity() - entries.size(); };
+  return std::min(room(ip4_.entries), room(ip6_.entries));
 }
 
 }  // namespace culvert::session

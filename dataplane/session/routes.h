@@ -30,35 +30,52 @@ Prefix make_prefix(uint8_t version, const uint8_t* address, uint8_t length);
 
 class Routes {
  public:
-  static constexpr uint32_t kNone = FlatMap<Prefix>::kNone;
+  static constexpr uint32_t kNone = 0xFFFFFFFF;
 
-  explicit Routes(size_t capacity) : map_(capacity) {}
-  bool ok() const { return map_.ok(); }
+  /// Room for `capacity` prefixes of each family.
+  explicit Routes(size_t capacity) : ip4_(capacity), ip6_(capacity) {}
+  bool ok() const { return ip4_.entries.ok() && ip6_.entries.ok(); }
 
   /// Session of the longest prefix that covers `address` (4 or 16 bytes, by `version`), or kNone.
   uint32_t find(uint8_t version, const uint8_t* address) const;
   /// Brings the entry that find() will look at first into the cache.
   void prefetch(uint8_t version, const uint8_t* address) const;
   /// Session that has exactly this prefix, or kNone.
-  uint32_t owner(const Prefix& prefix) const { return map_.find(prefix); }
+  uint32_t owner(const Prefix& prefix) const;
 
   /// Adds or replaces; false when the table is full.
   bool add(const Prefix& prefix, uint32_t peer_id);
   void remove(const Prefix& prefix);
-  size_t size() const { return map_.size(); }
-  size_t free() const { return map_.capacity() - map_.size(); }
+  size_t size() const { return ip4_.entries.size() + ip6_.entries.size(); }
+  /// Entries that can be added in any case.
+  size_t free() const;
 
  private:
-  /// Prefix lengths of one family that have entries.
-  struct Lengths {
-    std::array<uint32_t, 129> entries{};
+  /// The prefixes of one family by key, and the lengths that have entries.
+  template <class Key>
+  struct Family {
+    explicit Family(size_t capacity) : entries(capacity) {}
+    uint32_t find(const Prefix& whole) const;
+    void prefetch(const Prefix& whole) const;
+    bool add(const Prefix& prefix, uint32_t peer_id);
+    void remove(const Prefix& prefix);
+
+    FlatMap<Key> entries;
+    std::array<uint32_t, 129> count_by_length{};
     std::vector<uint8_t> longest_first;
   };
-  Lengths& lengths(uint32_t version) { return lengths_[version == 6]; }
-  const Lengths& lengths(uint32_t version) const { return lengths_[version == 6]; }
+  /// Half an address is enough for IPv4, and one word makes a cheap hash.
+  struct Key4 {
+    uint64_t address_and_length;
+    explicit Key4(const Prefix& prefix) : address_and_length(prefix.high | prefix.length) {}
+  };
+  struct Key6 {
+    uint64_t high, low, length;
+    explicit Key6(const Prefix& prefix) : high(prefix.high), low(prefix.low), length(prefix.length) {}
+  };
 
-  FlatMap<Prefix> map_;
-  std::array<Lengths, 2> lengths_;
+  Family<Key4> ip4_;
+  Family<Key6> ip6_;
 };
 
 }  // namespace culvert::session

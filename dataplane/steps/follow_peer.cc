@@ -6,6 +6,15 @@ namespace {
 
 using abi::DropReason;
 
+// Asked for every packet: four words instead of a comparison per field.
+bool same_place(const abi::Endpoint& a, const abi::Endpoint& b) {
+  static_assert(sizeof a == 32 && std::has_unique_object_representations_v<abi::Endpoint>);
+  std::array<uint64_t, 4> x, y;
+  std::memcpy(x.data(), &a, sizeof a);
+  std::memcpy(y.data(), &b, sizeof b);
+  return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+}
+
 // The packet is authentic and new, its transport and port are the session's (find_session). Still, a replayed older
 // session or a client behind the same NAT must not be able to take over an address where another session lives
 // (CVE-2020-11810).
@@ -28,7 +37,7 @@ Verdict follow(Packet& packet, PathContext& context) {
 
 void follow_peer(Burst& burst, PathContext& context) {
   burst.each([&](Packet& packet) {
-    bool stayed = packet.session->where.remote == meta(packet.mbuf).remote;
+    bool stayed = same_place(packet.session->where.remote, meta(packet.mbuf).remote);
     if (stayed) [[likely]]
       return Verdict::go_on();
     return follow(packet, context);
