@@ -38,6 +38,7 @@ std::vector<uint32_t> parse_cores(const std::string& text) {
 std::variant<Options, int> parse_options(int argc, char** argv) {
   Options options;
   std::string workers = "any";
+  std::string huge = "auto";
   CLI::App app{
       "culvert's dataplane: owns the sockets and the TUN, encrypts and decrypts. culvert-control tells it what to do."};
   app.set_version_flag("--version", "culvert-dataplane " CULVERT_VERSION);
@@ -51,12 +52,13 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   app.add_option("--control-uid", options.control_uid,
                  "user that control runs as, besides root and this process's own");
   app.add_option("--control-gid", options.control_gid, "group that control runs as, likewise");
-  app.add_option("--huge", options.huge, "hugepages: auto (when there are free ones) or off")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Huge>{{"auto", Huge::kAuto}, {"off", Huge::kOff}}))
-      ->default_str("auto");
+  app.add_option("--huge", huge, "hugepages: auto (when there are free ones) or off")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
     options.cores = parse_cores(workers);
+    options.huge = huge == "off" ? Huge::kOff : Huge::kAuto;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     std::fprintf(stderr, "dataplane: %s\n", error.what());
