@@ -162,7 +162,7 @@ std::string client_peer_info(const ClientSettings& settings) {
   info += "IV_MTU=" + std::to_string(std::max<uint32_t>(settings.tun_mtu, 1600)) + "\n";
   if (allowed(settings, abi::Cipher::kAes128Gcm) && allowed(settings, abi::Cipher::kAes256Gcm)) info += "IV_NCP=2\n";
   info += "IV_CIPHERS=" + cipher_list(settings.data_ciphers) + "\n";
-  info += "IV_PROTO=" + std::to_string(iv_proto::kOurClient) + "\n";
+  info += "IV_PROTO=" + std::to_string(iv_proto::kOurClient & settings.capabilities) + "\n";
   return info;
 }
 

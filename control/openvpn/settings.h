@@ -73,6 +73,7 @@ struct ClientSettings : CommonSettings {
   std::string username;
   std::string password;
   bool pull = true;
+  uint32_t capabilities = ~uint32_t{0};  ///< IV_PROTO bits that may be announced; fewer make it an older client
 };
 
 /// What control grants a client that it accepted.

@@ -19,7 +19,9 @@ T must(Result<T> result) {
 
 Authority::Authority(std::chrono::sys_seconds base)
     : base_(base),
-      authority_(must(crypto::make_authority("sim CA", valid_for(std::chrono::hours(24 * 3650)), crypto::KeyKind::kEd25519))) {}
+      authority_(
+          must(crypto::make_authority("sim CA", valid_for(std::chrono::hours(24 * 3650)), crypto::KeyKind::kEd25519))) {
+}
 
 crypto::Validity Authority::valid_for(std::chrono::seconds lifetime) const {
   return {base_ - std::chrono::hours(24), base_ + lifetime};

@@ -1,0 +1,178 @@
+// Control or dataplane starts again, and renegotiations that fail: the session goes on.
+#include <gtest/gtest.h>
+
+#include "control/openvpn/key_files.h"
+#include "tests/sim/world.h"
+
+namespace culvert::sim {
+namespace {
+
+using namespace openvpn;
+using namespace std::chrono_literals;
+
+struct Restart : ::testing::TestWithParam<WrapKind> {
+  void start(Weather weather = {}) {
+    World::Options options;
+    options.seed = seed();
+    options.weather = weather;
+    options.server.reneg_sec = 100s;
+    options.server.tran_window = 300s;
+    ClientSettings settings = client_settings("alice");
+    settings.reneg_sec = 0s;
+    settings.tran_window = 300s;
+    SeededRandom random(5);
+    options.server.wrap.kind = settings.wrap.kind = GetParam();
+    options.server.wrap.key = settings.wrap.key = make_static_key(random);
+    if (GetParam() == WrapKind::kTlsCryptV2) {
+      options.server.wrap.server_key = make_tls_crypt_v2_server_key(random);
+      auto key = make_tls_crypt_v2_client_key(options.server.wrap.server_key, random, kEpoch);
+      settings.wrap.key = (*key).key;
+      settings.wrap.wrapped_client_key = (*key).wrapped;
+    }
+    world = std::make_unique<World>(options);
+    peer = &world->add_client(settings, 1);
+    world->start(*peer);
+    ASSERT_TRUE(world->run_until([&] { return peer->engine->connected(); }, 60s));
+    stream();
+  }
+  void stream() {
+    world->exchange_data(*peer);
+    world->clock.after(100ms, [this] { stream(); });
+  }
+  uint64_t renegotiations() { return world->server->sessions().at(0).renegotiations; }
+  void expect_nothing_lost() {
+    EXPECT_EQ(peer->undecryptable, 0u);
+    EXPECT_EQ(peer->own_undecryptable, 0u);
+    EXPECT_EQ(world->worker.errors(), std::vector<std::string>());
+    EXPECT_EQ(peer->worker.errors(), std::vector<std::string>());
+    EXPECT_TRUE(peer->ended.empty());
+  }
+  std::unique_ptr<World> world;
+  World::Peer* peer = nullptr;
+};
+
+TEST_P(Restart, ControlAdoptsAndGoesOn) {
+  start();
+  for (int life = 0; life < 3; ++life) {
+    world->clock.run_for(life == 1 ? 130s : 20s);  // before and after a renegotiation
+    auto settings = world->server->settings();
+    auto records = world->records;
+    ASSERT_EQ(records.size(), 1u);
+    world->server = std::make_unique<Server>(settings, world->peer_ids, world->random);
+    world->with_server([&](Server& server, Now now) {
+      for (auto& [peer_id, record] : records) EXPECT_TRUE(server.adopt(peer_id, record, record.settings.remote, now));
+    });
+    SessionInfo info = world->server->sessions().at(0);
+    EXPECT_EQ(info.identity.common_name, "alice");
+    EXPECT_TRUE(info.connected);
+    ASSERT_TRUE(world->run_until([&] { return renegotiations() >= 1; }, 100s))
+        << "the control channel comes back by itself";
+  }
+  world->clock.run_for(200s);
+  expect_nothing_lost();
+  world->with_client(*peer, [](Client& client, Now now) { EXPECT_TRUE(client.exit(now)); });
+  EXPECT_TRUE(world->run_until([&] { return world->server->session_count() == 0; }, 20s));
+  EXPECT_EQ(world->ended.back().reason, EndReason::kClientExit);
+}
+
+TEST_P(Restart, ARecordOfSomebodyElseIsFoundOut) {
+  start();
+  auto records = world->records;
+  records.begin()->second.certificate_hash[0] ^= 1;
+  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+  world->with_server([&](Server& server, Now now) {
+    auto& record = records.begin()->second;
+    EXPECT_TRUE(server.adopt(records.begin()->first, record, record.settings.remote, now));
+  });
+  ASSERT_TRUE(world->run_until([&] { return !world->ended.empty(); }, 150s));
+  EXPECT_EQ(world->ended[0].reason, EndReason::kIdentityChanged);
+  EXPECT_TRUE(world->run_until([&] { return !peer->ended.empty(); }, 30s));
+  EXPECT_EQ(peer->ended[0].reason, EndReason::kAuthFailed);
+}
+
+TEST_P(Restart, BadRecordsAreNotAdopted) {
+  start();
+  abi::ControlRecord good = world->records.begin()->second;
+  uint32_t id = world->records.begin()->first;
+  abi::Endpoint remote = good.settings.remote;
+  auto adopts = [&](auto change) {
+    Server server(world->server->settings(), world->peer_ids, world->random);
+    abi::ControlRecord record = good;
+    abi::Endpoint at = remote;
+    change(record, at);
+    return server.adopt(id, record, at, world->clock.now());
+  };
+  EXPECT_TRUE(adopts([](auto&, auto&) {}));
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.state = abi::RecordState::kFree; }));
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.generation = 0; }));
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.current_key_id = 8; }));
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.local_session_id = {}; }));
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.remote_session_id = {}; }));
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.cipher = abi::Cipher{99}; }));
+  EXPECT_FALSE(adopts([](auto&, auto& at) { at = {}; }));
+  EXPECT_FALSE(world->server->adopt(id, good, remote, world->clock.now())) << "that peer-id is taken";
+}
+
+TEST_P(Restart, DataplaneComesBackWithPacketIdsPastTheReserved) {
+  start();
+  world->clock.run_for(20s);
+  world->worker = WorkerModel();
+  world->with_server([](Server& server, Now now) {
+    server.reinstall(
+        [](void*, abi::SessionRef, uint8_t) { return std::optional(std::pair<uint64_t, uint64_t>(70000, 65000)); },
+        nullptr, now);
+  });
+  ASSERT_EQ(world->worker.sessions().size(), 1u);
+  auto& key = world->worker.sessions().begin()->second.keys.at(0);
+  EXPECT_EQ(key.install.first_packet_id, 70000u);
+  EXPECT_EQ(key.install.replay_floor, 65000u);
+  world->clock.run_for(300s);
+  expect_nothing_lost();
+}
+
+TEST_P(Restart, DataplaneAndControlGoneBothRekeysAtOnce) {
+  start();
+  world->clock.run_for(20s);
+  auto record = world->records.begin()->second;
+  uint32_t id = world->records.begin()->first;
+  world->worker = WorkerModel();
+  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+  world->with_server([&](Server& server, Now now) {
+    ASSERT_TRUE(server.adopt(id, record, record.settings.remote, now));
+    server.reinstall([](void*, abi::SessionRef, uint8_t) { return std::optional<std::pair<uint64_t, uint64_t>>(); },
+                     nullptr, now);
+  });
+  EXPECT_TRUE(world->worker.sessions().at(id).keys.empty()) << "keys that are not known are not made up";
+  ASSERT_TRUE(world->run_until([&] { return world->worker.sessions().at(id).sending.has_value(); }, 5s));
+  uint64_t before = peer->received;
+  world->clock.run_for(10s);
+  EXPECT_GT(peer->received, before);
+}
+
+TEST_P(Restart, AFailedRenegotiationCostsNothing) {
+  start();
+  world->wire.weather.loss = 1;  // for control and data alike; the keys must be there when it is over
+  world->with_client(*peer, [](Client& client, Now now) { client.renegotiate(now); });
+  world->clock.run_for(61s);
+  world->wire.weather.loss = 0;
+  world->clock.run_for(60s);
+  EXPECT_EQ(world->server->session_count(), 1u);
+  ASSERT_TRUE(world->run_until([&] { return renegotiations() >= 1; }, 100s));
+  world->clock.run_for(60s);
+  expect_nothing_lost();
+}
+
+TEST_P(Restart, WithoutAnyRenegotiationTheKeysTimeEnds) {
+  start();
+  world->clients.at(1)->address =
+      endpoint(2, 2);  // its packets still come, ours never arrive, and none is acknowledged
+  world->clock.run_for(800s);
+  ASSERT_EQ(world->ended.size(), 1u);
+  EXPECT_EQ(world->ended[0].reason, EndReason::kLimit);
+}
+
+INSTANTIATE_TEST_SUITE_P(Wraps, Restart,
+                         ::testing::Values(WrapKind::kNone, WrapKind::kTlsCrypt, WrapKind::kTlsCryptV2));
+
+}  // namespace
+}  // namespace culvert::sim

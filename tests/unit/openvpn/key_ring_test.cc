@@ -1,0 +1,127 @@
+#include "control/openvpn/key_ring.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace culvert::openvpn {
+namespace {
+
+using namespace std::chrono_literals;
+using Floor = std::optional<std::pair<uint64_t, uint64_t>>;
+constexpr MonoTime kStart{1000s};
+
+KeyRing::Key key(uint8_t id) {
+  KeyRing::Key out;
+  out.id = id;
+  out.cipher = abi::Cipher::kAes256Gcm;
+  return out;
+}
+
+/// "install 1, send 1, remove 0": what the commands say.
+std::string text(Commands& commands) {
+  std::string out;
+  for (const abi::Command& command : commands) {
+    if (!out.empty()) out += ", ";
+    const abi::InstallKey& install = command.body.install_key;
+    if (command.kind == abi::CommandKind::kInstallKey)
+      out += (install.send_at_once ? "install+send " : "install ") + std::to_string(install.key_id);
+    else
+      out += (command.kind == abi::CommandKind::kSendWithKey ? "send " : "remove ") +
+             std::to_string(command.body.key.key_id);
+  }
+  commands.clear();
+  return out;
+}
+
+struct Ring : ::testing::Test {
+  void SetUp() override {
+    ring.install(key(0), kStart, out);
+    ASSERT_EQ(text(out), "install+send 0");
+    ring.install(key(1), kStart + 3600s, out);
+    ASSERT_EQ(text(out), "install 1");
+    ASSERT_EQ(ring.sending(), 0);
+  }
+  KeyRing ring;
+  Commands out;
+};
+
+TEST_F(Ring, FirstUseByThePeerSwitches) {
+  ring.peer_has(0, out);
+  EXPECT_EQ(text(out), "");
+  ring.peer_has(1, out);
+  EXPECT_EQ(text(out), "send 1");
+  ring.peer_has(1, out);
+  EXPECT_EQ(text(out), "");
+  EXPECT_EQ(ring.sending(), 1);
+}
+
+TEST_F(Ring, TimeSwitchesOnlyAfterTheNegotiation) {
+  ring.tick(kStart + 3599s, out);
+  EXPECT_EQ(text(out), "") << "the peer may not have our key message";
+  ring.negotiated(1, kStart + 60s);
+  ring.tick(kStart + 59s, out);
+  EXPECT_EQ(text(out), "");
+  EXPECT_EQ(ring.next_deadline(), kStart + 60s);
+  ring.tick(kStart + 60s, out);
+  EXPECT_EQ(text(out), "send 1");
+}
+
+TEST_F(Ring, TransitionWindowEndsTheOldKey) {
+  ring.peer_has(1, out);
+  text(out);
+  ring.tick(kStart + 3600s - 1ns, out);
+  EXPECT_EQ(text(out), "");
+  ring.tick(kStart + 3600s, out);
+  EXPECT_EQ(text(out), "remove 0");
+  EXPECT_FALSE(ring.next_deadline());
+}
+
+TEST_F(Ring, OldKeyIsNeverRemovedWhileSentWith) {
+  ring.tick(kStart + 3600s, out);
+  EXPECT_EQ(text(out), "send 1, remove 0");
+}
+
+TEST_F(Ring, AThirdKeyPushesTheFirstOut) {
+  ring.install(key(2), kStart + 7200s, out);
+  EXPECT_EQ(text(out), "send 1, remove 0, install 2");
+}
+
+TEST_F(Ring, AbandonedKeyGoesAndTheOldOneStays) {
+  ring.abandon(0, out);
+  EXPECT_EQ(text(out), "");
+  ring.abandon(1, out);
+  EXPECT_EQ(text(out), "remove 1");
+  EXPECT_EQ(ring.sending(), 0);
+  ring.install(key(2), kStart + 3600s, out);
+  EXPECT_EQ(text(out), "install 2");
+}
+
+TEST_F(Ring, AKeyThatThePeerUsesIsNotAbandoned) {
+  ring.peer_has(1, out);
+  text(out);
+  ring.abandon(1, out);
+  EXPECT_EQ(text(out), "");
+}
+
+TEST_F(Ring, ReinstallResumesPacketIds) {
+  EXPECT_TRUE(ring.reinstall([](uint8_t id) { return Floor(std::pair(1000u + id, 500u + id)); }, out));
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[0].body.install_key.first_packet_id, 1000u);
+  EXPECT_EQ(out[1].body.install_key.replay_floor, 501u);
+  EXPECT_EQ(text(out), "install+send 0, install 1");
+}
+
+TEST_F(Ring, ReinstallNeverRepeatsAPacketId) {
+  EXPECT_FALSE(ring.reinstall([](uint8_t) { return Floor(); }, out));
+  EXPECT_EQ(text(out), "");
+  EXPECT_FALSE(ring.current());
+}
+
+TEST_F(Ring, ReinstallRefusesAUsedUpKey) {
+  EXPECT_FALSE(ring.reinstall([](uint8_t id) { return Floor(std::pair(id == 1 ? uint64_t{1} << 32 : 5, 0)); }, out));
+  EXPECT_EQ(text(out), "install+send 0");
+}
+
+}  // namespace
+}  // namespace culvert::openvpn
