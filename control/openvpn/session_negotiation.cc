@@ -108,6 +108,7 @@ void Session::read_records(Negotiation& negotiation, Now now) {
 
 void Session::send_key_method2(Negotiation& negotiation, KeyMethod2 message, Now now) {
   message.source = negotiation.own_source;
+  if (negotiation.installed) negotiation.own_source = {};
   auto bytes = write_key_method2(message, side_);
   negotiation.sent_keys = true;
   if (!bytes || !negotiation.channel.tls().write(*bytes))
@@ -134,8 +135,8 @@ bool Session::install_keys(Negotiation& negotiation) {
     block = derive_with_prf(client_source, server_source, server ? ids_.remote : ids_.local,
                             server ? ids_.local : ids_.remote);
   }
-  negotiation.own_source = {};
   negotiation.peer_source = {};
+  if (negotiation.sent_keys) negotiation.own_source = {};  // else it is still to be said
   if (!block) return false;
   KeyRing::Key key;
   key.id = negotiation.channel.key_id();
