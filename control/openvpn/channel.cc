@@ -75,8 +75,12 @@ void Channel::fill(size_t max_payload, size_t wrapped_key_size, MonoTime now) {
     size_t room = max_payload;
     if (with_key) room = max_payload > wrapped_key_size + 16 ? max_payload - wrapped_key_size : 16;
     std::vector<uint8_t> piece = tls_->drain(room);
-    if (piece.empty()) return;
+    if (piece.empty()) break;
     sends_.push(with_key ? Opcode::kControlWkc : Opcode::kControl, std::move(piece), now);
+  }
+  if (mark_ == Mark::kWritten && !tls_->has_output()) {
+    mark_ = Mark::kQueued;
+    mark_id_ = sends_.next_id();
   }
 }
 

@@ -53,6 +53,9 @@ class Channel {
   crypto::TlsStream& tls() { return *tls_; }
   const crypto::TlsStream& tls() const { return *tls_; }
 
+  /// What is written to TLS by now ends here: mark_delivered() tells when the peer has all of it.
+  void mark() { mark_ = Mark::kWritten; }
+  bool mark_delivered() const { return mark_ == Mark::kQueued && sends_.delivered_before(mark_id_); }
   /// All that we said has reached the peer.
   bool all_delivered() const { return sends_.empty() && !tls_->has_output(); }
   /// The peer is known to have got our acknowledgement of all it sent. (Stock peers take a key into use only then.)
@@ -65,6 +68,7 @@ class Channel {
   bool broken() const { return broken_; }
 
  private:
+  enum class Mark : uint8_t { kNone, kWritten, kQueued };
   void take_acknowledgements(const ControlPacket& packet);
   void deliver();
 
@@ -75,6 +79,8 @@ class Channel {
   AckQueue acks_;
   std::vector<uint32_t>
       unconfirmed_;  // received ids of which the peer may not know that we have them; bounded by its window
+  Mark mark_ = Mark::kNone;
+  uint32_t mark_id_ = 0;  // first packet-id after the mark
   bool tls_started_ = false;
   bool resend_client_key_ = false;
   bool broken_ = false;

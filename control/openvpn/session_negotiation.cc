@@ -111,9 +111,11 @@ void Session::send_key_method2(Negotiation& negotiation, KeyMethod2 message, Now
   if (negotiation.installed) negotiation.own_source = {};
   auto bytes = write_key_method2(message, side_);
   negotiation.sent_keys = true;
-  if (!bytes || !negotiation.channel.tls().write(*bytes))
-    fail_pending(EndReason::kProtocolError, bytes ? "TLS refused to send the key message" : bytes.error(), now);
+  bool written = bytes && negotiation.channel.tls().write(*bytes);
+  negotiation.channel.mark();
+  std::string error = bytes ? "TLS refused to send the key message" : bytes.error();
   if (bytes) crypto::wipe(*bytes);
+  if (!written) fail_pending(EndReason::kProtocolError, std::move(error), now);  // `negotiation` may be gone now
 }
 
 bool Session::make_dynamic_wrap(const Negotiation& negotiation) {
@@ -157,7 +159,7 @@ std::chrono::nanoseconds Session::switch_delay() const {
 }
 
 void Session::finish_if_done(Now now) {
-  if (pending_ && pending_->sent_keys && pending_->got_keys && pending_->channel.all_delivered() &&
+  if (pending_ && pending_->sent_keys && pending_->got_keys && pending_->channel.mark_delivered() &&
       (pending_->installed || !ever_finished_)) {
     bool again = ever_finished_;
     pending_->finished = true;
@@ -177,7 +179,7 @@ void Session::finish_if_done(Now now) {
   }
   // A stock server takes a key into use when it has our acknowledgement of its message, which nothing tells us; so as a
   // client we wait for its first packet under the key.
-  if (side_ == Side::kServer && done_ && done_->installed && done_->channel.all_delivered() &&
+  if (side_ == Side::kServer && done_ && done_->installed && done_->channel.mark_delivered() &&
       done_->channel.acknowledgements_delivered()) {
     Commands commands;
     ring_.peer_has(done_->channel.key_id(), commands);
