@@ -17,7 +17,8 @@ struct MonoClock {
 };
 using MonoTime = MonoClock::time_point;
 
-/// One reading of both clocks. Timers use `mono`; `wall` only stands in packets (replay-ID time), certificates and logs.
+/// One reading of both clocks. Timers use `mono`; `wall` only stands in packets (replay-ID time), certificates and
+/// logs.
 struct Now {
   MonoTime mono;
   std::chrono::sys_seconds wall;

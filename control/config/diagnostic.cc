@@ -34,7 +34,8 @@ std::string to_text(const Diagnostic& diagnostic) {
   if (diagnostic.line != 0) text += std::to_string(diagnostic.line) + ":";
   text += (diagnostic.severity == Severity::kError ? " error: " : " warning: ") + diagnostic.text;
   // A finding quotes the file, whose bytes must not reach a terminal or start a new line in a log.
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
   return text;
 }
 

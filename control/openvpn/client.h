@@ -29,8 +29,8 @@ class Client {
 
   /// Starts a renegotiation (soft reset) now.
   void renegotiate(Now now);
-  /// Says goodbye over the control channel when the server can read that (cc-exit). True if it did; false: the caller sends
-  /// OCC_EXIT through the data channel.
+  /// Says goodbye over the control channel when the server can read that (cc-exit). True if it did; false: the caller
+  /// sends OCC_EXIT through the data channel.
   bool exit(Now now);
 
   bool connected() const;

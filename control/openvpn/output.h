@@ -1,5 +1,5 @@
-// What an engine wants done. The engines have no sockets: they collect these, in order, and the caller carries them out in
-// that order (so that a key is on its way to the worker before the packet that tells the peer to use it).
+// What an engine wants done. The engines have no sockets: they collect these, in order, and the caller carries them out
+// in that order (so that a key is on its way to the worker before the packet that tells the peer to use it).
 #pragma once
 
 #include <cstdint>
@@ -31,21 +31,22 @@ struct CommitRecord {
   abi::ControlRecord record{};
 };
 
-/// Who a client says it is and what it can do, as far as verified: the certificate chain is, username and password are not.
+/// Who a client says it is and what it can do, as far as verified: the certificate chain is, username and password are
+/// not.
 struct ClientIdentity {
   std::string common_name;
-  std::vector<std::string> subject;              ///< "CN=alice", "OU=…", from the leaf certificate, in its order
-  std::string serial;                            ///< of the leaf, decimal
-  std::vector<uint8_t> certificate_hash;         ///< SHA-256 of the leaf
+  std::vector<std::string> subject;       ///< "CN=alice", "OU=…", from the leaf certificate, in its order
+  std::string serial;                     ///< of the leaf, decimal
+  std::vector<uint8_t> certificate_hash;  ///< SHA-256 of the leaf
   std::string username;
-  std::string password;                          ///< secret; cleared by the receiver
-  std::string peer_info;                         ///< IV_… and UV_… lines as sent
-  std::string tls_version;                       ///< "TLSv1.3"
-  std::string tls_cipher;                        ///< "TLS_AES_256_GCM_SHA384"
+  std::string password;     ///< secret; cleared by the receiver
+  std::string peer_info;    ///< IV_… and UV_… lines as sent
+  std::string tls_version;  ///< "TLSv1.3"
+  std::string tls_cipher;   ///< "TLS_AES_256_GCM_SHA384"
 };
 
-/// A client has finished TLS and sent its key-method-2 message. Answer with Server::accept or Server::refuse, now or later;
-/// until then it gets no address, no key and no route.
+/// A client has finished TLS and sent its key-method-2 message. Answer with Server::accept or Server::refuse, now or
+/// later; until then it gets no address, no key and no route.
 struct ConnectRequest {
   abi::SessionRef session;
   abi::Endpoint remote;
@@ -59,16 +60,16 @@ struct SessionConnected {
 };
 
 enum class EndReason : uint8_t {
-  kClientExit,        ///< said goodbye (cc-exit or OCC)
-  kClientRestarted,   ///< a new handshake from the same address took its place
+  kClientExit,       ///< said goodbye (cc-exit or OCC)
+  kClientRestarted,  ///< a new handshake from the same address took its place
   kPingTimeout,
   kHandshakeTimeout,  ///< hand-window ran out
   kTlsFailed,         ///< certificate refused, no common version or cipher, …; the text says which
   kAuthFailed,
-  kIdentityChanged,   ///< a renegotiation came with another certificate or name
-  kKilled,            ///< by the operator, or by a revocation
+  kIdentityChanged,  ///< a renegotiation came with another certificate or name
+  kKilled,           ///< by the operator, or by a revocation
   kServerStopping,
-  kLimit,             ///< key used up and no renegotiation came about
+  kLimit,  ///< key used up and no renegotiation came about
   kProtocolError,
 };
 

@@ -1,5 +1,5 @@
-// The server engine of one [[openvpn]] block: stateless first replies, one Session per peer that proved its address, and
-// their outputs in order. No socket, clock, file or thread.
+// The server engine of one [[openvpn]] block: stateless first replies, one Session per peer that proved its address,
+// and their outputs in order. No socket, clock, file or thread.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,8 @@ namespace culvert::openvpn {
 class PeerIds {
  public:
   virtual ~PeerIds() = default;
-  /// A free peer-id with a new generation; nothing when none is left. Not one that was freed a moment ago if another is free.
+  /// A free peer-id with a new generation; nothing when none is left. Not one that was freed a moment ago if another is
+  /// free.
   virtual std::optional<abi::SessionRef> take(Now now) = 0;
   virtual void give_back(abi::SessionRef session, Now now) = 0;
 };
@@ -72,7 +73,8 @@ class Server {
 
   /// Answers to ConnectRequest. A session that is gone by now makes them no-ops.
   void accept(abi::SessionRef session, const ClientGrant& grant, Now now);
-  void refuse(abi::SessionRef session, std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
+  void refuse(abi::SessionRef session, std::string_view reason_for_client, std::string_view reason_for_operator,
+              Now now);
 
   /// Ends a session: at once for the dataplane; the goodbye is sent (and re-sent until acknowledged or hand-window).
   void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
@@ -82,7 +84,8 @@ class Server {
   /// Events of the dataplane. Stale generations are ignored.
   void on_event(const abi::Event& event, Now now);
 
-  /// Takes a session over from its record after a restart of control. False: the record does not fit (its peer will time out).
+  /// Takes a session over from its record after a restart of control. False: the record does not fit (its peer will
+  /// time out).
   bool adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now);
   /// Everything needed to install all connected sessions in a new dataplane, as outputs (SendCommand). `progress` tells
   /// where packet-ids stand per session and key-id.

@@ -28,41 +28,43 @@ enum class Digest : uint8_t { kSha1, kSha256, kSha384, kSha512 };
 
 struct WrapSettings {
   WrapKind kind = WrapKind::kNone;
-  StaticKey key{};                       ///< kTlsAuth, kTlsCrypt; a client's own Kc for kTlsCryptV2
-  int direction = -1;                    ///< kTlsAuth: key-direction 0, 1, or -1 for none
-  Digest auth = Digest::kSha1;           ///< kTlsAuth
-  std::array<uint8_t, 128> server_key{};  ///< kTlsCryptV2, server: Ke (64 bytes, 32 used) and Ka (64, 32 used), tls-crypt-v2.txt
+  StaticKey key{};              ///< kTlsAuth, kTlsCrypt; a client's own Kc for kTlsCryptV2
+  int direction = -1;           ///< kTlsAuth: key-direction 0, 1, or -1 for none
+  Digest auth = Digest::kSha1;  ///< kTlsAuth
+  std::array<uint8_t, 128>
+      server_key{};  ///< kTlsCryptV2, server: Ke (64 bytes, 32 used) and Ka (64, 32 used), tls-crypt-v2.txt
   std::vector<uint8_t> wrapped_client_key;  ///< kTlsCryptV2, client: WKc
-  bool force_cookie = true;              ///< kTlsCryptV2, server: refuse clients that can't do the stateless handshake
+  bool force_cookie = true;  ///< kTlsCryptV2, server: refuse clients that can't do the stateless handshake
 };
 
 struct CommonSettings {
   std::string name;  ///< configuration file, for logs and records
   WrapSettings wrap;
   std::shared_ptr<const crypto::TlsContext> tls;
-  std::vector<abi::Cipher> data_ciphers{abi::Cipher::kAes256Gcm, abi::Cipher::kAes128Gcm, abi::Cipher::kChacha20Poly1305};
+  std::vector<abi::Cipher> data_ciphers{abi::Cipher::kAes256Gcm, abi::Cipher::kAes128Gcm,
+                                        abi::Cipher::kChacha20Poly1305};
   std::chrono::seconds hand_window{60};
   std::chrono::seconds tran_window{3600};
-  std::chrono::seconds tls_timeout{2};   ///< first retransmission; doubles
-  std::chrono::seconds reneg_sec{3600};  ///< 0: never by time
-  std::chrono::seconds reneg_sec_min{0}; ///< lower end of the random spread; 0: 90 % of reneg_sec (reference)
+  std::chrono::seconds tls_timeout{2};    ///< first retransmission; doubles
+  std::chrono::seconds reneg_sec{3600};   ///< 0: never by time
+  std::chrono::seconds reneg_sec_min{0};  ///< lower end of the random spread; 0: 90 % of reneg_sec (reference)
   uint16_t tun_mtu = 1500;
-  uint16_t mssfix = 1492;                ///< largest outer IP packet a TCP segment may make; 0: off
-  uint16_t max_packet_size = 1250;       ///< of our control packets, in bytes of UDP payload
+  uint16_t mssfix = 1492;           ///< largest outer IP packet a TCP segment may make; 0: off
+  uint16_t max_packet_size = 1250;  ///< of our control packets, in bytes of UDP payload
   uint32_t replay_window = 64;
 };
 
 struct ServerSettings : CommonSettings {
   std::optional<abi::Cipher> data_ciphers_fallback;  ///< for clients without negotiation
-  std::chrono::seconds ping{0};          ///< ours; keepalive sets both these and what is pushed
+  std::chrono::seconds ping{0};                      ///< ours; keepalive sets both these and what is pushed
   std::chrono::seconds ping_restart{0};
   std::array<uint8_t, 32> cookie_secret{};
   bool client_to_client = false;
   bool may_float = true;
-  bool duplicate_cn = false;             ///< false: a second connect of a common name ends the first session
-  uint32_t max_clients = 1024;           ///< half-open ones included
-  uint32_t initial_per_network = 100;    ///< first packets per 10 s answered per IPv4 /32 or IPv6 /64 …
-  uint32_t initial_in_all = 20000;       ///< … and in all
+  bool duplicate_cn = false;           ///< false: a second connect of a common name ends the first session
+  uint32_t max_clients = 1024;         ///< half-open ones included
+  uint32_t initial_per_network = 100;  ///< first packets per 10 s answered per IPv4 /32 or IPv6 /64 …
+  uint32_t initial_in_all = 20000;     ///< … and in all
 };
 
 struct ClientSettings : CommonSettings {
@@ -78,13 +80,13 @@ struct ClientSettings : CommonSettings {
 
 /// What control grants a client that it accepted.
 struct ClientGrant {
-  std::array<uint8_t, 4> ip4{};        ///< 0.0.0.0: none
-  uint8_t ip4_prefix = 24;             ///< of the pool's network (topology subnet)
+  std::array<uint8_t, 4> ip4{};  ///< 0.0.0.0: none
+  uint8_t ip4_prefix = 24;       ///< of the pool's network (topology subnet)
   std::array<uint8_t, 4> ip4_gateway{};
-  std::array<uint8_t, 16> ip6{};       ///< ::: none
+  std::array<uint8_t, 16> ip6{};  ///< ::: none
   uint8_t ip6_prefix = 64;
   std::array<uint8_t, 16> ip6_gateway{};
-  std::vector<std::string> push;       ///< further options, as they go over the wire, in order
+  std::vector<std::string> push;  ///< further options, as they go over the wire, in order
 };
 
 }  // namespace culvert::openvpn

@@ -1,7 +1,7 @@
 // What control tells a worker. Fixed size, by value; the worker copies a command once, then validates every field.
 //
-// Order: a worker carries commands out in the order they were pushed, and sends a packet of control (PacketMessage) only
-// after every command pushed before it, so "install the key, then tell the client" needs no answer in between.
+// Order: a worker carries commands out in the order they were pushed, and sends a packet of control (PacketMessage)
+// only after every command pushed before it, so "install the key, then tell the client" needs no answer in between.
 #pragma once
 
 #include <array>
@@ -12,8 +12,9 @@
 
 namespace culvert::abi {
 
-/// Names one life of a session. `peer_id` indexes the session table; `generation` grows each time the peer-id is given out
-/// again, so that a command or event which comes late (its session is gone) is recognised and does nothing. Never 0 when live.
+/// Names one life of a session. `peer_id` indexes the session table; `generation` grows each time the peer-id is given
+/// out again, so that a command or event which comes late (its session is gone) is recognised and does nothing. Never 0
+/// when live.
 struct SessionRef {
   uint32_t peer_id = 0;
   uint32_t generation = 0;
@@ -46,18 +47,18 @@ inline constexpr uint32_t kInitiator = 4;       ///< we are the client of this s
 
 /// Body of kInstallSession.
 struct InstallSession {
-  Endpoint remote;              ///< where the peer is now
-  Endpoint local;               ///< address it talks to (family kNone: the port's own)
-  uint16_t port;                ///< outer port (OpenPort::port) it arrived on
-  DataFormat format;            ///< what we send
+  Endpoint remote;    ///< where the peer is now
+  Endpoint local;     ///< address it talks to (family kNone: the port's own)
+  uint16_t port;      ///< outer port (OpenPort::port) it arrived on
+  DataFormat format;  ///< what we send
   uint8_t reserved;
-  uint32_t flags;               ///< session_flag
-  uint32_t remote_peer_id;      ///< peer-id to put into packets we send (kNoPeerId when none was negotiated)
-  uint16_t tun_mtu;             ///< largest inner packet in bytes
-  uint16_t mss_limit;           ///< largest outer IP packet that a clamped TCP segment may make, in bytes; 0: no clamping
-  uint16_t ping_interval;       ///< seconds without sending after which a keepalive goes out; 0: none
-  uint16_t ping_timeout;        ///< seconds without receiving after which the peer counts as gone; 0: never
-  uint32_t replay_window;       ///< packets that may arrive late (directive replay-window; 64 by default)
+  uint32_t flags;           ///< session_flag
+  uint32_t remote_peer_id;  ///< peer-id to put into packets we send (kNoPeerId when none was negotiated)
+  uint16_t tun_mtu;         ///< largest inner packet in bytes
+  uint16_t mss_limit;       ///< largest outer IP packet that a clamped TCP segment may make, in bytes; 0: no clamping
+  uint16_t ping_interval;   ///< seconds without sending after which a keepalive goes out; 0: none
+  uint16_t ping_timeout;    ///< seconds without receiving after which the peer counts as gone; 0: never
+  uint32_t replay_window;   ///< packets that may arrive late (directive replay-window; 64 by default)
   std::array<uint8_t, 4> ip4;   ///< inner address, 0.0.0.0: none
   std::array<uint8_t, 16> ip6;  ///< inner address, ::: none
 };
@@ -70,12 +71,12 @@ struct DirectionKey {
 
 /// Body of kInstallKey.
 struct InstallKey {
-  uint8_t key_id;           ///< 0..7
+  uint8_t key_id;  ///< 0..7
   Cipher cipher;
-  uint8_t send_at_once;     ///< 1: as if kSendWithKey followed
+  uint8_t send_at_once;  ///< 1: as if kSendWithKey followed
   uint8_t reserved;
-  uint32_t first_packet_id; ///< first packet-id to send; > 1 when a session is installed again in a new dataplane
-  uint32_t replay_floor;    ///< packet-ids up to here count as seen (0 for a new key)
+  uint32_t first_packet_id;  ///< first packet-id to send; > 1 when a session is installed again in a new dataplane
+  uint32_t replay_floor;     ///< packet-ids up to here count as seen (0 for a new key)
   uint32_t reserved2;
   DirectionKey send;
   DirectionKey receive;

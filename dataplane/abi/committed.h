@@ -1,5 +1,6 @@
-// A value in shared memory with one writer and any readers: a reader sees the last committed value whole, or an older one
-// whole, also when the writer died in the middle of a write. Two copies; an even/odd commit count says which is current.
+// A value in shared memory with one writer and any readers: a reader sees the last committed value whole, or an older
+// one whole, also when the writer died in the middle of a write. Two copies; an even/odd commit count says which is
+// current.
 #pragma once
 
 #include <array>

@@ -29,6 +29,8 @@ inline constexpr std::array kDropInfo = {
 };
 inline constexpr size_t kDropReasonCount = kDropInfo.size();
 
-constexpr const DropInfo& info(DropReason reason) { return kDropInfo[static_cast<size_t>(reason)]; }
+constexpr const DropInfo& info(DropReason reason) {
+  return kDropInfo[static_cast<size_t>(reason)];
+}
 
 }  // namespace culvert::abi

@@ -29,15 +29,15 @@ using PacketRing = SpscRing<PacketMessage, 1024>;
 inline constexpr uint32_t kMaxWorkers = 64;
 inline constexpr uint32_t kMaxSessions = 1u << 20;
 
-/// What one worker shares with control. Key installs have a lane of their own (`commands`), and first packets of unknown
-/// peers (`punt_new`) can't crowd out the packets of peers that are known (`punt_known`).
+/// What one worker shares with control. Key installs have a lane of their own (`commands`), and first packets of
+/// unknown peers (`punt_new`) can't crowd out the packets of peers that are known (`punt_known`).
 struct alignas(64) WorkerArea {
-  CommandRing commands;     ///< control → worker
-  PacketRing control_out;   ///< control → worker: packets to send
-  EventRing events;         ///< worker → control
-  PacketRing punt_new;      ///< worker → control: hard resets of clients
-  PacketRing punt_known;    ///< worker → control: every other control packet
-  CounterBlock counters;    ///< writer: worker
+  CommandRing commands;    ///< control → worker
+  PacketRing control_out;  ///< control → worker: packets to send
+  EventRing events;        ///< worker → control
+  PacketRing punt_new;     ///< worker → control: hard resets of clients
+  PacketRing punt_known;   ///< worker → control: every other control packet
+  CounterBlock counters;   ///< writer: worker
   /// Writer: worker. CLOCK_MONOTONIC nanoseconds of its last poll pass or wake-up: a worker that hangs is visible.
   alignas(64) std::atomic<uint64_t> heartbeat_ns;
   std::atomic<uint32_t> core;  ///< writer: dataplane before handover; CPU it is pinned to
@@ -53,8 +53,8 @@ struct alignas(64) LinkHeader {
   uint32_t sessions;
   uint64_t worker_area_size;
   uint64_t session_record_size;
-  uint64_t boot_id;         ///< random, one per life of a dataplane: a control that reconnects sees whether it is a new one
-  uint64_t started_mono_ns; ///< CLOCK_MONOTONIC
+  uint64_t boot_id;  ///< random, one per life of a dataplane: a control that reconnects sees whether it is a new one
+  uint64_t started_mono_ns;  ///< CLOCK_MONOTONIC
   int32_t dataplane_pid;
   std::array<char, 60> version;  ///< text of the dataplane's version, NUL-padded
 };
@@ -97,7 +97,10 @@ class LinkView {
  public:
   LinkView() = default;
   LinkView(void* base, uint32_t workers, uint32_t sessions)
-      : base_(static_cast<std::byte*>(base)), layout_(layout_for(workers, sessions)), workers_(workers), sessions_(sessions) {}
+      : base_(static_cast<std::byte*>(base)),
+        layout_(layout_for(workers, sessions)),
+        workers_(workers),
+        sessions_(sessions) {}
 
   LinkHeader& header() const { return *reinterpret_cast<LinkHeader*>(base_); }
   WorkerArea& worker(uint32_t index) const {

@@ -13,7 +13,8 @@ namespace culvert::abi {
 inline constexpr uint32_t kMaxControlPacket = 1960;  ///< bytes of UDP payload (or TCP frame) that fit a slot
 
 struct PacketMessage {
-  uint64_t after_command;  ///< control → worker: Producer<Command>::published() at push time; not sent before those are done
+  uint64_t
+      after_command;  ///< control → worker: Producer<Command>::published() at push time; not sent before those are done
   Endpoint remote;
   Endpoint local;  ///< our address; family kNone when control leaves the choice to the kernel
   uint16_t port;   ///< outer port

@@ -1,5 +1,5 @@
-// A value, or a text for the operator that says what went wrong, where, and the way out. Both processes use it instead of
-// exceptions.
+// A value, or a text for the operator that says what went wrong, where, and the way out. Both processes use it instead
+// of exceptions.
 #pragma once
 
 #include <string>
@@ -16,11 +16,9 @@ struct Error {
 template <class T = std::monostate>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}        // NOLINT: implicit on purpose
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}    // NOLINT: implicit on purpose
-  Result()
-    requires std::is_same_v<T, std::monostate>
-      : state_(std::in_place_index<0>) {}
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit on purpose
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit on purpose
+  Result() requires std::is_same_v<T, std::monostate> : state_(std::in_place_index<0>) {}
 
   explicit operator bool() const { return state_.index() == 0; }
   T& operator*() & { return std::get<0>(state_); }

@@ -14,8 +14,8 @@ namespace culvert::abi {
 
 enum class RecordState : uint32_t { kFree = 0, kConnected = 1 };
 
-/// The control channel's half: enough for a new control process to serve the next renegotiation (which starts a fresh TLS
-/// handshake, so no TLS state is here) and to show the session to the operator. Secret: it holds wrap keys.
+/// The control channel's half: enough for a new control process to serve the next renegotiation (which starts a fresh
+/// TLS handshake, so no TLS state is here) and to show the session to the operator. Secret: it holds wrap keys.
 struct ControlRecord {
   RecordState state;
   uint32_t generation;
@@ -29,30 +29,31 @@ struct ControlRecord {
   uint32_t wrap_send_id;
   uint32_t wrap_seen_time;  ///< highest replay ID received
   uint32_t wrap_seen_id;
-  std::array<uint8_t, 256> wrap_key;   ///< static-key layout: two (cipher 64, HMAC 64) pairs
-  std::array<char, 64> common_name;    ///< NUL-padded; locked: a renegotiation must present the same
-  std::array<char, 64> username;       ///< NUL-padded; empty when the client gave none
+  std::array<uint8_t, 256> wrap_key;         ///< static-key layout: two (cipher 64, HMAC 64) pairs
+  std::array<char, 64> common_name;          ///< NUL-padded; locked: a renegotiation must present the same
+  std::array<char, 64> username;             ///< NUL-padded; empty when the client gave none
   std::array<uint8_t, 32> certificate_hash;  ///< SHA-256 of the client certificate, locked likewise
-  std::array<char, 64> instance;       ///< configuration file of the server block that the session belongs to
-  uint64_t connected_wall_seconds;     ///< Unix time of the connect
-  uint64_t protocol_flags;             ///< negotiated IV_PROTO bits
-  InstallSession settings;             ///< as last installed
+  std::array<char, 64> instance;             ///< configuration file of the server block that the session belongs to
+  uint64_t connected_wall_seconds;           ///< Unix time of the connect
+  uint64_t protocol_flags;                   ///< negotiated IV_PROTO bits
+  InstallSession settings;                   ///< as last installed
   Cipher cipher;
-  uint8_t owner;                       ///< worker that the session's commands go to; filled in when the record is committed
+  uint8_t owner;  ///< worker that the session's commands go to; filled in when the record is committed
   std::array<uint8_t, 2> reserved;
-  std::array<uint8_t, 32> client_version;  ///< IV_VER, NUL-padded text
-  std::array<uint8_t, 16> client_platform; ///< IV_PLAT, NUL-padded text
-  uint8_t tls_key_export;                  ///< 1: data keys from the TLS exporter, 0: from the PRF
+  std::array<uint8_t, 32> client_version;   ///< IV_VER, NUL-padded text
+  std::array<uint8_t, 16> client_platform;  ///< IV_PLAT, NUL-padded text
+  uint8_t tls_key_export;                   ///< 1: data keys from the TLS exporter, 0: from the PRF
   std::array<uint8_t, 7> reserved2;
-  std::array<char, 56> certificate_serial;  ///< decimal, NUL-padded; a CRL names it (RFC 5280: at most 20 bytes, 49 digits)
+  std::array<char, 56>
+      certificate_serial;  ///< decimal, NUL-padded; a CRL names it (RFC 5280: at most 20 bytes, 49 digits)
 };
 static_assert(std::is_trivially_copyable_v<ControlRecord> && sizeof(ControlRecord) % 8 == 0);
 
-/// Packet-ids of one key. A worker records a block as reserved before it uses the first id of it, so a dataplane that takes
-/// over starts at `send_reserved` and never repeats a nonce.
+/// Packet-ids of one key. A worker records a block as reserved before it uses the first id of it, so a dataplane that
+/// takes over starts at `send_reserved` and never repeats a nonce.
 struct KeyProgress {
-  std::atomic<uint64_t> send_reserved;   ///< first packet-id that is not covered by any reservation yet
-  std::atomic<uint64_t> highest_seen;    ///< highest packet-id received (published with the counters)
+  std::atomic<uint64_t> send_reserved;  ///< first packet-id that is not covered by any reservation yet
+  std::atomic<uint64_t> highest_seen;   ///< highest packet-id received (published with the counters)
 };
 
 /// The data channel's half. Writer: owner core.
@@ -65,9 +66,9 @@ struct WorkerRecord {
   std::atomic<uint64_t> tx_bytes;
   std::atomic<uint64_t> last_rx_ns;  ///< CLOCK_MONOTONIC
   std::atomic<uint64_t> last_tx_ns;
-  std::atomic<uint64_t> drops;       ///< packets of this session that were dropped, for any reason
-  Committed<Endpoint> remote;        ///< where the peer is now (after floats)
-  std::array<KeyProgress, 8> keys;   ///< by key-id
+  std::atomic<uint64_t> drops;      ///< packets of this session that were dropped, for any reason
+  Committed<Endpoint> remote;       ///< where the peer is now (after floats)
+  std::array<KeyProgress, 8> keys;  ///< by key-id
 };
 
 struct alignas(64) SessionRecord {

@@ -1,5 +1,5 @@
-// The unix socket between control and dataplane (SOCK_SEQPACKET, RUN_DIR/link.sock): attaching, and what is too slow or too
-// rare for a ring: ports and the TUN. One control at a time; a second is refused with a text.
+// The unix socket between control and dataplane (SOCK_SEQPACKET, RUN_DIR/link.sock): attaching, and what is too slow or
+// too rare for a ring: ports and the TUN. One control at a time; a second is refused with a text.
 //
 //   control                         dataplane
 //   connect                      →  checks SO_PEERCRED
@@ -10,11 +10,11 @@
 //                                ←  Reply: kDone, or kFailed with a text for the operator
 //   … one request at a time …
 //
-// Requests say what should be, not what to do: asking for a port or TUN that is already so changes nothing. So a control that
-// starts again says everything again, and a port that a new configuration lacks is closed with kKeepPorts.
+// Requests say what should be, not what to do: asking for a port or TUN that is already so changes nothing. So a
+// control that starts again says everything again, and a port that a new configuration lacks is closed with kKeepPorts.
 // When the socket closes, the dataplane goes on with all it has: nobody is disconnected because control is gone.
-// When the dataplane is gone, control connects again until it is back, and installs every session anew from its own memory
-// and from the old link, which it keeps mapped until then.
+// When the dataplane is gone, control connects again until it is back, and installs every session anew from its own
+// memory and from the old link, which it keeps mapped until then.
 #pragma once
 
 #include <array>

@@ -12,10 +12,10 @@
 //   consumer copies slot head out, head + 1     | reading a slot twice (the neighbour may flip it in between)
 //   either side dies anywhere, another attaches | resetting the indices of a ring that is in use
 //
-// Each side keeps its own index privately and reads the neighbour's with acquire; an index that the contract does not allow
-// (more than N apart) makes the ring "corrupt" for that call: nothing is read or written, the caller counts and goes on.
-// A side that attaches anew takes over its own index from shared memory: a message that was published is delivered once, a
-// message that was being written when its writer died never was.
+// Each side keeps its own index privately and reads the neighbour's with acquire; an index that the contract does not
+// allow (more than N apart) makes the ring "corrupt" for that call: nothing is read or written, the caller counts and
+// goes on. A side that attaches anew takes over its own index from shared memory: a message that was published is
+// delivered once, a message that was being written when its writer died never was.
 #pragma once
 
 #include <array>
@@ -88,7 +88,8 @@ class Consumer {
   /// Takes over the consumer's side of `ring`, which outlives this object.
   explicit Consumer(SpscRing<Message, N>& ring) : ring_(&ring), head_(ring.head.load(std::memory_order_relaxed)) {}
 
-  /// Copies the oldest message into `out` and frees its slot. With `wipe` the slot is zeroed first (it held key material).
+  /// Copies the oldest message into `out` and frees its slot. With `wipe` the slot is zeroed first (it held key
+  /// material).
   RingStatus pop(Message& out, bool wipe = false) {
     uint64_t tail = ring_->tail.load(std::memory_order_acquire);
     if (tail == head_) return RingStatus::kEmpty;
