@@ -143,7 +143,6 @@ TEST(OpenvpnErrors, EachHasFileLineAndText) {
     Parsed parsed = parse(std::string(kBase) + c.text + "\n");
     ASSERT_NE(parsed.errors, "") << c.text;
     if (c.error == nullptr) continue;
-    std::string first = parsed.errors.substr(0, parsed.errors.find('\n'));
     bool found = parsed.errors.find(std::string("etc/server.conf:9: error: ") + c.error + "\n") != std::string::npos;
     EXPECT_TRUE(found) << c.text << "\n" << parsed.errors;
     EXPECT_FALSE(parsed.report.ok());
