@@ -9,6 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr auto kAskEvery = 5s;  // push.c, PUSH_REQUEST_INTERVAL
 constexpr auto kLinger = 5s;
+constexpr auto kGoodbye = 15s;  // for a goodbye that does not arrive at once
 }  // namespace
 
 ClientSession::ClientSession(Engine& engine, const ClientSettings& settings, abi::SessionRef ref, const Path& path,
@@ -175,7 +176,8 @@ void ClientSession::end(EndReason reason, std::string_view text, Now now) {
   stop_renegotiating();
   ring_ = {};
   ask_again_.reset();
-  deadline_ = now.mono + kLinger;
+  linger_until_ = now.mono + kLinger;
+  deadline_ = now.mono + kGoodbye;
   engine_.outputs.push_back(
       SessionEnded{ref_, path_.remote, reason, was_connected, server_.common_name, std::string(text)});
   pump(now);
@@ -187,7 +189,8 @@ void ClientSession::on_failed(EndReason reason, std::string text, Now now) {
 
 void ClientSession::on_tick(Now now) {
   if (phase_ == Phase::kAsking && ask_again_ && now.mono >= *ask_again_) ask(now);
-  if (phase_ == Phase::kClosing && now.mono >= deadline_) phase_ = Phase::kGone;
+  bool said = all_said() && now.mono >= linger_until_;
+  if (phase_ == Phase::kClosing && (said || now.mono >= deadline_)) phase_ = Phase::kGone;
   if ((phase_ == Phase::kHandshake || phase_ == Phase::kAsking) && now.mono >= deadline_) {
     bool answered = ids_.remote != wire::SessionId{};
     end(EndReason::kHandshakeTimeout,
@@ -200,6 +203,7 @@ void ClientSession::on_tick(Now now) {
 
 std::optional<MonoTime> ClientSession::role_deadline() const {
   if (phase_ == Phase::kConnected || phase_ == Phase::kGone) return std::nullopt;
+  if (phase_ == Phase::kClosing) return all_said() ? linger_until_ : deadline_;
   return ask_again_ ? std::min(*ask_again_, deadline_) : deadline_;
 }
 

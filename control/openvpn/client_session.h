@@ -48,6 +48,7 @@ class ClientSession final : public Session {
   PushedSettings pushed_;
   std::optional<MonoTime> ask_again_;
   MonoTime deadline_{};
+  MonoTime linger_until_{};
 };
 
 }  // namespace culvert::openvpn

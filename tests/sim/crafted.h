@@ -12,7 +12,9 @@ using Bytes = std::vector<uint8_t>;
 
 inline Bytes craft(culvert::wire::Opcode opcode, uint8_t key_id, const culvert::wire::SessionId& from,
                    const Bytes& plaintext) {
-  Bytes packet = {culvert::wire::opcode_byte(opcode, key_id)};
+  Bytes packet;
+  packet.reserve(1 + from.size() + plaintext.size());
+  packet.push_back(culvert::wire::opcode_byte(opcode, key_id));
   packet.insert(packet.end(), from.begin(), from.end());
   packet.insert(packet.end(), plaintext.begin(), plaintext.end());
   return packet;
