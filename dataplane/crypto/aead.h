@@ -25,6 +25,14 @@ struct alignas(64) Key {
   };
 };
 
+/// Brings into the cache what every packet needs of a key: the round keys, and the low hash powers, which stand at the
+/// end. Longer packets need more, which follows in order, so that the CPU fetches it by itself.
+inline void prefetch(const Key& key) {
+  auto* start = reinterpret_cast<const char*>(&key);
+  for (size_t at : {size_t{0}, size_t{64}, size_t{128}, size_t{192}, sizeof key - 128, sizeof key - 64})
+    __builtin_prefetch(start + at);
+}
+
 /// One packet to seal or open. `text` is replaced in place.
 struct Job {
   const Key* key;

@@ -82,7 +82,7 @@ Applied install_session(Table& table, const abi::SessionRef& ref, const abi::Ins
   session.ping_timeout = settings.ping_timeout;
   for (const Prefix& prefix : prefixes) table.add_route(session, prefix);
   table.set_remote(session, settings.remote, settings.port);
-  Table::refresh_header(session);
+  Table::refresh_headers(session);
   return Applied::kDone;
 }
 
@@ -126,6 +126,7 @@ Applied install_key(Table& table, aead::Engine& aead, Session& session, const ab
   }
   aead::wipe(expanded);
   if (!made) return Applied::kNoRoom;
+  Table::refresh_headers(session);
   if (install.send_at_once == 1) table.send_with(session, install.key_id);
   return Applied::kDone;
 }

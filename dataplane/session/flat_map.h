@@ -2,7 +2,6 @@
 // fit is refused, so the packet path never waits for a rehash. Pages nobody has touched cost no memory.
 #pragma once
 
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include <array>
@@ -11,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+
+#include "dataplane/session/pages.h"
 
 namespace culvert::session {
 
@@ -24,15 +25,12 @@ class FlatMap {
 
   /// Room for `capacity` entries. Check ok() afterwards.
   explicit FlatMap(size_t capacity) : capacity_(capacity), mask_(std::bit_ceil(capacity * 2) - 1) {
-    void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory != MAP_FAILED) entries_ = static_cast<Entry*>(memory);
+    entries_ = static_cast<Entry*>(map_pages(bytes()));
     // Peers choose addresses: without a secret they could choose ones that collide.
     std::array<uint64_t, 3> secret;
     if (getrandom(secret.data(), sizeof secret, 0) == sizeof secret) seeds_ = secret;
   }
-  ~FlatMap() {
-    if (entries_ != nullptr) munmap(entries_, bytes());
-  }
+  ~FlatMap() { unmap_pages(entries_, bytes()); }
   FlatMap(const FlatMap&) = delete;
   FlatMap& operator=(const FlatMap&) = delete;
 

@@ -2,6 +2,7 @@
 // they may be worked on by different cores.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -15,15 +16,18 @@ namespace culvert::session {
 using ImplicitIv = std::array<uint8_t, 8>;  ///< follows the packet-id in the nonce (RFC, AEAD)
 
 struct alignas(64) ReceiveKey {
+  // One cache line: what every packet needs beside the expanded key.
+  ReplayWindow window;
+  ImplicitIv implicit_iv{};
+  uint64_t blocks = 0;  ///< plaintext blocks opened
   abi::Cipher cipher{};
   uint8_t key_id = 0;
   bool used = false;            ///< an authenticated packet has come
   bool limit_reported = false;  ///< kKeyNearLimit is sent once
-  ImplicitIv implicit_iv{};
-  uint64_t blocks = 0;  ///< plaintext blocks opened
-  uint64_t forgeries = 0;
-  ReplayWindow window;
+  bool exhausted = false;       ///< more forgeries than kForgeriesRefuse: opens nothing any more
+
   aead::Key aead;
+  uint64_t forgeries = 0;
 
   /// Counts an authentic packet of `length` plaintext bytes. True when the key nears its limit for the first time.
   bool count_opened(uint32_t length) {
@@ -31,14 +35,18 @@ struct alignas(64) ReceiveKey {
     return blocks + window.highest() > near_usage_limit(cipher) && !std::exchange(limit_reported, true);
   }
   /// Counts a failed tag. True when the key nears its limit for the first time.
-  bool count_forgery() { return ++forgeries > kForgeriesNear && !std::exchange(limit_reported, true); }
-  bool exhausted() const { return forgeries > kForgeriesRefuse; }
+  bool count_forgery() {
+    exhausted = ++forgeries > kForgeriesRefuse;
+    return forgeries > kForgeriesNear && !std::exchange(limit_reported, true);
+  }
 };
+static_assert(offsetof(ReceiveKey, aead) == 64);
 
 struct alignas(64) SendKey {
   abi::Cipher cipher{};
   uint8_t key_id = 0;
   bool limit_reported = false;
+  std::array<uint8_t, 4> header{};  ///< first bytes of its data packets: opcode, key-id, peer-id
   ImplicitIv implicit_iv{};
   uint64_t next_id = 1;
   uint64_t reserved_end = 1;  ///< packet-ids below are recorded as used up

@@ -3,16 +3,17 @@
 #include <sys/mman.h>
 
 #include "dataplane/crypto/wipe.h"
+#include "dataplane/session/pages.h"
 
 namespace culvert::session {
 namespace {
-constexpr size_t kPiece = 2 << 20;
+constexpr size_t kPiece = kHugePage;
 }
 
 SecretMemory::~SecretMemory() {
   for (void* piece : pieces_) {
     aead::wipe(piece, kPiece);
-    munmap(piece, kPiece);
+    unmap_pages(piece, kPiece);
   }
 }
 
@@ -29,11 +30,10 @@ void SecretMemory::give_back(void* object) {
 }
 
 bool SecretMemory::grow() {
-  void* piece = mmap(nullptr, kPiece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (piece == MAP_FAILED) return false;
-  // Best effort, all three: what the kernel refuses (limits, no such option) doesn't keep the gateway from working.
+  void* piece = map_pages(kPiece);
+  if (piece == nullptr) return false;
+  // Best effort, both: what the kernel refuses (limits, no such option) doesn't keep the gateway from working.
   madvise(piece, kPiece, MADV_DONTDUMP);
-  madvise(piece, kPiece, MADV_HUGEPAGE);
   mlock2(piece, kPiece, MLOCK_ONFAULT);
   pieces_.push_back(piece);
   for (size_t at = kPiece / object_size_; at > 0; --at)

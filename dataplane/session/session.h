@@ -49,8 +49,7 @@ struct alignas(64) SendState {
   uint64_t last_ns = 0;    ///< CLOCK_MONOTONIC of the last data packet sent
   uint64_t packets = 0;
   uint64_t bytes = 0;
-  std::array<uint8_t, 4> header{};  ///< opcode, key-id and peer-id of data packets under `key`
-  abi::Endpoint local;
+  abi::Endpoint local;  ///< our address that its packets go out from
   alignas(64) std::array<SendKey*, kKeyIds> keys{};
 };
 
@@ -93,7 +92,12 @@ struct Session {
  private:
   template <size_t N>
   static bool is_set_and_equal(const std::array<uint8_t, N>& own, const uint8_t* address) {
-    return own != std::array<uint8_t, N>{} && std::memcmp(own.data(), address, N) == 0;
+    std::array<uint32_t, N / 4> mine, theirs;
+    std::memcpy(mine.data(), own.data(), N);
+    std::memcpy(theirs.data(), address, N);
+    uint32_t set = 0, difference = 0;
+    for (size_t i = 0; i < mine.size(); ++i) set |= mine[i], difference |= mine[i] ^ theirs[i];
+    return set != 0 && difference == 0;
   }
 };
 

@@ -1,10 +1,9 @@
 #include "dataplane/session/table.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <new>
 
+#include "dataplane/session/pages.h"
 #include "dataplane/wire/ip.h"
 #include "dataplane/wire/openvpn.h"
 #include "dataplane/wire/tcp.h"
@@ -17,9 +16,7 @@ Table::Table(abi::LinkView link)
       addresses_(capacity_),
       routes_(route_capacity(capacity_)) {
   // Slots are constructed when their first session comes: until then they are untouched pages, and generation is 0.
-  void* memory = mmap(nullptr, size_t{capacity_} * sizeof(Session), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory != MAP_FAILED) sessions_ = static_cast<Session*>(memory);
+  sessions_ = static_cast<Session*>(map_pages(size_t{capacity_} * sizeof(Session)));
 }
 
 Result<std::unique_ptr<Table>> Table::make(abi::LinkView link) {
@@ -31,7 +28,7 @@ Result<std::unique_ptr<Table>> Table::make(abi::LinkView link) {
 
 Table::~Table() {
   while (!live_.empty()) remove(sessions_[live_.back()]);
-  if (sessions_ != nullptr) munmap(sessions_, size_t{capacity_} * sizeof(Session));
+  unmap_pages(sessions_, size_t{capacity_} * sizeof(Session));
 }
 
 Session& Table::create(const abi::SessionRef& ref, uint64_t now_ns) {
@@ -142,16 +139,15 @@ void Table::remove_key(Session& session, uint8_t key_id) {
 
 void Table::send_with(Session& session, uint8_t key_id) {
   session.send.key = session.send.keys[key_id];
-  refresh_header(session);
 }
 
-void Table::refresh_header(Session& session) {
-  if (session.send.key == nullptr) return;
+void Table::refresh_headers(Session& session) {
   bool v2 = session.where.format == abi::DataFormat::kV2;
+  wire::Opcode opcode = v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1;
   uint32_t peer_id = session.remote_peer_id;
-  session.send.header = {
-      wire::opcode_byte(v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1, session.send.key->key_id),
-      static_cast<uint8_t>(peer_id >> 16), static_cast<uint8_t>(peer_id >> 8), static_cast<uint8_t>(peer_id)};
+  for (uint8_t key_id : session.key_order)
+    session.send.keys[key_id]->header = {wire::opcode_byte(opcode, key_id), static_cast<uint8_t>(peer_id >> 16),
+                                         static_cast<uint8_t>(peer_id >> 8), static_cast<uint8_t>(peer_id)};
 }
 
 }  // namespace culvert::session

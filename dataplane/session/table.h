@@ -42,6 +42,7 @@ class Table {
     if (peer_id < capacity_) {
       __builtin_prefetch(&sessions_[peer_id].where);
       __builtin_prefetch(&sessions_[peer_id].receive);
+      __builtin_prefetch(&sessions_[peer_id].receive.last_ns);
     }
   }
   /// Session `peer_id`, which must be below capacity(), live or not.
@@ -76,8 +77,8 @@ class Table {
   void remove_key(Session& session, uint8_t key_id);
   /// Sends with this key, which the session has, from now on.
   void send_with(Session& session, uint8_t key_id);
-  /// Header bytes of the data packets it sends, after a change of key, format or remote peer-id.
-  static void refresh_header(Session& session);
+  /// Header bytes of the data packets it sends, after a change of keys, format or remote peer-id.
+  static void refresh_headers(Session& session);
 
  private:
   explicit Table(abi::LinkView link);

@@ -38,6 +38,7 @@ Verdict find_one(Packet& packet, PathContext& context) {
 
 void find_session(Burst& burst, PathContext& context) {
   burst.each([&](Packet& packet) { return find_one(packet, context); });
+  for (const Packet& packet : burst.packets()) __builtin_prefetch(packet.session->receive.keys[packet.key_id]);
 }
 
 }  // namespace culvert::steps

@@ -8,7 +8,8 @@ using abi::DropReason;
 Verdict find_key(Packet& packet) {
   packet.key = packet.session->receive.keys[packet.key_id];
   if (packet.key == nullptr) return Verdict::drop(DropReason::key_unknown);
-  if (packet.key->exhausted()) return Verdict::drop(DropReason::aead_key_exhausted);
+  if (packet.key->exhausted) return Verdict::drop(DropReason::aead_key_exhausted);
+  aead::prefetch(packet.key->aead);
   return Verdict::go_on();
 }
 

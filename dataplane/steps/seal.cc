@@ -21,10 +21,11 @@ Verdict prepare(Packet& packet, aead::Job& job, PathContext& context) {
 
   uint8_t* front = packet.data - header;
   uint32_t opcode_bytes = v2 ? 4 : 1;
-  std::memcpy(front, send.header.data(), opcode_bytes);
+  std::memcpy(front, key.header.data(), opcode_bytes);
   wire::be32 packet_id(packet.packet_id);
   std::memcpy(front + opcode_bytes, &packet_id, sizeof packet_id);
 
+  aead::prefetch(key.aead);
   job.key = &key.aead;
   job.cipher = key.cipher;
   job.aad = v2 ? front : front + opcode_bytes;
@@ -50,6 +51,7 @@ Verdict prepare(Packet& packet, aead::Job& job, PathContext& context) {
 void seal(Burst& burst, PathContext& context) {
   std::array<aead::Job, kBurst> jobs;
   size_t count = 0;
+  for (const Packet& packet : burst.packets()) __builtin_prefetch(packet.session->send.key);
   burst.each([&](Packet& packet) {
     Verdict verdict = prepare(packet, jobs[count], context);
     if (verdict.goes_on()) ++count;

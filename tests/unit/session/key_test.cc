@@ -78,9 +78,9 @@ TEST(ReceiveKey, NearsAndReachesTheForgeryLimit) {
 
   key.forgeries = kForgeriesRefuse - 10;
   for (int i = 0; i < 10; ++i) key.count_forgery();
-  EXPECT_FALSE(key.exhausted());
+  EXPECT_FALSE(key.exhausted);
   key.count_forgery();
-  EXPECT_TRUE(key.exhausted());
+  EXPECT_TRUE(key.exhausted);
 }
 
 TEST(ReceiveKey, NearsItsUsageLimitOnce) {
