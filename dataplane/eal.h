@@ -8,14 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/abi/layout.h"
 #include "dataplane/abi/result.h"
 
 namespace culvert::dataplane {
 
 enum class Huge : uint8_t { kAuto, kOff };
 
-/// A worker that is not tied to one core runs wherever the scheduler of the kernel puts it.
-inline constexpr uint32_t kAnyCore = 0xFFFFFFFF;
+using abi::kAnyCore;
 
 struct EalOptions {
   Huge huge = Huge::kAuto;

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "dataplane/abi/layout.h"
+
 namespace culvert::admin {
 namespace {
 
@@ -113,7 +115,10 @@ const std::vector<Field<WorkerRow>>& fields<WorkerRow>() {
   using Row = WorkerRow;
   static const std::vector<Field<Row>> list = {
       {"worker", "WORKER", [](const Row& r) -> ordered_json { return r.worker; }},
-      {"core", "CORE", [](const Row& r) -> ordered_json { return r.core; }},
+      {"core", "CORE",
+       [](const Row& r) -> ordered_json {
+         return r.core == abi::kAnyCore ? ordered_json("any") : ordered_json(r.core);
+       }},
       {"state", "STATE", [](const Row& r) -> ordered_json { return r.state; }},
       {"rx_packets", "OPENED", [](const Row& r) -> ordered_json { return r.rx_packets; }},
       {"tx_packets", "SEALED", [](const Row& r) -> ordered_json { return r.tx_packets; }},

@@ -27,6 +27,7 @@ using EventRing = SpscRing<Event, 4096>;
 using PacketRing = SpscRing<PacketMessage, 1024>;
 
 inline constexpr uint32_t kMaxWorkers = 64;
+inline constexpr uint32_t kAnyCore = 0xFFFFFFFF;  ///< a worker that runs wherever the kernel puts it
 inline constexpr uint32_t kMaxSessions = 1u << 20;
 
 /// What one worker shares with control. Key installs have a lane of their own (`commands`), and first packets of
@@ -40,7 +41,7 @@ struct alignas(64) WorkerArea {
   CounterBlock counters;   ///< writer: worker
   /// Writer: worker. CLOCK_MONOTONIC nanoseconds of its last poll pass or wake-up: a worker that hangs is visible.
   alignas(64) std::atomic<uint64_t> heartbeat_ns;
-  std::atomic<uint32_t> core;  ///< writer: dataplane before handover; CPU it is pinned to
+  std::atomic<uint32_t> core;  ///< writer: dataplane before handover; CPU it is pinned to, or kAnyCore
 };
 
 /// Writer: dataplane, before handover; constant afterwards.
