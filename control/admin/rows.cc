@@ -77,6 +77,7 @@ const std::vector<Field<SessionRow>>& fields<SessionRow>() {
        [](const Row& r) -> ordered_json { return r.last_seen_s ? ordered_json(*r.last_seen_s) : ordered_json(); },
        Format::kSeconds},
       {"wrap", "WRAP", [](const Row& r) -> ordered_json { return r.wrap; }},
+      {"dynamic_wrap", "DYNAMIC WRAP", [](const Row& r) -> ordered_json { return r.dynamic_wrap; }, kPlain, kDetails},
       {"tls_version", "TLS", [](const Row& r) -> ordered_json { return text_or_null(r.tls_version); }},
       {"tls_cipher", "TLS CIPHER", [](const Row& r) -> ordered_json { return text_or_null(r.tls_cipher); }, kPlain,
        kDetails},

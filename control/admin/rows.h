@@ -48,6 +48,7 @@ struct SessionRow {
   uint64_t drops = 0;
   std::optional<uint64_t> last_seen_s;  ///< seconds since its last packet
   std::string wrap;
+  bool dynamic_wrap = false;  ///< renegotiations are wrapped with a key of this session (dyn-tls-crypt)
   std::string tls_version;
   std::string tls_cipher;
   std::string key_derivation;

@@ -13,7 +13,7 @@ namespace culvert::gateway {
 namespace {
 
 constexpr auto kCrlEvery = std::chrono::seconds(1);
-constexpr auto kStopWithin = std::chrono::seconds(2);
+constexpr auto kStopWithin = std::chrono::milliseconds(500);  // the first goodbye is out; a second would come after 2 s
 constexpr auto kBacklogEvery = std::chrono::milliseconds(1);
 
 }  // namespace

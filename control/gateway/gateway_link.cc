@@ -5,7 +5,7 @@
 #include "control/gateway/gateway.h"
 #include "control/gateway/names.h"
 #include "control/io/secrets.h"
-#include "dataplane/abi/endpoint_text.h"
+#include "dataplane/wire/openvpn.h"
 
 namespace culvert::gateway {
 namespace {
@@ -15,6 +15,12 @@ constexpr auto kPortsAgainAfter = std::chrono::seconds(1);
 
 std::string text_of(std::span<const char> field) {
   return {field.data(), std::find(field.data(), field.data() + field.size(), '\0')};
+}
+
+/// Is this the beginning of a handshake, or the answer to its cookie?
+bool starts_session(std::span<const uint8_t> packet) {
+  auto opcode = wire::read_opcode(packet);
+  return opcode && (wire::is_hard_reset_of_client(opcode->opcode) || opcode->opcode == wire::Opcode::kControlWkc);
 }
 
 /// Where packet-ids of a key stand, from the records of the dataplane that installed it.
@@ -128,6 +134,7 @@ void Gateway::on_event(uint32_t worker, const abi::Event& event) {
 
 void Gateway::on_punt(uint32_t worker, const abi::PacketMessage& packet) {
   if (packet.port >= instance_of_port_.size()) return on_bad_message(worker);
+  if (stopping_ && starts_session(packet.bytes())) return tally_.drop(abi::DropReason::control_unexpected_opcode);
   if (link_.lanes().size() > 1) book_->saw(packet.remote, worker);
   size_t instance = instance_of_port_[packet.port];
   instances_[instance]->server->receive(

@@ -107,6 +107,8 @@ bool Gateway::end_same_name(size_t index, const openvpn::ConnectRequest& request
 void Gateway::decide(size_t index, Waiting client) {
   Instance& instance = *instances_[index];
   openvpn::ConnectRequest& request = client.request;
+  // Left without an answer it tries again, and finds the next gateway.
+  if (stopping_) return;
   Now now = io::now();
   io::wipe(request.identity.password.data(), request.identity.password.size());
   refresh_crls(false);

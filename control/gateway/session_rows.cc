@@ -54,7 +54,7 @@ admin::SessionRow session_row(const openvpn::SessionInfo& session, const std::st
   row.connected_since = session.connected_since;
   row.connected_s = static_cast<uint64_t>(std::max<int64_t>(0, (io::now().wall - session.connected_since).count()));
   row.wrap = name_of(session.wrap);
-  if (session.dynamic_tls_crypt) row.wrap += "+dynamic";
+  row.dynamic_wrap = session.dynamic_tls_crypt;
   row.tls_version = session.identity.tls_version;
   row.tls_cipher = session.identity.tls_cipher;
   row.key_derivation = session.tls_key_export ? "tls-ekm" : "prf";
