@@ -61,7 +61,7 @@ Result<Row> measure(const Case& what, const Options& options, aead::Engine& engi
   constexpr uint32_t kWarmUp = 1;
   for (uint32_t repeat = 0; repeat < kWarmUp + options.repeats; ++repeat) {
     for (size_t turn = 0; turn < kKinds.size(); ++turn) {
-      Kind kind = kKinds[(repeat + turn) % kKinds.size()];  // none is always the first after another
+      Kind kind = kKinds[(repeat + turn) % kKinds.size()];  // none always goes first
       Gateway& gateway = kind == Kind::kWhole ? with : without;
       traffic.prepare(kind);
       gateway.sink.packets.clear();
