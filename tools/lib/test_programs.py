@@ -11,8 +11,12 @@ def main():
     programs = set()
     for test in tests:
         # Suites stand as "culvert:unit".
-        if suites & {suite.rsplit(":", 1)[-1] for suite in test["suite"]} and build in Path(test["cmd"][0]).parents:
-            programs.add(str(Path(test["cmd"][0]).relative_to(build)))
+        if not suites & {suite.rsplit(":", 1)[-1] for suite in test["suite"]}:
+            continue
+        # Arguments may be programs of the build, too.
+        for word in test["cmd"]:
+            if build in Path(word).parents and not Path(word).is_dir():
+                programs.add(str(Path(word).relative_to(build)))
     print("\n".join(sorted(programs)))
 
 
