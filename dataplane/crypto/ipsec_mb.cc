@@ -76,8 +76,8 @@ class IpsecMb final : public Engine {
              kTagSize);
   }
 
-  // The job interface is 1.3 to 1.7 times as fast here as the direct calls (init, update, finalize); jobs of this
-  // cipher come back at once, the flush is for a library that would hold one.
+  // The job interface is 1.4 (1400 bytes) to 1.8 (64 bytes) times as fast as the direct calls (init, update, finalize);
+  // jobs of this cipher come back at once, the flush is for a library that would hold one.
   void chacha(IMB_CIPHER_DIRECTION direction, Job& packet, uint8_t* tag) {
     IMB_MGR* manager = manager_.get();
     IMB_JOB* job = IMB_GET_NEXT_JOB(manager);
