@@ -95,7 +95,7 @@ void read_client_to_client(Draft& draft, const Statement&) {
 }
 
 void read_duplicate_cn(Draft& draft, const Statement&) {
-  draft.config.duplicate_cn = true;
+  draft.config.duplicate_cn = draft.config.settings.duplicate_cn = true;
 }
 
 void read_max_clients(Draft& draft, const Statement& statement) {

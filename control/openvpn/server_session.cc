@@ -155,7 +155,11 @@ void ServerSession::end(Goodbye goodbye, EndReason reason, std::string_view text
   phase_ = Phase::kClosing;
   stop_renegotiating();
   ring_ = {};
-  if (was_connected) engine_.outputs.push_back(CommitRecord{ref_.peer_id, {}});
+  if (was_connected) {
+    CommitRecord gone{ref_.peer_id, {}};
+    gone.record.generation = ref_.generation;
+    engine_.outputs.push_back(gone);
+  }
   engine_.outputs.push_back(
       SessionEnded{ref_, path_.remote, reason, was_connected, identity_.common_name, std::string(text)});
   switch (goodbye) {
