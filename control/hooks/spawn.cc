@@ -1,0 +1,73 @@
+#include "control/hooks/spawn.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace culvert::hooks {
+namespace {
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> out;
+  for (const std::string& word : words) out.push_back(const_cast<char*>(word.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+/// In the new process: async-signal-safe calls only, no return.
+[[noreturn]] void become_program(char** argv, char** environment, int null, int output, int failure) {
+  setsid();
+  for (int number = 1; number < NSIG; ++number) {
+    if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  dup2(null, STDIN_FILENO);
+  dup2(output, STDOUT_FILENO);
+  dup2(output, STDERR_FILENO);
+  // Everything else of ours stays ours.
+  syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+  execve(argv[0], argv, environment);
+  int error = errno;
+  [[maybe_unused]] ssize_t n = write(failure, &error, sizeof error);
+  _exit(127);
+}
+
+}  // namespace
+
+Result<Spawned> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+  auto failed = [](const char* what) { return Error{std::string(what) + ": " + std::strerror(errno)}; };
+  std::vector<char*> words = pointers(argv);
+  std::vector<char*> variables = pointers(environment);
+  int output[2];
+  int failure[2];
+  if (pipe2(output, O_CLOEXEC) != 0) return failed("pipe");
+  io::Fd output_read(output[0]), output_write(output[1]);
+  if (pipe2(failure, O_CLOEXEC | O_NONBLOCK) != 0) return failed("pipe");
+  io::Fd failure_read(failure[0]), failure_write(failure[1]);
+  io::Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!null) return failed("/dev/null");
+  fcntl(output_read.get(), F_SETFL, O_NONBLOCK);
+  // fork, not vfork: we go on while the child waits for a slow disk.
+  pid_t pid = fork();
+  if (pid < 0) return failed("fork");
+  if (pid == 0) become_program(words.data(), variables.data(), null.get(), output_write.get(), failure_write.get());
+  Spawned spawned;
+  spawned.pid = pid;
+  spawned.process = io::Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!spawned.process) {
+    Error error = failed("pidfd_open");
+    kill(pid, SIGKILL);
+    return error;
+  }
+  spawned.output = std::move(output_read);
+  spawned.failure = std::move(failure_read);
+  return spawned;
+}
+
+}  // namespace culvert::hooks
