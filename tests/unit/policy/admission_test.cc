@@ -1,0 +1,81 @@
+#include "control/policy/admission.h"
+
+#include <gtest/gtest.h>
+
+#include "dataplane/abi/endpoint_text.h"
+
+namespace culvert::policy {
+namespace {
+
+struct AdmissionTest : ::testing::Test {
+  config::ServerConfig config = [] {
+    config::ServerConfig made;
+    made.file = "server.conf";
+    made.pool4 = {.network = {10, 8, 0, 0},
+                  .prefix = 29,
+                  .gateway = {10, 8, 0, 1},
+                  .first = {10, 8, 0, 2},
+                  .last = {10, 8, 0, 4}};
+    config::Pool6 pool6;
+    pool6.prefix = 112;
+    pool6.network = pool6.gateway = pool6.first = {0xfd};
+    pool6.gateway[15] = 1;
+    pool6.first[15] = 2;
+    made.pool6 = pool6;
+    made.push = {"route 192.168.0.0 255.255.0.0", "topology subnet"};
+    return made;
+  }();
+  pool::AddressPool addresses{ranges_of(config)};
+  MonoTime now{std::chrono::seconds(1000)};
+
+  Decision ask(const std::string& name, bool revoked = false) {
+    openvpn::ConnectRequest request;
+    request.identity.common_name = name;
+    request.identity.serial = "4711";
+    return decide(config, request, revoked, addresses, now);
+  }
+  std::string refusal(const Decision& decision) {
+    const auto* refused = std::get_if<Refused>(&decision);
+    return refused ? refused->for_operator : "admitted";
+  }
+};
+
+TEST_F(AdmissionTest, GrantsAddressesAndThePushListAsItIs) {
+  Decision decision = ask("alice");
+  ASSERT_TRUE(std::holds_alternative<Admitted>(decision)) << refusal(decision);
+  const auto& grant = std::get<Admitted>(decision).grant;
+  EXPECT_EQ(abi::to_text(abi::ipv4(grant.ip4)), "10.8.0.2");
+  EXPECT_EQ(grant.ip4_prefix, 29);
+  EXPECT_EQ(abi::to_text(abi::ipv4(grant.ip4_gateway)), "10.8.0.1");
+  EXPECT_EQ(abi::to_text(abi::ipv6(grant.ip6)), "fd00::2");
+  EXPECT_EQ(grant.ip6_prefix, 112);
+  EXPECT_EQ(abi::to_text(abi::ipv6(grant.ip6_gateway)), "fd00::1");
+  EXPECT_EQ(grant.push, config.push);
+}
+
+TEST_F(AdmissionTest, RefusesWhoHasNoNameOrIsRevokedWithoutTakingAnAddress) {
+  EXPECT_NE(refusal(ask("")).find("no common name"), std::string::npos);
+  EXPECT_NE(refusal(ask("mallory", true)).find("4711 is revoked"), std::string::npos);
+  EXPECT_EQ(std::get<Refused>(ask("mallory", true)).for_client, "") << "the client learns nothing";
+  EXPECT_EQ(addresses.taken(), 0u);
+}
+
+TEST_F(AdmissionTest, SaysWhetherClientsOrAddressesAreTooMany) {
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(std::holds_alternative<Admitted>(ask(name)));
+  EXPECT_NE(refusal(ask("d")).find("no address is left of 3"), std::string::npos);
+  config.settings.max_clients = 3;
+  EXPECT_NE(refusal(ask("d")).find("max-clients 3 reached"), std::string::npos);
+  EXPECT_NE(refusal(ask("d")).find("server.conf"), std::string::npos) << "where to change it";
+}
+
+TEST_F(AdmissionTest, AnIpv6PoolAloneEndsWithItsNetwork) {
+  config.pool4.reset();
+  config.pool6->prefix = 126;
+  pool::AddressPool small(ranges_of(config));
+  EXPECT_EQ(small.capacity(), 2u) << "::2 and ::3; ::1 is the gateway";
+  config.pool6->prefix = 64;
+  EXPECT_EQ(pool::AddressPool(ranges_of(config)).capacity(), size_t{1} << 20);
+}
+
+}  // namespace
+}  // namespace culvert::policy
