@@ -14,7 +14,7 @@
 #include <cstring>
 
 #include "dataplane/clock.h"
-#include "dataplane/crypto/ipsec_mb.h"
+#include "dataplane/crypto/engine.h"
 #include "dataplane/gateway.h"
 #include "dataplane/link/link_memory.h"
 #include "dataplane/log.h"
@@ -90,7 +90,7 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
                     FileDescriptor listener, int signals) {
   auto packets = make_packet_pool("packets", kPacketBuffers);
   if (!packets) return Error{packets.error()};
-  auto aead = aead::make_ipsec_mb();
+  auto aead = aead::make_engine();
   if (!aead) return Error{aead.error()};
   auto path = Path::make(link.view(), 0, *packets, **aead);
   if (!path) return Error{path.error()};

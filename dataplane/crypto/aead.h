@@ -10,6 +10,7 @@
 #include <span>
 
 #include "dataplane/abi/command.h"
+#include "dataplane/crypto/gcm_vaes.h"
 
 namespace culvert::aead {
 
@@ -21,6 +22,7 @@ inline constexpr size_t kNonceSize = 12;
 struct alignas(64) Key {
   union {
     gcm_key_data gcm;
+    GcmVaesKey gcm_vaes;
     std::array<uint8_t, 32> chacha;
   };
 };

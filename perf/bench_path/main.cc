@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "dataplane/crypto/engine.h"
 #include "dataplane/crypto/ipsec_mb.h"
 #include "dataplane/eal.h"
 #include "perf/bench_path/measure.h"
@@ -48,19 +49,21 @@ int main(int argc, char** argv) {
   stay_on_this_cpu();
   auto pool = dataplane::make_packet_pool("bench", options.packets);
   if (!pool) return fail(pool.error());
-  auto engine = aead::make_ipsec_mb();
+  auto raw = aead::make_ipsec_mb();
+  if (!raw) return fail(raw.error());
+  auto engine = aead::make_engine();
   if (!engine) return fail(engine.error());
   std::vector<rte_mbuf*> mbufs(options.packets);
   if (rte_pktmbuf_alloc_bulk(*pool, mbufs.data(), options.packets) != 0) return fail("packet pool is too small");
 
   double cycles_per_ns = static_cast<double>(rte_get_tsc_hz()) / 1e9;
   if (!options.json) {
-    std::printf("AEAD: ipsec-mb, %s\n", (*engine)->name());
+    std::printf("AEAD alone: ipsec-mb, %s; the path's engine: %s\n", (*raw)->name(), (*engine)->name());
     print_table_head(cycles_per_ns);
   }
   std::vector<Row> rows;
   for (const Case& what : cases_of(options)) {
-    auto row = measure(what, options, **engine, *pool, mbufs);
+    auto row = measure(what, options, **raw, **engine, *pool, mbufs);
     if (!row) return fail(row.error());
     if (!options.json) print_table_row(*row, cycles_per_ns);
     rows.push_back(*row);

@@ -37,11 +37,11 @@ double cycles_per_packet(std::span<T> packets, uint32_t burst, Work work) {
   return figure_of(pieces).median;
 }
 
-double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& engine, Direction direction, uint32_t burst) {
+double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& raw, Direction direction, uint32_t burst) {
   bool outbound = direction == Direction::kInnerToOuter;
   if (kind == Kind::kRaw)
     return cycles_per_packet(traffic.jobs(), burst,
-                             [&](std::span<aead::Job> jobs) { outbound ? engine.seal(jobs) : engine.open(jobs); });
+                             [&](std::span<aead::Job> jobs) { outbound ? raw.seal(jobs) : raw.open(jobs); });
   return cycles_per_packet(traffic.mbufs(), burst, [&](std::span<rte_mbuf* const> mbufs) {
     outbound ? gateway.path->inner_burst(mbufs, 1) : gateway.path->outer_burst(mbufs, 1);
     gateway.path->flush();
@@ -50,11 +50,11 @@ double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& engine, 
 
 }  // namespace
 
-Result<Row> measure(const Case& what, const Options& options, aead::Engine& engine, rte_mempool* pool,
-                    const std::vector<rte_mbuf*>& mbufs) {
+Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw, aead::Engine& engine,
+                    rte_mempool* pool, const std::vector<rte_mbuf*>& mbufs) {
   NullEngine nothing;
   Gateway without(what, nothing, pool, mbufs.size()), with(what, engine, pool, mbufs.size());
-  Traffic traffic(what, engine, mbufs);
+  Traffic traffic(what, raw, mbufs);
 
   std::array<std::vector<double>, kKinds.size()> samples;
   std::vector<double> ratios;
@@ -65,7 +65,7 @@ Result<Row> measure(const Case& what, const Options& options, aead::Engine& engi
       Gateway& gateway = kind == Kind::kWhole ? with : without;
       traffic.prepare(kind);
       gateway.sink.packets.clear();
-      double cycles = run(kind, traffic, gateway, engine, what.direction, options.burst);
+      double cycles = run(kind, traffic, gateway, raw, what.direction, options.burst);
       if (std::string wrong = traffic.check(kind, gateway.sink.packets); !wrong.empty()) return Error{wrong};
       if (repeat < kWarmUp) continue;
       samples[static_cast<size_t>(kind)].push_back(cycles);

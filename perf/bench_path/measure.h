@@ -25,9 +25,10 @@ struct Row {
       0;  ///< throughput of the whole path ÷ that of the AEAD alone: median of raw ÷ whole cycles, pass by pass
 };
 
-/// Measures one case with `mbufs` as its packets. Error: a packet came out wrong.
-Result<Row> measure(const Case& what, const Options& options, aead::Engine& engine, rte_mempool* pool,
-                    const std::vector<rte_mbuf*>& mbufs);
+/// Measures one case with `mbufs` as its packets: `raw` is the AEAD alone that the path, which uses `engine`, is
+/// compared with. Error: a packet came out wrong.
+Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw, aead::Engine& engine,
+                    rte_mempool* pool, const std::vector<rte_mbuf*>& mbufs);
 
 void print_table_head(double cycles_per_ns);
 void print_table_row(const Row& row, double cycles_per_ns);

@@ -7,7 +7,7 @@
 #include <iostream>
 #include <vector>
 
-#include "dataplane/crypto/ipsec_mb.h"
+#include "dataplane/crypto/engine.h"
 #include "dataplane/eal.h"
 #include "dataplane/packet.h"
 #include "dataplane/wire/openvpn.h"
@@ -48,7 +48,7 @@ PathWorld& PathWorld::get() {
     options.huge = dataplane::Huge::kOff;
     value_or_exit(dataplane::start_eal(options), "EAL");
     made->pool = value_or_exit(dataplane::make_packet_pool("fuzz", 1023), "packet pool");
-    made->aead = value_or_exit(aead::make_ipsec_mb(), "ipsec-mb");
+    made->aead = value_or_exit(aead::make_engine(), "ipsec-mb");
     void* memory = mmap(nullptr, abi::layout_for(1, kSessions).total_size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) std::exit(1);

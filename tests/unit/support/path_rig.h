@@ -10,7 +10,7 @@
 
 #include "dataplane/abi/endpoint_text.h"
 #include "dataplane/abi/layout.h"
-#include "dataplane/crypto/ipsec_mb.h"
+#include "dataplane/crypto/engine.h"
 #include "dataplane/packet.h"
 #include "dataplane/path.h"
 #include "dataplane/wire/openvpn.h"
@@ -107,7 +107,7 @@ class PathRig {
   static constexpr uint64_t kSecond = 1'000'000'000;
 
   explicit PathRig(uint32_t sessions = 64) : link(sessions) {
-    auto engine = aead::make_ipsec_mb();
+    auto engine = aead::make_engine();
     EXPECT_TRUE(engine);
     aead = *std::move(engine);
     auto made = dataplane::Path::make(link.view(), 0, pool.get(), *aead);
