@@ -29,6 +29,8 @@ void Server::receive(const Datagram& datagram, Now now) {
     state.settle(*session, now);
     return;
   }
+  // A client that was just told to connect again must find the next gateway, not the one that is about to go.
+  if (state.stopping) return tally.drop(DropReason::control_stopping);
   Admission::Verdict verdict = state.admission.judge(datagram, *first, now);
   if (auto* reason = std::get_if<DropReason>(&verdict)) {
     bool known = *reason == DropReason::control_no_session && state.by_address.contains(datagram.remote);
@@ -77,6 +79,7 @@ void Server::disconnect(abi::SessionRef ref, Goodbye goodbye, EndReason reason, 
 }
 
 void Server::stop(Goodbye goodbye, Now now) {
+  state_->stopping = true;
   std::vector<ServerSession*> all;
   for (auto& [peer_id, session] : state_->by_peer_id) all.push_back(session);
   for (ServerSession* session : all)

@@ -78,7 +78,7 @@ class Server {
 
   /// Ends a session: at once for the dataplane; the goodbye is sent (and re-sent until acknowledged or hand-window).
   void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
-  /// Ends every session.
+  /// Ends every session and lets nobody in any more.
   void stop(Goodbye goodbye, Now now);
 
   /// Events of the dataplane. Stale generations are ignored.

@@ -54,6 +54,7 @@ struct Server::State {
   std::unordered_multimap<std::string, ServerSession*> by_name;  ///< accepted ones, by common name
   std::multimap<MonoTime, ServerSession*> timers;
   size_t closing = 0;
+  bool stopping = false;  ///< lets nobody in any more
 };
 
 }  // namespace culvert::openvpn
