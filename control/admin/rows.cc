@@ -112,6 +112,18 @@ const std::vector<Field<DropRow>>& fields<DropRow>() {
 }
 
 template <>
+const std::vector<Field<CounterRow>>& fields<CounterRow>() {
+  using Row = CounterRow;
+  static const std::vector<Field<Row>> list = {
+      {"name", "COUNTER", [](const Row& r) -> ordered_json { return r.name; }},
+      {"count", "COUNT", [](const Row& r) -> ordered_json { return r.count; }},
+      {"side", "SIDE", [](const Row& r) -> ordered_json { return r.side; }},
+      {"text", "WHAT IT COUNTS", [](const Row& r) -> ordered_json { return r.text; }},
+  };
+  return list;
+}
+
+template <>
 const std::vector<Field<WorkerRow>>& fields<WorkerRow>() {
   using Row = WorkerRow;
   static const std::vector<Field<Row>> list = {

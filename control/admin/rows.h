@@ -1,4 +1,5 @@
-// What `culvert status`, `sessions`, `drops`, `workers` and `ports` list. See rows.cc for names and headers.
+// What `culvert status`, `sessions`, `drops`, `counters`, `workers` and `ports` list. See rows.cc for names and
+// headers.
 #pragma once
 
 #include <chrono>
@@ -70,6 +71,13 @@ struct DropRow {
   std::string text;
 };
 
+struct CounterRow {
+  std::string name;
+  std::string side;  ///< "dataplane" or "control"
+  uint64_t count = 0;
+  std::string text;
+};
+
 struct WorkerRow {
   uint32_t worker = 0;
   uint32_t core = 0;
@@ -111,6 +119,8 @@ template <>
 const std::vector<Field<SessionRow>>& fields<SessionRow>();
 template <>
 const std::vector<Field<DropRow>>& fields<DropRow>();
+template <>
+const std::vector<Field<CounterRow>>& fields<CounterRow>();
 template <>
 const std::vector<Field<WorkerRow>>& fields<WorkerRow>();
 template <>

@@ -53,6 +53,7 @@ ordered_json Operator::answer(const json& request, const io::PeerCredentials& wh
   if (command == "session show") return session_show(request);
   if (command == "session kill") return session_kill(request, who);
   if (command == "drops") return admin_ok(admin::to_json(drops(request.value("all", false))));
+  if (command == "counters") return admin_ok(admin::to_json(counters()));
   if (command == "workers") return admin_ok(admin::to_json(workers()));
   if (command == "reload-crl") return reload_crl(who);
   return admin_error("unknown command \"" + io::printable(command.substr(0, 64)) +
@@ -119,6 +120,21 @@ std::vector<admin::DropRow> Operator::drops(bool all) const {
     for (const abi::Tally& tally : parts) count += tally.drops[i];
     if (count == 0 && !all) continue;
     const abi::DropInfo& info = abi::kDropInfo[i];
+    rows.push_back({.name = std::string(info.name),
+                    .side = info.side == abi::DropSide::kControl ? "control" : "dataplane",
+                    .count = count,
+                    .text = std::string(info.text)});
+  }
+  return rows;
+}
+
+std::vector<admin::CounterRow> Operator::counters() const {
+  std::vector<abi::Tally> parts = tallies();
+  std::vector<admin::CounterRow> rows;
+  for (size_t i = 0; i < abi::kCounterCount; ++i) {
+    uint64_t count = 0;
+    for (const abi::Tally& tally : parts) count += tally.counters[i];
+    const abi::CounterInfo& info = abi::kCounterInfo[i];
     rows.push_back({.name = std::string(info.name),
                     .side = info.side == abi::DropSide::kControl ? "control" : "dataplane",
                     .count = count,

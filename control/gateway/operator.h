@@ -24,6 +24,7 @@ class Operator {
   admin::StatusRow status() const;
   std::vector<admin::SessionRow> sessions() const;
   std::vector<admin::DropRow> drops(bool all) const;
+  std::vector<admin::CounterRow> counters() const;
   std::vector<admin::WorkerRow> workers() const;
   nlohmann::ordered_json session_show(const nlohmann::json& request) const;
   nlohmann::ordered_json session_kill(const nlohmann::json& request, const io::PeerCredentials& who);

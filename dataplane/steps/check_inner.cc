@@ -17,8 +17,11 @@ bool looks_compressed(const Packet& packet) {
 
 Verdict check_one(Packet& packet, PathContext& context) {
   auto ip = wire::read_ip(packet.bytes());
-  if (!ip) [[unlikely]]
-    return Verdict::drop(looks_compressed(packet) ? DropReason::inner_compressed : DropReason::inner_malformed);
+  if (!ip) [[unlikely]] {
+    bool by_peer = packet.session != nullptr;  // nobody compresses what comes from the TUN
+    bool compressed = by_peer && looks_compressed(packet);
+    return Verdict::drop(compressed ? DropReason::inner_compressed : DropReason::inner_malformed);
+  }
   if (wire::stays_on_link(*ip)) return Verdict::drop(DropReason::inner_multicast);
   packet.ip = *ip;
   context.table->routes().prefetch(ip->version, ip->destination);

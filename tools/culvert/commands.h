@@ -17,7 +17,7 @@ struct Context {
   void fail(const std::string& text);
 };
 
-/// status, sessions, session show|kill, drops, workers, ports.
+/// status, sessions, session show|kill, drops, counters, workers, ports.
 void add_gateway_commands(CLI::App& app, Context& context);
 /// init, client add|revoke|list.
 void add_pki_commands(CLI::App& app, Context& context);

@@ -122,6 +122,7 @@ void add_gateway_commands(CLI::App& app, Context& context) {
   add_list<admin::SessionRow>(app, context, "sessions", "connected clients", "no client is connected");
   add_session(app, context);
   add_list<admin::DropRow>(app, context, "drops", "packets that did not go on, by reason", "no packet was dropped");
+  add_list<admin::CounterRow>(app, context, "counters", "what else both processes have counted", "nothing counted");
   add_list<admin::WorkerRow>(app, context, "workers", "the dataplane's workers", "no worker");
   add_list<admin::PortRow>(app, context, "ports", "sockets and the TUN", "no port");
 }

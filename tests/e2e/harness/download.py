@@ -60,12 +60,15 @@ class FileServer:
 
 
 class Download:
-    """A download that runs in a thread of its own."""
+    """A download that runs in a thread of its own. `window` limits the bytes on their way at any time: without it TCP fills the
+    queues of both ends until something is dropped, which is how it finds its rate."""
 
-    def __init__(self, namespace: Namespace, address: str, silence: float = 20.0):
+    def __init__(self, namespace: Namespace, address: str, silence: float = 20.0, window: int = 0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = namespace.socket(family, socket.SOCK_STREAM)
         self._socket.settimeout(silence)
+        if window:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self._address = address
         self.received = 0
         self.sha256 = ""

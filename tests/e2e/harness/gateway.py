@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 from typing import Dict, List, Optional
@@ -67,7 +66,8 @@ class Gateway:
         """The pid of culvert-control or culvert-dataplane: a child of our `culvert up`. 0 when there is none."""
         assert self.process is not None
         for pid in _descendants(self.process.pid):
-            if Path(f"/proc/{pid}/exe").resolve().name == program and exists(pid):
+            # A build that replaces the program while it runs makes the kernel say so.
+            if exists(pid) and os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)").endswith("/" + program):
                 return pid
         return 0
 
@@ -104,11 +104,11 @@ class Gateway:
 
     def drops(self) -> Dict[str, int]:
         """Packets dropped so far, by reason."""
-        return {row["name"]: row["count"] for row in rows(self.ask("drops"))}
+        return {row["name"]: row["count"] for row in rows(self.ask("drops", "--all"))}
 
     def counter(self, name: str) -> int:
         """A counter of dataplane/abi/counters.def, all workers together."""
-        return int(self.ask("status")["counters"][name])
+        return next(row["count"] for row in rows(self.ask("counters")) if row["name"] == name)
 
 
 def rows(answer) -> List[dict]:
@@ -131,7 +131,11 @@ def sanitizer_options() -> Dict[str, str]:
 def _descendants(pid: int) -> List[int]:
     found: List[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in re.findall(r"\d+", task.read_text()):
+        try:
+            children = task.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
+            continue
+        for child in children:
             found += [int(child), *_descendants(int(child))]
     return found
 

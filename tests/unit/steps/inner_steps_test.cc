@@ -34,6 +34,14 @@ TEST(CheckInner, TellsCompressedFromMalformed) {
   }
 }
 
+TEST(CheckInner, WhatComesFromTheTunIsNeverCalledCompressed) {
+  PathRig rig;
+  rig.connect(0);
+  for (uint8_t first : {0xFA, 0xFB, 0x50, 0x66, 0x69}) rig.from_tun(Bytes(40, first));
+  EXPECT_EQ(rig.drops(DropReason::inner_compressed), 0u);
+  EXPECT_EQ(rig.drops(DropReason::inner_malformed), 5u);
+}
+
 TEST(CheckSource, OnlyTheSessionsOwnAddressesAndPrefixes) {
   PathRig rig;
   Peer peer = rig.connect(0);
