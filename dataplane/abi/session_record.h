@@ -53,7 +53,7 @@ static_assert(std::is_trivially_copyable_v<ControlRecord> && sizeof(ControlRecor
 /// takes over starts at `send_reserved` and never repeats a nonce.
 struct KeyProgress {
   std::atomic<uint64_t> send_reserved;  ///< first packet-id that is not covered by any reservation yet
-  std::atomic<uint64_t> highest_seen;   ///< highest packet-id received (published with the counters)
+  std::atomic<uint64_t> highest_seen;   ///< highest packet-id accepted, recorded before the packet goes on
 };
 
 /// The data channel's half. Writer: owner core.

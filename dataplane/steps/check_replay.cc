@@ -17,6 +17,10 @@ Verdict check_one(Packet& packet, PathContext& context) {
       break;
   }
   key.window.commit(packet.packet_id);
+  // At once, not with the counters: a dataplane that takes over after a crash must not accept this packet again.
+  context.table->record(*packet.session)
+      .keys[packet.key_id]
+      .highest_seen.store(key.window.highest(), std::memory_order_relaxed);
 
   session::ReceiveState& state = packet.session->receive;
   state.last_ns = context.now_ns;

@@ -25,8 +25,6 @@ void publish(const Session& session, PathContext& context) {
   record.tx_packets.store(session.send.packets, kRelaxed);
   record.tx_bytes.store(session.send.bytes, kRelaxed);
   record.last_tx_ns.store(session.send.last_ns, kRelaxed);
-  for (uint8_t key_id : session.key_order)
-    record.keys[key_id].highest_seen.store(session.receive.keys[key_id]->window.highest(), kRelaxed);
 }
 
 // Says it again after each further interval of silence: control may have been away.

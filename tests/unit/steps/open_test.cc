@@ -128,7 +128,7 @@ TEST(Open, SendKeyDoesNotOpen) {
 TEST(Open, ForgeriesAreReportedOnceAndThenTheKeyOpensNothing) {
   testing::PacketPool pool;
   testing::LinkMemory link(4);
-  auto aead = *aead::make_ipsec_mb();
+  auto aead = *aead::make_engine();
   dataplane::PathContext context(link.view(), 0, pool.get(), *aead, *session::Table::make(link.view()));
   session::Session& session = context.table->create({0, 1}, 1);
   ASSERT_TRUE(context.table->make_key(session, 2));

@@ -137,6 +137,19 @@ TEST(Progress, StandsInTheRecords) {
   EXPECT_EQ(published.counters[static_cast<size_t>(abi::Counter::inner_rx_bytes)], 200u);
 }
 
+TEST(Progress, WhatWasSeenIsRecordedWithItsBurst) {
+  // Whoever takes over after a crash closes the replay window up to this; a second's delay would be a second of replays.
+  PathRig rig;
+  Peer peer = rig.connect(0);
+  const auto& highest = rig.record(0).keys[0].highest_seen;
+  Bytes first = peer.seal(ipv4_packet("10.8.0.2", "192.0.2.1"));
+  Bytes second = peer.seal(ipv4_packet("10.8.0.2", "192.0.2.1"));
+  rig.from_outer(second, peer.remote);
+  EXPECT_EQ(highest.load(), 2u);
+  rig.from_outer(first, peer.remote);
+  EXPECT_EQ(highest.load(), 2u) << "an older one takes nothing back";
+}
+
 TEST(Events, AreMergedWhileTheRingIsFullAndThenSaid) {
   PathRig rig;
   Peer peer = rig.connect(0);
