@@ -68,7 +68,10 @@ Status run(const ControlOptions& options) {
   if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { gateway.reload_crls(); }); !status) return status;
   if (Status status = gateway.start(identity->gid); !status) return status;
   Status dropped;
-  gateway.when_ready([&] { dropped = io::become(*identity); });
+  gateway.when_ready([&] {
+    dropped = io::become(*identity);
+    gateway.warn_of_unreadable_crls();
+  });
   while (!gateway.finished() && dropped) gateway.run_pass();
   if (!dropped) return Error{"can't become user " + std::to_string(identity->uid.value_or(0)) + ": " + dropped.error()};
   if (!gateway.failure().empty()) return Error{gateway.failure()};

@@ -69,6 +69,16 @@ void Gateway::watch_crls() {
   });
 }
 
+void Gateway::warn_of_unreadable_crls() const {
+  for (const auto& instance : instances_) {
+    const std::string& file = instance->config.crl_file;
+    if (file.empty() || access(file.c_str(), R_OK) == 0) continue;
+    io::log(io::LogLevel::kWarning,
+            file + " can't be read by user " + configuration_.user +
+                ": revocations count only after a restart. Put the CRL where that user may read it");
+  }
+}
+
 std::vector<std::string> Gateway::refresh_crls(bool always) {
   std::vector<std::string> errors;
   for (size_t i = 0; i < instances_.size(); ++i) {

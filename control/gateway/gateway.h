@@ -38,6 +38,9 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Reads all CRLs again and ends the sessions of revoked certificates.
   void reload_crls() { refresh_crls(true); }
 
+  /// Says which CRLs can't be read again now. Call after privileges are dropped.
+  void warn_of_unreadable_crls() const;
+
   /// One pass of the loop: waits for something, does it, and all that came of it.
   void run_pass();
   bool finished() const { return finished_; }

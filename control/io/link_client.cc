@@ -1,5 +1,6 @@
 #include "control/io/link_client.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -29,7 +30,10 @@ std::string text_of(const abi::Reply& reply) {
 }  // namespace
 
 LinkClient::LinkClient(EventLoop& loop, std::string path, LinkListener& listener)
-    : loop_(loop), path_(std::move(path)), listener_(listener), own_uid_(geteuid()) {}
+    : loop_(loop), path_(std::move(path)), listener_(listener), own_uid_(geteuid()) {
+  if (size_t end = path_.rfind('/'); end != std::string::npos)
+    folder_ = Fd(open(path_.substr(0, end + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
 
 LinkClient::~LinkClient() {
   unwatch_bells();
@@ -47,6 +51,11 @@ void LinkClient::retry_later() {
 
 void LinkClient::try_connect() {
   Result<Fd> fd = connect_unix(path_, SOCK_SEQPACKET);
+  if (!fd && folder_) {
+    // Once control has given up its privileges, it may no longer pass the folders above the run dir.
+    std::string by_folder = "/proc/self/fd/" + std::to_string(folder_.get()) + "/" + path_.substr(path_.rfind('/') + 1);
+    if (Result<Fd> again = connect_unix(by_folder, SOCK_SEQPACKET)) fd = std::move(again);
+  }
   if (!fd) {
     // Said once per reason, not twenty times a second.
     if (fd.error() != last_error_) listener_.on_detached(last_error_ = fd.error());

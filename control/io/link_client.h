@@ -73,6 +73,7 @@ class LinkClient {
 
   EventLoop& loop_;
   std::string path_;
+  Fd folder_;  ///< of path_, opened at the start
   LinkListener& listener_;
   uid_t own_uid_;
   State state_ = State::kIdle;
