@@ -21,7 +21,7 @@ constexpr uint64_t kNow = 5'000'000'000;
 
 class ApplyTest : public ::testing::Test {
  protected:
-  ApplyTest() : link(8), table(*Table::make(link.view())), aead(*aead::make_ipsec_mb()) {}
+  ApplyTest() : link(8), table(*Table::make(link.view())), aead(*aead::make_engine()) {}
 
   Applied apply(const Command& command) { return session::apply(*table, *aead, command, kNow); }
   static Command command(CommandKind kind, abi::SessionRef ref) {
