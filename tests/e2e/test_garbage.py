@@ -1,6 +1,7 @@
 """Packets that no honest peer sends, at both ports, while a real client works: nothing breaks, everything is accounted for.
 
-CULVERT_E2E_GARBAGE is the number of packets per port (200,000 when not set; tools/check sends the full million)."""
+CULVERT_E2E_GARBAGE is the number of packets per port (200,000 when not set; tools/check sends the full
+million to a sanitizer build)."""
 
 import contextlib
 import os
@@ -18,7 +19,7 @@ from harness.waiting import Timeout, wait_until
 pytestmark = pytest.mark.culvert_only
 
 PACKETS = int(os.environ.get("CULVERT_E2E_GARBAGE", "200000"))
-RATE = int(os.environ.get("CULVERT_E2E_GARBAGE_RATE", "5000" if builds.is_sanitized() else "25000"))
+RATE = int(os.environ.get("CULVERT_E2E_GARBAGE_RATE", "10000" if builds.is_sanitized() else "25000"))
 VICTIM_PORT = 40000
 WINDOW = 65536  # bytes: the download must not drop the stream's packets by itself
 # What may come in besides the flood's packets and be dropped: the kernel's own multicast on a TUN (router solicitations),
