@@ -7,6 +7,7 @@
 
 #include <cstdio>
 
+#include "control/config/kept_files.h"
 #include "control/config/load.h"
 #include "control/gateway/cookie_secret.h"
 #include "control/gateway/gateway.h"
@@ -26,8 +27,7 @@ bool print(const config::Report& report) {
   return report.ok();
 }
 
-Result<config::Configuration> read_configuration(const ControlOptions& options) {
-  config::DiskLoader loader;
+Result<config::Configuration> read_configuration(const ControlOptions& options, config::FileLoader& loader) {
   config::Report report;
   auto configuration = config::load(options.config, loader, report);
   if (!print(report) || !configuration) return Error{options.config + ": not started: correct what is listed above"};
@@ -39,10 +39,18 @@ Result<config::Configuration> read_configuration(const ControlOptions& options) 
   return std::move(*configuration);
 }
 
-Status run(const ControlOptions& options) {
+/// The exit status, or why there is none to be proud of.
+Result<int> run(const ControlOptions& options) {
   io::harden_process();
-  Result<config::Configuration> configuration = read_configuration(options);
+  config::DiskLoader disk;
+  config::KeptFiles files(disk);
+  Result<config::Configuration> configuration = read_configuration(options, files);
   if (!configuration) return Error{configuration.error()};
+  std::vector<std::string> configuration_files = {options.config};
+  // An old CRL must not pass for the new one either.
+  for (const config::ServerConfig& server : configuration->servers)
+    configuration_files.insert(configuration_files.end(), {server.file, server.crl_file});
+  files.stop_keeping(configuration_files);
   io::set_log_level(configuration->log_level);
   std::string run_dir = options.run_dir.empty() ? configuration->appliance.run_dir : options.run_dir;
   auto identity = io::identity_of(configuration->user, configuration->group);
@@ -56,17 +64,18 @@ Status run(const ControlOptions& options) {
 
   auto loop = io::EventLoop::make();
   if (!loop) return Error{loop.error()};
-  gateway::Gateway gateway(**loop, std::move(*configuration), run_dir);
+  gateway::Gateway gateway(**loop, std::move(*configuration), run_dir, files);
   signal(SIGPIPE, SIG_IGN);
   for (int number : {SIGTERM, SIGINT}) {
     Status status = (*loop)->on_signal(number, [&gateway] {
       io::log(LogLevel::kInfo, "ending: saying goodbye to clients");
       gateway.stop();
     });
-    if (!status) return status;
+    if (!status) return Error{status.error()};
   }
-  if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { gateway.reload_crls(); }); !status) return status;
-  if (Status status = gateway.start(identity->gid); !status) return status;
+  if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { gateway.reload_and_log(); }); !status)
+    return Error{status.error()};
+  if (Status status = gateway.start(identity->gid); !status) return Error{status.error()};
   Status dropped;
   gateway.when_ready([&] {
     dropped = io::become(*identity);
@@ -75,7 +84,7 @@ Status run(const ControlOptions& options) {
   while (!gateway.finished() && dropped) gateway.run_pass();
   if (!dropped) return Error{"can't become user " + std::to_string(identity->uid.value_or(0)) + ": " + dropped.error()};
   if (!gateway.failure().empty()) return Error{gateway.failure()};
-  return {};
+  return gateway.stopped_for_good() ? kStoppedForGood : 0;
 }
 
 }  // namespace
@@ -85,7 +94,7 @@ int main(int argc, char** argv) {
   using namespace culvert;
   auto parsed = parse_control_options(argc, argv);
   if (const int* status = std::get_if<int>(&parsed)) return *status;
-  Status done = run(std::get<ControlOptions>(parsed));
+  Result<int> done = run(std::get<ControlOptions>(parsed));
   if (!done) io::log(LogLevel::kError, done.error());
-  return done ? 0 : 1;
+  return done ? *done : 1;
 }

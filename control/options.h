@@ -6,6 +6,10 @@
 
 namespace culvert {
 
+/// Exit status after `signal SIGTERM` on the management interface: `culvert up` then ends the dataplane as well instead
+/// of starting control again.
+inline constexpr int kStoppedForGood = 3;
+
 struct ControlOptions {
   std::string config = "/etc/culvert/culvert.toml";
   std::string run_dir;  ///< empty: what culvert.toml says

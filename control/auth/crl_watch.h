@@ -18,6 +18,7 @@ class CrlWatch {
   /// `path` empty: no CRL, or an inline one, which never changes. `settings` holds all but the CRL and is kept (it
   /// holds the server's private key).
   CrlWatch(std::string path, crypto::TlsSettings settings);
+  CrlWatch& operator=(CrlWatch&&) = default;
   ~CrlWatch();
   CrlWatch(CrlWatch&&) = default;
 

@@ -53,6 +53,8 @@ struct Draft {
 void warn_about_cipher(Draft& draft);
 /// Endpoints, pools and pushes from server, ifconfig, keepalive and so on (expansions: man page, "helper directive").
 void finish_network(Draft& draft);
+/// The management interface: loads the password.
+void finish_management(Draft& draft);
 /// Certificates and keys: loads the files.
 void finish_tls(Draft& draft);
 

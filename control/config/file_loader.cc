@@ -26,7 +26,7 @@ class Descriptor {
 
 Error open_error(int number) {
   if (number == ENOENT) return Error{"no such file"};
-  if (number == EACCES) return Error{"not readable for this user: check owner and mode of the file and its folders"};
+  if (number == EACCES) return Error{std::string(kNotReadable)};
   return Error{std::strerror(number)};
 }
 
@@ -71,6 +71,11 @@ Result<LoadedFile> DiskLoader::load(const std::string& path, size_t limit) {
   }
   loaded.bytes.resize(used);
   return loaded;
+}
+
+bool DiskLoader::is_folder(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && ::access(path.c_str(), R_OK | X_OK) == 0;
 }
 
 std::string join_path(const std::string& folder, const std::string& path) {

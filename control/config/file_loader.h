@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "dataplane/abi/result.h"
 
@@ -20,13 +21,20 @@ class FileLoader {
   /// The whole file, at most `limit` bytes. The error says what is wrong with it ("no such file") without naming the
   /// path.
   virtual Result<LoadedFile> load(const std::string& path, size_t limit) = 0;
+  /// Is there a folder that can be looked into?
+  virtual bool is_folder(const std::string&) { return false; }
 };
+
+/// What load() says when the user we run as may not read the file.
+inline constexpr std::string_view kNotReadable =
+    "not readable for this user: check owner and mode of the file and its folders";
 
 /// Files of the disk: regular files only, opened without blocking, so a FIFO or a device can't hang or flood the
 /// caller.
 class DiskLoader : public FileLoader {
  public:
   Result<LoadedFile> load(const std::string& path, size_t limit) override;
+  bool is_folder(const std::string& path) override;
 };
 
 /// `path` when absolute, else below `folder` ("" and "." leave it as it is).

@@ -112,6 +112,22 @@ void note_sources(Draft& draft) {
   }
 }
 
+/// crl-verify FILE, or FOLDER dir. A folder that is not there would let revoked clients in.
+void take_crl(Draft& draft) {
+  const Statement* crl = draft.find("crl-verify");
+  if (crl == nullptr) return;
+  bool folder = !crl->inlined && crl->args.size() == 2;
+  if (!folder) draft.config.tls.crl_pem = load_pem(draft, "crl-verify", "a revocation list", kCrlLimit, false);
+  if (crl->inlined) return;
+  std::string path = join_path(draft.folder, crl->args[0]);
+  if (!folder) {
+    draft.config.crl_file = path;
+    return;
+  }
+  draft.config.crl_dir = path;
+  if (!draft.loader.is_folder(path)) draft.error(*crl, path + ": no such folder, or not readable for this user");
+}
+
 void finish_certificates(Draft& draft) {
   crypto::TlsSettings& tls = draft.config.tls;
   tls.role = crypto::TlsRole::kServer;
@@ -125,9 +141,7 @@ void finish_certificates(Draft& draft) {
   }
   tls.key_pem = load_pem(draft, "key", "a private key", kPemLimit, true);
   take_password(draft);
-  tls.crl_pem = load_pem(draft, "crl-verify", "a revocation list", kCrlLimit, false);
-  const Statement* crl = draft.find("crl-verify");
-  if (crl != nullptr && !crl->inlined) draft.config.crl_file = join_path(draft.folder, crl->args[0]);
+  take_crl(draft);
   for (const char* name : {"ca", "cert", "key"}) {
     if (draft.find(name) != nullptr) continue;
     draft.report.error(draft.config.file, 0,

@@ -60,7 +60,8 @@ void check_limits(Configuration& made, Report& report) {
   settings.max_clients = made.appliance.sessions;
 }
 
-/// Makes the TLS context: here at the latest, a broken certificate or key shows.
+}  // namespace
+
 void make_tls(ServerConfig& server, Report& report) {
   auto context = crypto::TlsContext::make(server.tls);
   if (context) {
@@ -76,8 +77,6 @@ void make_tls(ServerConfig& server, Report& report) {
   }
   report.error(server.file, 0, text);
 }
-
-}  // namespace
 
 std::optional<Configuration> load(const std::string& path, FileLoader& loader, Report& report) {
   Result<LoadedFile> toml = loader.load(path, kTomlLimit);

@@ -27,4 +27,7 @@ struct Configuration {
 /// Reads culvert.toml at `path` and its server.conf. Nothing when the report has an error.
 std::optional<Configuration> load(const std::string& path, FileLoader& loader, Report& report);
 
+/// Makes the TLS context of `server`: here at the latest, a broken certificate or key shows.
+void make_tls(ServerConfig& server, Report& report);
+
 }  // namespace culvert::config

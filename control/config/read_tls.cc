@@ -32,12 +32,7 @@ void read_dh(Draft& draft, const Statement& statement) {
 }
 
 void read_crl_verify(Draft& draft, const Statement& statement) {
-  if (statement.args.size() == 1) return;
-  if (statement.args[1] == "dir") {
-    return draft.error(
-        statement,
-        "the dir form is not supported in this version: name a CRL file, such as `culvert client revoke` keeps");
-  }
+  if (statement.inlined || statement.args.size() == 1 || statement.args[1] == "dir") return;
   draft.error(statement, "the second argument can only be dir, not '" + statement.args[1] + "'");
 }
 

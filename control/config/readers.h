@@ -76,6 +76,15 @@ void read_tran_window(Draft& draft, const Statement& statement);
 void read_tls_timeout(Draft& draft, const Statement& statement);
 void read_explicit_exit_notify(Draft& draft, const Statement& statement);
 
+// read_management.cc
+void read_management(Draft& draft, const Statement& statement);
+void read_management_user(Draft& draft, const Statement& statement);
+void read_management_group(Draft& draft, const Statement& statement);
+void read_management_hold(Draft& draft, const Statement& statement);
+void read_management_log_cache(Draft& draft, const Statement& statement);
+void read_status(Draft& draft, const Statement& statement);
+void read_status_version(Draft& draft, const Statement& statement);
+
 // read_process.cc
 void read_always_so(Draft& draft, const Statement& statement);
 void read_user(Draft& draft, const Statement& statement);

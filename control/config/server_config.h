@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,14 +41,37 @@ struct Source {
   std::string path;  ///< empty for an inline block
 };
 
+/// One directive as it stands in the file: what a reload compares, and what `culvert config check` lists.
+struct Said {
+  std::string file;
+  uint32_t line = 0;
+  std::string name;
+  std::string arguments;  ///< one line; of a block only that it is one, since it may hold a key
+  size_t digest = 0;      ///< tells arguments and blocks apart
+  bool operator==(const Said& other) const { return name == other.name && digest == other.digest; }
+};
+
+/// The management interface. One per server.conf.
+struct Management {
+  std::string path;  ///< unix socket; empty: TCP at `tcp`
+  abi::Endpoint tcp;
+  std::string password;
+  std::string client_user;
+  std::string client_group;
+  uint32_t log_lines = 250;
+  bool hold = false;
+};
+
 struct ServerConfig {
   std::string file;
+  std::vector<Said> said;  ///< all directives, in their order
 
   /// All but `tls`, which load() makes from the member below, and `cookie_secret` (of this run), which is the caller's.
   openvpn::ServerSettings settings;
   crypto::TlsSettings tls;
   std::vector<Source> tls_sources;  ///< the directives that tls was made from
   std::string crl_file;             ///< where tls.crl_pem came from, for a reload; empty: none, or inline
+  std::string crl_dir;              ///< crl-verify … dir: a file named like a serial (decimal) revokes it
 
   /// Sockets to open; `port` is 0, the caller numbers them. `proto udp6` without `local` gives two: [::] and 0.0.0.0.
   std::vector<abi::OpenPort> listen;
@@ -64,6 +88,11 @@ struct ServerConfig {
   /// explicit-exit-notify of the server: 0 end sessions silently at stop, 1 send RESTART, 2 likewise but to the next
   /// server.
   uint8_t exit_notify = 0;
+
+  std::optional<Management> management;
+  std::string status_file;  ///< empty: none is written
+  std::chrono::seconds status_every{60};
+  int status_version = 1;
 
   std::string user;  ///< as for culvert.toml's [control], which goes first
   std::string group;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "control/gateway/management_desk.h"
 #include "control/gateway/operator.h"
 
 namespace culvert::gateway {
@@ -18,10 +19,12 @@ constexpr auto kBacklogEvery = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::string run_dir)
+Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::string run_dir,
+                 config::KeptFiles& loader)
     : loop_(loop),
       configuration_(std::move(configuration)),
       run_dir_(std::move(run_dir)),
+      loader_(loader),
       link_(loop, run_dir_ + "/link.sock", *this),
       started_(io::mono_now()),
       state_text_("waiting for the dataplane on " + run_dir_ + "/link.sock") {
@@ -38,7 +41,9 @@ Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::
   operator_ = std::make_unique<Operator>(*this);
 }
 
-Gateway::~Gateway() = default;
+Gateway::~Gateway() {
+  io::set_log_observer({});
+}
 
 Status Gateway::start(std::optional<gid_t> admin_group) {
   const std::string path = run_dir_ + "/admin.sock";
@@ -50,9 +55,31 @@ Status Gateway::start(std::optional<gid_t> admin_group) {
   admin_ = std::move(*admin);
   if (admin_group && chown(path.c_str(), static_cast<uid_t>(-1), *admin_group) != 0)
     return Error{path + ": can't be given to group " + std::to_string(*admin_group) + ": " + std::strerror(errno)};
+  if (Status opened = open_desks(); !opened) return opened;
   link_.start();
   watch_crls();
   return {};
+}
+
+Status Gateway::open_desks() {
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    const config::ServerConfig& config = instances_[i]->config;
+    if (!config.management && config.status_file.empty()) continue;
+    desks_.push_back(std::make_unique<ManagementDesk>(*this, i));
+    if (Status opened = desks_.back()->open(); !opened) return opened;
+  }
+  io::set_log_observer([this](io::LogLevel level, std::string_view text) {
+    for (auto& desk : desks_) desk->on_log(level, text);
+  });
+  return {};
+}
+
+bool Gateway::held() const {
+  return std::ranges::any_of(desks_, [](const auto& desk) { return desk->held(); });
+}
+
+void Gateway::tell_state(std::string_view state, const std::string& text, bool with_addresses) {
+  for (auto& desk : desks_) desk->set_state(state, text, with_addresses);
 }
 
 void Gateway::make_servers(uint32_t sessions) {
@@ -71,38 +98,13 @@ void Gateway::watch_crls() {
 
 void Gateway::warn_of_unreadable_crls() const {
   for (const auto& instance : instances_) {
-    const std::string& file = instance->config.crl_file;
-    if (file.empty() || access(file.c_str(), R_OK) == 0) continue;
+    const config::ServerConfig& config = instance->config;
+    const std::string& file = config.crl_dir.empty() ? config.crl_file : config.crl_dir;
+    if (file.empty() || access(file.c_str(), config.crl_dir.empty() ? R_OK : R_OK | X_OK) == 0) continue;
     io::log(io::LogLevel::kWarning,
             file + " can't be read by user " + configuration_.user +
                 ": revocations count only after a restart. Put the CRL where that user may read it");
   }
-}
-
-std::vector<std::string> Gateway::refresh_crls(bool always) {
-  std::vector<std::string> errors;
-  for (size_t i = 0; i < instances_.size(); ++i) {
-    Instance& instance = *instances_[i];
-    auto change = always ? instance.crl.read_now(loader_) : instance.crl.look(loader_);
-    if (!change) continue;
-    if (!change->context) {
-      io::log(io::LogLevel::kError, change->error);
-      errors.push_back(change->error);
-      continue;
-    }
-    instance.config.settings.tls = change->context;
-    io::log(io::LogLevel::kInfo, "read the CRL " + instance.config.crl_file);
-    if (!instance.server) continue;
-    instance.server->set_settings(instance.config.settings);
-    for (const openvpn::SessionInfo& session : instance.server->sessions()) {
-      const std::string& serial = session.identity.serial;
-      if (serial.empty() || !change->context->revoked(serial)) continue;
-      instance.server->disconnect(session.session, openvpn::Goodbye::kHalt, openvpn::EndReason::kKilled,
-                                  "certificate " + serial + " is revoked", io::now());
-    }
-    carry_out(i, 0);
-  }
-  return errors;
 }
 
 std::optional<MonoTime> Gateway::next_deadline() const {
@@ -154,6 +156,7 @@ void Gateway::run_pass() {
 void Gateway::stop() {
   if (stopping_) return;
   stopping_ = true;
+  tell_state("EXITING", "SIGTERM");
   stop_deadline_ = io::mono_now() + kStopWithin;
   for (size_t i = 0; i < instances_.size(); ++i) {
     if (!instances_[i]->server) continue;
@@ -163,8 +166,15 @@ void Gateway::stop() {
   }
 }
 
+void Gateway::stop_for_good() {
+  io::log(io::LogLevel::kInfo, "ending, as the management interface asks");
+  for_good_ = true;
+  stop();
+}
+
 void Gateway::fail(const std::string& why) {
   if (failure_.empty()) failure_ = why;
+  for (auto& desk : desks_) desk->tell_fatal(why);
   finished_ = true;
 }
 

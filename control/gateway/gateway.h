@@ -2,7 +2,8 @@
 // new.
 //
 // gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says, attaching, adopting, reinstalling;
-// gateway_outputs.cc: what the engines want done; operator.cc: what the operator asks.
+// gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new configuration, revoked certificates;
+// operator.cc: what the operator asks.
 #pragma once
 
 #include <memory>
@@ -10,9 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "control/config/kept_files.h"
 #include "control/config/load.h"
 #include "control/gateway/instance.h"
 #include "control/gateway/port_keeper.h"
+#include "control/gateway/reload.h"
 #include "control/gateway/session_book.h"
 #include "control/io/admin_server.h"
 #include "control/io/clock.h"
@@ -24,8 +27,9 @@ namespace culvert::gateway {
 
 class Gateway final : private io::LinkListener, private io::LaneSink {
  public:
-  /// `configuration.servers[i].settings` is complete (TLS context, cookie secret). The loop outlives the gateway.
-  Gateway(io::EventLoop& loop, config::Configuration configuration, std::string run_dir);
+  /// `configuration.servers[i].settings` is complete (TLS context, cookie secret). The loop and `loader`, which a
+  /// reload reads with, outlive the gateway.
+  Gateway(io::EventLoop& loop, config::Configuration configuration, std::string run_dir, config::KeptFiles& loader);
   ~Gateway() override;
   Gateway(const Gateway&) = delete;
 
@@ -35,8 +39,14 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void when_ready(std::function<void()> ready) { when_ready_ = std::move(ready); }
   /// Says goodbye to all clients, lets the packets out, and then finished() turns true.
   void stop();
-  /// Reads all CRLs again and ends the sessions of revoked certificates.
-  void reload_crls() { refresh_crls(true); }
+  /// Reads the configuration again and puts in force what can be, without ending a session that need not end. The error
+  /// (one finding per line) says why nothing was changed.
+  Result<ReloadReport> reload();
+  /// The same for those who can't be answered: what came of it is in the log.
+  void reload_and_log();
+  /// As stop(), and whoever keeps this process running should not start it again.
+  void stop_for_good();
+  bool stopped_for_good() const { return for_good_; }
 
   /// Says which CRLs can't be read again now. Call after privileges are dropped.
   void warn_of_unreadable_crls() const;
@@ -49,6 +59,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
 
  private:
   friend class Operator;
+  friend class ManagementDesk;
 
   // gateway.cc
   std::optional<MonoTime> next_deadline() const;
@@ -57,10 +68,18 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void publish_counters();
   void make_servers(uint32_t sessions);
   void watch_crls();
+  abi::Tally control_tally() const;
+
+  Status open_desks();
+  void tell_state(std::string_view state, const std::string& text, bool with_addresses = false);
+
+  // gateway_reload.cc
   /// Takes over CRLs whose files changed, and ends sessions whose certificate is on one. `always`: reads all files.
   /// The texts of what could not be read.
   std::vector<std::string> refresh_crls(bool always);
-  abi::Tally control_tally() const;
+  /// Ends the sessions whose certificates are revoked; how many.
+  size_t end_revoked(size_t instance);
+  void take_over(size_t instance, config::ServerConfig next);
 
   // gateway_link.cc
   void on_attached(const std::shared_ptr<io::LinkMapping>& old) override;
@@ -69,6 +88,9 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void on_event(uint32_t worker, const abi::Event& event) override;
   void on_punt(uint32_t worker, const abi::PacketMessage& packet) override;
   void on_bad_message(uint32_t worker) override;
+  /// Opens ports and TUN, unless a management interface holds us back.
+  void open_when_free();
+  bool held() const;
   void apply_ports();
   void adopt_sessions();
   bool adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now);
@@ -92,7 +114,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   config::Configuration configuration_;
   std::string run_dir_;
   io::KernelRandom random_;
-  config::DiskLoader loader_;
+  config::KeptFiles& loader_;
   std::vector<std::unique_ptr<Instance>> instances_;
   std::optional<pool::PeerIdPool> peer_ids_;
   std::optional<SessionBook> book_;
@@ -101,6 +123,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::optional<PortKeeper> ports_;
   std::unique_ptr<class Operator> operator_;
   std::unique_ptr<io::AdminServer> admin_;
+  std::vector<std::unique_ptr<class ManagementDesk>> desks_;
 
   abi::Tally tally_;     ///< what control itself counts; the engines have their own
   abi::Tally baseline_;  ///< counted by earlier controls of the same dataplane
@@ -110,6 +133,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   bool ever_ready_ = false;
   bool stopping_ = false;
   bool finished_ = false;
+  bool for_good_ = false;
   bool sessions_lost_ = false;  ///< a command was lost: install all again when the worker takes commands
   MonoTime stop_deadline_{};
   std::optional<MonoTime> refused_since_;

@@ -55,6 +55,17 @@ void Gateway::on_attached(const std::shared_ptr<io::LinkMapping>& old) {
     reinstall_sessions(*old);
   }
   for (auto& lane : link_.lanes()) drain(*lane);
+  open_when_free();
+}
+
+void Gateway::open_when_free() {
+  if (!link_.attached() || ports_->open()) return;
+  if (held()) {
+    state_text_ = "held: waiting for `hold release` on the management interface";
+    io::log(io::LogLevel::kInfo, state_text_);
+    return;
+  }
+  tell_state("ASSIGN_IP", "", true);
   apply_ports();
 }
 
@@ -62,6 +73,7 @@ void Gateway::apply_ports() {
   ports_->apply([this](const Status& status) {
     if (status) {
       state_text_ = "ready";
+      tell_state("CONNECTED", "SUCCESS", true);
       bool was_ready = std::exchange(ever_ready_, true);
       std::string where;
       for (const std::string& port : ports_->listening()) where += port + ", ";
@@ -83,6 +95,7 @@ void Gateway::on_detached(const std::string& why) {
   ports_->lost();
   state_text_ = "waiting for the dataplane: " + why;
   io::log(ever_ready_ ? io::LogLevel::kError : io::LogLevel::kInfo, state_text_);
+  if (ever_ready_ && !stopping_) tell_state("RECONNECTING", "dataplane-gone");
   // A dataplane that has another control refuses us for good; after a control was killed it may take it a moment to
   // notice.
   if (why.find("refuses") == std::string::npos || ever_ready_) return;

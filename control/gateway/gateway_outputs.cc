@@ -118,7 +118,7 @@ void Gateway::decide(size_t index, Waiting client) {
     instance.waiting.push_front(std::move(client));
     return;
   }
-  bool revoked = instance.config.settings.tls->revoked(request.identity.serial);
+  bool revoked = instance.revoked(request.identity.serial);
   policy::Decision decision = policy::decide(instance.config, request, revoked, instance.addresses, now.mono);
   if (auto* refused = std::get_if<policy::Refused>(&decision)) {
     instance.server->refuse(request.session, refused->for_client, refused->for_operator, now);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "control/auth/crl_watch.h"
+#include "control/auth/revoked_folder.h"
 #include "control/config/server_config.h"
 #include "control/openvpn/server.h"
 #include "control/policy/admission.h"
@@ -21,11 +22,20 @@ struct Waiting {
 struct Instance {
   /// `config.settings.tls` and the cookie secret are set by the caller.
   explicit Instance(config::ServerConfig with)
-      : config(std::move(with)), addresses(policy::ranges_of(config)), crl(config.crl_file, config.tls) {}
+      : config(std::move(with)),
+        addresses(policy::ranges_of(config)),
+        crl(config.crl_file, config.tls),
+        revoked_folder(config.crl_dir) {}
+
+  /// Is the certificate with this decimal serial revoked, by whatever form of crl-verify?
+  bool revoked(const std::string& serial) const {
+    return config.settings.tls->revoked(serial) || revoked_folder.has(serial);
+  }
 
   config::ServerConfig config;
   pool::AddressPool addresses;
   auth::CrlWatch crl;
+  auth::RevokedFolder revoked_folder;
   std::unique_ptr<openvpn::Server> server;  ///< made when the size of the session table is known
   std::deque<Waiting> waiting;
 };

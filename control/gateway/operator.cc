@@ -47,6 +47,7 @@ std::string by(const io::PeerCredentials& who) {
 ordered_json Operator::answer(const json& request, const io::PeerCredentials& who) {
   const std::string command = request.value("command", "");
   if (command == "status") return admin_ok(admin::to_json(status()));
+  if (command == "reload") return reload(who);
   if (command == "ports") return admin_ok(admin::to_json(gateway_.ports_->rows()));
   if (!gateway_.link_.mapping()) return admin_error("no dataplane yet: " + gateway_.state_text_);
   if (command == "sessions") return admin_ok(admin::to_json(sessions()));
@@ -208,6 +209,12 @@ ordered_json Operator::session_kill(const json& request, const io::PeerCredentia
   gateway_.instances_[instance]->server->disconnect(session, goodbye, openvpn::EndReason::kKilled, by(who), io::now());
   gateway_.carry_out(instance, worker);
   return admin_ok(admin::to_json(*row));
+}
+
+ordered_json Operator::reload(const io::PeerCredentials& who) {
+  io::log(io::LogLevel::kInfo, "reading the configuration again, asked " + by(who));
+  Result<ReloadReport> report = gateway_.reload();
+  return report ? admin_ok(report->to_json()) : admin_error(report.error());
 }
 
 ordered_json Operator::reload_crl(const io::PeerCredentials& who) {

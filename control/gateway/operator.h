@@ -28,6 +28,7 @@ class Operator {
   std::vector<admin::WorkerRow> workers() const;
   nlohmann::ordered_json session_show(const nlohmann::json& request) const;
   nlohmann::ordered_json session_kill(const nlohmann::json& request, const io::PeerCredentials& who);
+  nlohmann::ordered_json reload(const io::PeerCredentials& who);
   nlohmann::ordered_json reload_crl(const io::PeerCredentials& who);
   /// The one connected session that `wanted` names: a peer-id, a common name, an inner or an outer address.
   Result<admin::SessionRow> find(const std::string& wanted) const;

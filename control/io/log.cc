@@ -18,6 +18,11 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+std::function<void(LogLevel, std::string_view)>& observer() {
+  static std::function<void(LogLevel, std::string_view)> instance;
+  return instance;
+}
+
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:
@@ -55,8 +60,14 @@ void set_log_level(LogLevel level) {
   logger().set_level(level_of(level));
 }
 
+void set_log_observer(std::function<void(LogLevel, std::string_view)> given) {
+  observer() = std::move(given);
+}
+
 void log(LogLevel level, std::string_view text) {
-  logger().log(level_of(level), printable(text));
+  std::string line = printable(text);
+  logger().log(level_of(level), line);
+  if (observer() && logger().should_log(level_of(level))) observer()(level, line);
 }
 
 LogBudget::Verdict LogBudget::ask(MonoTime now) {

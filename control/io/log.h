@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ std::string printable(std::string_view text);
 
 /// Lines below `level` are left out.
 void set_log_level(LogLevel level);
+/// `observer` gets every line that is written, printable, after it is written. It may log nothing itself. Empty: none.
+void set_log_observer(std::function<void(LogLevel level, std::string_view text)> observer);
 /// Writes one line; `text` is made printable.
 void log(LogLevel level, std::string_view text);
 

@@ -24,6 +24,8 @@ class Child {
   void signal(int number) const;
   /// How it ended ("exit status 1", "killed by signal 9"), when it has ended since the last call.
   std::optional<std::string> reap();
+  /// Of its last end; -1: a signal, or it has not ended yet.
+  int exit_status() const { return exit_status_; }
 
   /// "culvert-control"
   std::string name() const;
@@ -31,6 +33,7 @@ class Child {
  private:
   std::vector<std::string> argv_;
   pid_t pid_ = 0;
+  int exit_status_ = -1;
 };
 
 /// Path of the program `name` that belongs to this culvert: beside our own binary, in the sbin folder beside ours, in

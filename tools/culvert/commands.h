@@ -21,6 +21,8 @@ struct Context {
 void add_gateway_commands(CLI::App& app, Context& context);
 /// init, client add|revoke|list.
 void add_pki_commands(CLI::App& app, Context& context);
+/// config check, reload.
+void add_config_commands(CLI::App& app, Context& context);
 /// up.
 void add_up_command(CLI::App& app, Context& context);
 

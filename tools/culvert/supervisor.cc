@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "control/io/clock.h"
+#include "control/options.h"
 #include "tools/culvert/admin_client.h"
 
 namespace culvert::cli {
@@ -65,6 +66,12 @@ void Supervisor::look_for_ready() {
     std::fflush(stdout);
     return;
   }
+  // Held by management-hold: it is up to the operator when it becomes ready.
+  if (status && status->value("state", "").starts_with("held")) {
+    if (phase_ == Phase::kStarting) say(status->value("state", ""));
+    phase_ = Phase::kRunning;
+    return;
+  }
   if (io::mono_now() >= start_deadline_)
     return give_up("the gateway is not ready after " + std::to_string(kReadyWithin.count()) +
                    " s: " + (status ? status->value("state", "") : status.error()));
@@ -81,6 +88,7 @@ void Supervisor::on_end(Kept& kept, const std::string& how) {
     case Phase::kStarting:
       return give_up(kept.child.name() + " did not start (" + how + "): it says above why");
     case Phase::kRunning:
+      if (&kept == &control_ && kept.child.exit_status() == kStoppedForGood) return stop();
       return start_again(kept, how);
     case Phase::kStopping:
       return stop_next();

@@ -90,6 +90,13 @@ const std::map<std::string, std::string>& good_uses() {
       {"user", "user nobody"},
       {"group", "group nogroup"},
       {"verb", "verb 3"},
+      {"management", "management 127.0.0.1 7505 password"},
+      {"management-client-user", "management-client-user nobody\nmanagement m.sock unix"},
+      {"management-client-group", "management-client-group nogroup\nmanagement m.sock unix"},
+      {"management-hold", "management-hold\nmanagement localhost 7505"},
+      {"management-log-cache", "management-log-cache 500\nmanagement localhost 7505"},
+      {"status", "status status.log 10"},
+      {"status-version", "status-version 2"},
       {"setenv", "setenv opt verb 3"},
       {"ignore-unknown-option", "ignore-unknown-option blub"},
   };

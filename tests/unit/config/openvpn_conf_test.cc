@@ -217,6 +217,34 @@ TEST(OpenvpnConf, FilesAndInlineBlocks) {
   config = good("<crl-verify>\n" + pem + "</crl-verify>\n");
   EXPECT_EQ(config.tls.crl_pem, pem);
   EXPECT_EQ(config.crl_file, "");
+
+  config = good("crl-verify crls dir\n");
+  EXPECT_EQ(config.crl_dir, "etc/crls");
+  EXPECT_EQ(config.crl_file + config.tls.crl_pem, "");
+}
+
+TEST(OpenvpnConf, ManagementAndStatus) {
+  ServerConfig config = good(
+      "management m.sock unix password\nmanagement-client-user nobody\nmanagement-client-group nogroup\n"
+      "management-log-cache 500\nmanagement-hold\nstatus s.log 10\nstatus-version 3\n");
+  ASSERT_TRUE(config.management);
+  EXPECT_EQ(config.management->path, "etc/m.sock");
+  EXPECT_EQ(config.management->password, "secret");
+  EXPECT_EQ(config.management->client_user + ":" + config.management->client_group, "nobody:nogroup");
+  EXPECT_EQ(config.management->log_lines, 500u);
+  EXPECT_TRUE(config.management->hold);
+  EXPECT_EQ(config.status_file, "etc/s.log");
+  EXPECT_EQ(config.status_every, std::chrono::seconds(10));
+  EXPECT_EQ(config.status_version, 3);
+
+  config = good("management ::1 7505\nstatus /s.log\n");
+  EXPECT_EQ(config.management->path, "");
+  EXPECT_EQ(config.management->tcp.port, 7505);
+  EXPECT_EQ(config.management->tcp.address.family, abi::Family::kIpv6);
+  EXPECT_FALSE(config.management->hold);
+  EXPECT_EQ(config.status_file, "/s.log");
+  EXPECT_EQ(config.status_every, std::chrono::seconds(60));
+  EXPECT_FALSE(good("").management);
 }
 
 TEST(OpenvpnConf, PathsCountFromCd) {

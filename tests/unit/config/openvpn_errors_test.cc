@@ -106,9 +106,18 @@ const Case kCases[] = {
      "topology: net30 is not supported in this version; every client since 2009 can do subnet: write topology subnet"},
     {"topology star", "topology: 'star' is not a topology: write topology subnet"},
     {"verb 12", "verb: '12' is not a number from 0 to 11"},
-    {"crl-verify crls dir",
-     "crl-verify: the dir form is not supported in this version: name a CRL file, such as `culvert client revoke` "
-     "keeps"},
+    {"crl-verify gone dir", "crl-verify: etc/gone: no such folder, or not readable for this user"},
+    {"crl-verify crls folder", "crl-verify: the second argument can only be dir, not 'folder'"},
+    {"management gateway 7505",
+     "management: 'gateway' is not a numeric address: write 127.0.0.1 7505, or PATH unix for a unix socket"},
+    {"management tunnel 7505", "management: tunnel is not supported in this version: write 127.0.0.1 or a unix socket"},
+    {"management 127.0.0.1 0", "management: '0' is not a number from 1 to 65535"},
+    {"management m.sock unix stdin", "management: there is no terminal to ask on: name a file that holds the password"},
+    {"management m.sock unix gone", "management: etc/gone: no such file"},
+    {"management-hold",
+     "management-hold: needs management, which is missing: write management 127.0.0.1 7505, or remove this"},
+    {"status s.log 0", "status: '0' is not a number from 1 to 31536000"},
+    {"status-version 4", "status-version: '4' is not a number from 1 to 3"},
     {"remote-cert-tls peer", "remote-cert-tls: can only be client or server, not 'peer'"},
     {"verify-client-cert none",
      "verify-client-cert: none is not supported in this version: clients need a certificate; write verify-client-cert "
@@ -152,15 +161,13 @@ TEST(OpenvpnErrors, EachHasFileLineAndText) {
 }
 
 TEST(OpenvpnErrors, AllOfAFileAreReported) {
-  Parsed parsed = parse("port x\nproto tcp\nblub\nmanagement localhost 7505\n");
+  Parsed parsed = parse("port x\nproto tcp\nblub\nchroot /var/empty\n");
   EXPECT_EQ(parsed.errors,
             "etc/server.conf:1: error: port: 'x' is not a number from 1 to 65535\n"
             "etc/server.conf:2: error: proto: TCP is not supported in this version: write proto udp (or udp6 for IPv4 "
             "and IPv6)\n"
             "etc/server.conf:3: error: blub: no such directive in OpenVPN 2.6\n"
-            "etc/server.conf:4: error: management: the management interface is not supported in this version: remove "
-            "it, and use "
-            "`culvert status`, `sessions` and `session kill`\n"
+            "etc/server.conf:4: error: chroot: use RootDirectory= or the sandboxing of the systemd units in conf/\n"
             "etc/server.conf: error: no addresses for clients: add server 10.8.0.0 255.255.255.0 (or server-ipv6)\n"
             "etc/server.conf: error: no ca: a server needs ca, cert and key; `culvert init` makes them\n"
             "etc/server.conf: error: no cert: a server needs ca, cert and key; `culvert init` makes them\n"

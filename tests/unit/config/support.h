@@ -19,6 +19,8 @@ class MemoryLoader : public FileLoader {
     return found->second;
   }
 
+  bool is_folder(const std::string& path) override { return path.ends_with("/crls"); }
+
   std::map<std::string, LoadedFile> files;
   std::vector<std::string> asked;
 };

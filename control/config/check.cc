@@ -1,0 +1,66 @@
+#include "control/config/check.h"
+
+#include <algorithm>
+
+#include "control/config/directive.h"
+#include "control/config/load.h"
+#include "control/config/openvpn_conf.h"
+
+namespace culvert::config {
+namespace {
+
+constexpr size_t kConfLimit = 4 << 20;
+
+CheckedDirective judge(const Said& said, const Report& report) {
+  CheckedDirective checked{said.file, said.line, said.name, said.arguments, "honoured", ""};
+  const Directive* directive = find_directive(said.name);
+  if (directive != nullptr) checked.note = directive->note;
+  if (directive != nullptr && directive->fate == Fate::kHarmless) checked.verdict = "warning";
+  for (const Diagnostic& found : report.all()) {
+    if (found.line != said.line || found.file != said.file) continue;
+    bool error = found.severity == Severity::kError;
+    if (checked.verdict == "refused" && !error) continue;
+    checked.verdict = error ? "refused" : "warning";
+    checked.note = found.text;
+    std::string prefix = said.name + ": ";
+    if (checked.note.starts_with(prefix)) checked.note.erase(0, prefix.size());
+  }
+  return checked;
+}
+
+/// The servers of a culvert.toml, also when something is wrong with it. load() reports the findings.
+std::vector<ServerConfig> servers_of(const std::string& path, FileLoader& loader) {
+  std::vector<ServerConfig> servers;
+  Report reported;
+  Result<LoadedFile> toml = loader.load(path, kConfLimit);
+  if (!toml) return servers;
+  for (const OpenvpnBlock& block : parse_appliance(toml->bytes, path, reported).openvpn) {
+    Result<LoadedFile> conf = loader.load(block.config, kConfLimit);
+    if (conf) servers.push_back(parse_openvpn(conf->bytes, block.config, loader, reported));
+  }
+  return servers;
+}
+
+}  // namespace
+
+Check check(const std::string& path, FileLoader& loader) {
+  Check made;
+  std::vector<ServerConfig> servers;
+  if (path.ends_with(".toml")) {
+    load(path, loader, made.report);
+    servers = servers_of(path, loader);
+  } else {
+    Result<LoadedFile> conf = loader.load(path, kConfLimit);
+    if (conf) {
+      servers.push_back(parse_openvpn(conf->bytes, path, loader, made.report));
+      if (made.report.ok()) make_tls(servers[0], made.report);
+    } else {
+      made.report.error(path, 0, conf.error());
+    }
+  }
+  for (const ServerConfig& server : servers)
+    for (const Said& said : server.said) made.directives.push_back(judge(said, made.report));
+  return made;
+}
+
+}  // namespace culvert::config

@@ -1,0 +1,106 @@
+// The configuration again, and certificates that are not good any more.
+#include <algorithm>
+
+#include "control/gateway/gateway.h"
+#include "control/gateway/reload.h"
+
+namespace culvert::gateway {
+
+std::vector<std::string> Gateway::refresh_crls(bool always) {
+  std::vector<std::string> errors;
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    Instance& instance = *instances_[i];
+    bool folder_changed = instance.revoked_folder.changed();
+    auto change = always ? instance.crl.read_now(loader_) : instance.crl.look(loader_);
+    if (change && !change->context) {
+      io::log(io::LogLevel::kError, change->error);
+      errors.push_back(change->error);
+    }
+    if (change && change->context) {
+      instance.config.settings.tls = change->context;
+      io::log(io::LogLevel::kInfo, "read the CRL " + instance.config.crl_file);
+      if (instance.server) instance.server->set_settings(instance.config.settings);
+    }
+    if (always || folder_changed || change) end_revoked(i);
+  }
+  return errors;
+}
+
+size_t Gateway::end_revoked(size_t index) {
+  Instance& instance = *instances_[index];
+  if (!instance.server) return 0;
+  size_t ended = 0;
+  for (const openvpn::SessionInfo& session : instance.server->sessions()) {
+    const std::string& serial = session.identity.serial;
+    if (serial.empty() || !instance.revoked(serial)) continue;
+    instance.server->disconnect(session.session, openvpn::Goodbye::kHalt, openvpn::EndReason::kKilled,
+                                "certificate " + serial + " is revoked", io::now());
+    ++ended;
+  }
+  carry_out(index, 0);
+  return ended;
+}
+
+Result<ReloadReport> Gateway::reload() {
+  config::Report findings;
+  auto next = config::load(configuration_.appliance.file, loader_, findings);
+  ReloadReport report;
+  std::string errors;
+  for (const config::Diagnostic& found : findings.all()) {
+    if (found.severity == config::Severity::kError) errors += "\n" + config::to_text(found);
+    if (found.severity == config::Severity::kWarning) report.warnings.push_back(config::to_text(found));
+  }
+  if (!next) return Error{"nothing was changed: the new configuration has errors" + errors};
+  std::vector<std::string> files;
+  for (const auto& server : next->servers) files.push_back(server.file);
+  bool same_servers = std::ranges::equal(files, instances_, {}, {}, [](const auto& i) { return i->config.file; });
+  if (!same_servers)
+    return Error{"nothing was changed: [[openvpn]] names other files than before, which needs a restart"};
+  for (const std::string& path : loader_.take_used())
+    report.warnings.push_back(path + ": not readable for the user this runs as: what was read at start stays in force");
+
+  compare(configuration_.appliance, next->appliance, report);
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    compare(instances_[i]->config, next->servers[i], report);
+    take_over(i, std::move(next->servers[i]));
+    report.ended += end_revoked(i);
+  }
+  std::string run_dir = configuration_.appliance.run_dir;
+  configuration_.appliance = std::move(next->appliance);
+  configuration_.appliance.run_dir = run_dir;
+  configuration_.log_level = next->log_level;
+  io::set_log_level(next->log_level);
+  io::log(io::LogLevel::kInfo, report.summary());
+  return report;
+}
+
+void Gateway::reload_and_log() {
+  auto reloaded = reload();
+  if (reloaded) return;
+  const std::string& text = reloaded.error();
+  for (size_t start = 0; start < text.size();) {
+    size_t end = std::min(text.find('\n', start), text.size());
+    io::log(io::LogLevel::kError, text.substr(start, end - start));
+    start = end + 1;
+  }
+}
+
+void Gateway::take_over(size_t index, config::ServerConfig next) {
+  Instance& instance = *instances_[index];
+  keep_fixed(instance.config, next);
+  instance.crl = auth::CrlWatch(next.crl_file, next.tls);
+  instance.revoked_folder = auth::RevokedFolder(next.crl_dir);
+  bool new_pool = !same_pool(instance.config, next);
+  instance.config = std::move(next);
+  if (instance.server) instance.server->set_settings(instance.config.settings);
+  if (!new_pool) return;
+  // Sessions keep their addresses, also those that the new pool has no place for.
+  instance.addresses = pool::AddressPool(policy::ranges_of(instance.config));
+  if (!book_) return;
+  book_->each([&](abi::SessionRef, BookEntry& entry) {
+    if (entry.instance != index || !entry.lease) return;
+    entry.lease = instance.addresses.adopt(entry.name, entry.lease->ip4, entry.lease->ip6);
+  });
+}
+
+}  // namespace culvert::gateway

@@ -1,0 +1,56 @@
+// One server block's management interface and status file: what its clients ask of the gateway.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/management/server.h"
+#include "control/management/status_file.h"
+
+namespace culvert::gateway {
+
+class Gateway;
+
+class ManagementDesk final : public management::Daemon {
+ public:
+  /// `gateway` outlives this.
+  ManagementDesk(Gateway& gateway, size_t instance) : gateway_(gateway), instance_(instance) {}
+  ~ManagementDesk() override;
+
+  /// Opens what the configuration asks for: before the process gives up its privileges.
+  Status open();
+  bool held() const { return server_ && server_->board().waiting; }
+  void on_log(io::LogLevel level, std::string_view text);
+  void tell_fatal(const std::string& why);
+  /// `text` is the detail ("SUCCESS"); `with_addresses`: our inner addresses follow.
+  void set_state(std::string_view state, const std::string& text, bool with_addresses);
+
+  std::string title() const override;
+  std::vector<management::Client> clients() const override;
+  size_t kill_name(std::string_view common_name) override;
+  size_t kill_address(const abi::IpAddress& address, uint16_t port, std::optional<bool> tcp) override;
+  bool kill_client(uint64_t cid, management::Kill how) override;
+  void signal(management::Signal signal) override;
+  void release_hold() override;
+  int verbosity() const override;
+  void set_verbosity(int level) override;
+
+ private:
+  Status open_management();
+  void write_status();
+  size_t end(const std::vector<abi::SessionRef>& sessions, management::Kill how, const std::string& why);
+  template <class Wanted>
+  std::vector<abi::SessionRef> sessions_that(Wanted wanted) const;
+
+  Gateway& gateway_;
+  size_t instance_;
+  std::unique_ptr<management::Server> server_;
+  std::optional<management::StatusFile> status_file_;
+  bool status_failed_ = false;
+  io::EventLoop::TimerId status_timer_ = 0;
+  std::optional<int> verbosity_;
+};
+
+}  // namespace culvert::gateway

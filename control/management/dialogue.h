@@ -1,0 +1,103 @@
+// The conversation with one management client: bytes in, text out, in OpenVPN 2.6's words (manage.c,
+// management-notes.txt). No socket and no clock in it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/management/commands.h"
+#include "control/management/daemon.h"
+#include "control/management/history.h"
+#include "control/now.h"
+
+namespace culvert::management {
+
+struct Settings {
+  std::string password;    ///< empty: none is asked for
+  int status_version = 1;  ///< of a `status` without a number
+};
+
+class Dialogue {
+ public:
+  /// All three outlive the dialogue.
+  Dialogue(const Settings& settings, Board& board, Daemon& daemon);
+
+  /// What the client sent; complete lines are obeyed at once, except while a wrong password is being waited out.
+  void feed(std::string_view bytes, Now now);
+  /// Runs what is due: bytecount, the pause after a wrong password.
+  void tick(Now now);
+  std::optional<MonoTime> next_deadline() const;
+
+  // What the client is told without asking, if it may be and wants to.
+  void on_log(std::string_view entry);
+  void on_state(std::string_view entry);
+  /// A whole line such as ">CLIENT:ESTABLISHED,0".
+  void notify(std::string_view line);
+
+  /// Text for the client, to be taken out by the caller.
+  std::string& output() { return output_; }
+  /// The client asked to end, or has to go.
+  bool finished() const { return finished_; }
+  bool authorized() const { return authorized_; }
+  /// After a wrong password: nothing is obeyed until tick(). Feed no more meanwhile.
+  bool paused() const { return paused_until_.has_value(); }
+
+  static constexpr size_t kLongestLine = 4096;
+  static constexpr int kPasswordTries = 3;
+  static constexpr auto kPasswordPause = std::chrono::seconds(1);
+
+ private:
+  using Words = std::vector<std::string>;
+
+  // dialogue.cc
+
+  void welcome();
+  void take_lines(Now now);
+  void obey(std::string_view line, Now now);
+  void check_password(std::string_view line, Now now);
+  void say(std::string_view line);
+  void show_bytecounts();
+
+  // commands.cc
+  void run(CommandId command, const Words& words, Now now);
+  void say_status(const Words& words, Now now);
+  void history(const Words& words, const char* type, const History& history, bool& real_time);
+  void one_history(const std::string& word, const char* type, const History& history, bool& real_time);
+  void kill(const std::string& victim);
+  void kill_address(const std::string& victim, size_t colon);
+  void client_kill(const Words& words);
+  void hold(const Words& words);
+  void send_signal(const std::string& name);
+  void load_stats();
+  void verb(const Words& words);
+  void auth_retry(const Words& words);
+  void bytecount(const std::string& seconds, Now now);
+  void say_not_needed(const std::string& command);
+  void test(const std::string& count);
+  void help();
+  void version(const Words& words);
+
+  const Settings& settings_;
+  Board& board_;
+  Daemon& daemon_;
+  std::string input_;
+  size_t line_length_ = 0;  ///< of the last, unfinished line of input_
+  std::string output_;
+  bool authorized_ = false;
+  bool finished_ = false;
+  bool skipping_ = false;  ///< to the end of a line that is too long
+  int wrong_passwords_ = 0;
+  std::optional<MonoTime> paused_until_;
+  bool log_on_ = false;
+  bool state_on_ = false;
+  bool echo_on_ = false;
+  std::optional<MonoTime> bytecount_at_;
+  std::chrono::seconds bytecount_every_{0};
+  std::map<uint64_t, uint64_t> bytes_shown_;  ///< by client ID: in + out when last shown
+};
+
+}  // namespace culvert::management

@@ -1,0 +1,128 @@
+"""OpenVPN's management interface with programs that read it by position, and the status file."""
+
+import re
+
+import pytest
+
+from harness.gateway import Gateway
+from harness.management import Management, connect
+from harness.server_conf import INNER4, ServerConf
+from harness.waiting import wait_until
+
+pytestmark = pytest.mark.culvert_only
+
+
+def managed(stage, *extra: str):
+    path = stage.folder / "management.sock"
+    return stage.gateway(extra=[f"management {path} unix", *extra]), path
+
+
+def test_status_and_kill_as_eduvpn_uses_them(stage):
+    gateway, path = managed(stage)
+    alice, bob = stage.connected("alice"), stage.connected("bob")
+    assert alice.ping(INNER4, count=3)
+    program = connect(path)
+    wait_until(lambda: min(int(field) for field in program.clients()["alice"][5:7]) > 0, "traffic to be counted", 5)
+    clients = program.clients()
+    assert sorted(clients) == ["alice", "bob"]
+    fields = clients["alice"]
+    assert len(fields) == 13
+    assert re.fullmatch(r"192\.0\.2\.\d+:\d+", fields[2])
+    assert (fields[3], fields[4]) == (alice.inner4, alice.inner6)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", fields[7]) and int(fields[8]) > 1_600_000_000
+    assert fields[9] == "UNDEF" and fields[10].isdigit()
+    assert (int(fields[11]), fields[12]) == (alice.peer_id, "AES-256-GCM")
+
+    assert program.ask("kill nobody") == "ERROR: common name 'nobody' not found"
+    assert program.ask("kill bob") == "SUCCESS: common name 'bob' found, 1 client(s) killed"
+    wait_until(lambda: bob.connects() == 2, "bob to connect again, as RESTART tells it", 15)
+    assert program.clients()["bob"][10] != clients["bob"][10], "a new session has a new client ID"
+    remote = program.clients()["alice"][2]
+    assert program.ask(f"kill {remote}") == f"SUCCESS: 1 client(s) at address {remote} killed"
+    cid = program.clients()["bob"][10]
+    assert program.ask(f"client-kill {cid} HALT") == "SUCCESS: client-kill command succeeded"
+    wait_until(lambda: not bob.process.running(), "bob to give up, as HALT tells it")
+    assert program.ask("load-stats").startswith("SUCCESS: nclients=")
+
+
+def test_programs_one_after_another_and_real_time_lines(stage):
+    gateway, path = managed(stage)
+    first = connect(path)
+    waiting = Management(path)  # in the queue until the first has gone
+    first.say("state on all")
+    said = first.lines_until("END")
+    assert any(re.fullmatch(r"\d+,CONNECTED,SUCCESS,10\.8\.0\.1,,,,,fd00:8::1", line) for line in said), said
+    assert first.ask("log on") == "SUCCESS: real-time log notification set to ON"
+    assert first.ask("bytecount 1") == "SUCCESS: bytecount interval changed"
+    alice = stage.connected("alice")
+    assert any("alice" in line for line in first.lines_until(">BYTECOUNT_CLI:"))
+    assert alice.ping(INNER4)
+
+    def counted() -> bool:
+        cid, received, sent = first.lines_until(">BYTECOUNT_CLI:")[-1].split(":")[1].split(",")
+        return cid.isdigit() and int(received) > 0 and int(sent) > 0
+    wait_until(counted, "alice's bytes", 10)
+    first.close()
+    assert waiting.line().startswith(">INFO:")
+    assert list(waiting.clients()) == ["alice"]
+    gateway.stop()
+    with pytest.raises((EOFError, ConnectionResetError)):
+        waiting.lines_until("nothing begins like this")
+
+
+def test_password_and_silent_program(stage):
+    password = stage.folder / "password"
+    password.write_text("open sesame\n")
+    password.chmod(0o600)
+    path = stage.folder / "management.sock"
+    stage.gateway(extra=[f"management {path} unix {password}"])
+    program = connect(path, password="asked for")
+    assert program.socket.recv(100) == b"ENTER PASSWORD:"
+    program.say("wrong")
+    assert program.line() == "ERROR: bad password"
+    program.say("open sesame")
+    assert program.line() == "ENTER PASSWORD:SUCCESS: password is correct"
+    assert program.line().startswith(">INFO:")
+    assert program.ask("pid").startswith("SUCCESS: pid=")
+    alice = stage.connected("alice")  # a program that says nothing holds up nobody
+    assert alice.ping(INNER4)
+
+
+def test_signals_reload_and_end(stage):
+    gateway, path = managed(stage)
+    alice = stage.connected("alice")
+    conf = gateway.folder / "server.conf"
+    conf.write_text(conf.read_text() + "max-clients 9\n")
+    program = connect(path)
+    assert program.ask("signal SIGHUP") == "SUCCESS: signal SIGHUP thrown"
+    wait_until(lambda: "reloaded: changed max-clients" in gateway.log(), "the reload")
+    assert alice.connects() == 1
+    assert program.ask("signal SIGTERM") == "SUCCESS: signal SIGTERM thrown"
+    wait_until(lambda: not gateway.process.running(), "culvert up to end with its control")
+    assert gateway.process.exit_status() == 0
+
+
+def test_hold(stage):
+    path = stage.folder / "management.sock"
+    gateway = stage.add(Gateway(stage.network.gateway, ServerConf(stage.certificates, extra=[
+        f"management {path} unix", "management-hold"]), stage.folder / "gateway"))
+    gateway.start(ready=False)
+    program = connect(path)
+    assert program.line() == ">HOLD:Waiting for hold release:0"
+    assert program.ask("hold") == "SUCCESS: hold=1"
+    wait_until(lambda: "held" in gateway.log(), "the gateway to say so")
+    assert gateway.try_cli("status").returncode == 1
+    assert program.ask("hold release") == "SUCCESS: hold release succeeded"
+    gateway.wait_ready()
+    assert stage.connected("alice").ping(INNER4)
+
+
+def test_status_file(stage):
+    path = stage.folder / "openvpn-status.log"
+    stage.gateway(extra=[f"status {path} 1", "status-version 3"])
+    assert path.read_text().startswith("TITLE\t")
+    alice = stage.connected("alice")
+    wait_until(lambda: f"ROUTING_TABLE\t{alice.inner4}\talice\t" in path.read_text(), "alice in the status file", 5)
+    lines = path.read_text().splitlines()
+    assert [line.split("\t")[1] for line in lines if line.startswith("CLIENT_LIST\t")] == ["alice"]
+    assert lines[-1] == "END"

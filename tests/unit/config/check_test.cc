@@ -1,0 +1,91 @@
+// `culvert config check`, and secrets kept for a reload.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "control/config/check.h"
+#include "control/config/kept_files.h"
+#include "tests/unit/config/support.h"
+
+namespace culvert::config::test {
+namespace {
+
+const CheckedDirective& at_line(const Check& check, uint32_t line) {
+  auto found = std::ranges::find_if(check.directives, [line](const auto& one) { return one.line == line; });
+  EXPECT_NE(found, check.directives.end()) << "nothing at line " << line;
+  return *found;
+}
+
+TEST(ConfigCheck, SaysTheFateOfEachDirective) {
+  MemoryLoader loader = real_files_below("etc");
+  loader.files["etc/server.conf"].bytes = std::string(kBase) + "persist-key\nkeepalvie 10 60\nport 70000\n";
+  Check check = config::check("etc/server.conf", loader);
+  EXPECT_EQ(check.report.errors(), 2u);
+  EXPECT_EQ(check.directives.size(), 11u);
+  EXPECT_EQ(at_line(check, 1).name, "topology");
+  EXPECT_EQ(at_line(check, 1).verdict, "honoured");
+  EXPECT_EQ(at_line(check, 7).arguments, "10.8.0.0 255.255.255.0");
+  EXPECT_EQ(at_line(check, 10).verdict, "refused");
+  EXPECT_EQ(at_line(check, 10).note, "no such directive in OpenVPN 2.6: did you mean keepalive?");
+  EXPECT_EQ(at_line(check, 11).verdict, "refused");
+  EXPECT_EQ(at_line(check, 11).note, "'70000' is not a number from 1 to 65535");
+}
+
+TEST(ConfigCheck, ReadsTheServersOfACulvertToml) {
+  MemoryLoader loader = real_files_below("etc");
+  loader.files["etc/culvert.toml"].bytes = "[[openvpn]]\nconfig = \"server.conf\"\n";
+  loader.files["etc/server.conf"].bytes = std::string(kBase) + "bridge-nonsense\n";
+  Check check = config::check("etc/culvert.toml", loader);
+  EXPECT_EQ(check.report.errors(), 1u);
+  EXPECT_EQ(at_line(check, 9).verdict, "refused");
+}
+
+TEST(ConfigCheck, DoesNotShowKeys) {
+  MemoryLoader loader = real_files_below("etc");
+  std::string key = loader.files["etc/server.key"].bytes;
+  std::string conf = kBase;
+  conf.replace(conf.find("key server.key"), 14, "<key>\n" + key + "</key>");
+  loader.files["etc/server.conf"].bytes = conf;
+  Check check = config::check("etc/server.conf", loader);
+  EXPECT_EQ(check.report.errors(), 0u);
+  for (const CheckedDirective& one : check.directives) EXPECT_EQ(one.arguments.find("PRIVATE"), std::string::npos);
+}
+
+/// Files that this user may not read after a while.
+class Locked : public MemoryLoader {
+ public:
+  Result<LoadedFile> load(const std::string& path, size_t limit) override {
+    if (locked) return Error{std::string(kNotReadable)};
+    return MemoryLoader::load(path, limit);
+  }
+  bool locked = false;
+};
+
+TEST(KeptFiles, ServesWhatCanNotBeReadAgain) {
+  Locked disk;
+  disk.files = {{"key", {"secret", 0600}}, {"conf", {"text", 0600}}, {"ca", {"public", 0644}}};
+  KeptFiles kept(disk);
+  for (const char* path : {"key", "conf", "ca"}) EXPECT_TRUE(kept.load(path, 100)) << path;
+  kept.stop_keeping({"conf"});
+  disk.files["key"].bytes = "newer";
+  EXPECT_EQ(kept.load("key", 100)->bytes, "newer") << "while it can be read, the file counts";
+  EXPECT_TRUE(kept.take_used().empty());
+
+  disk.locked = true;
+  EXPECT_EQ(kept.load("key", 100)->bytes, "secret");
+  EXPECT_EQ(kept.take_used(), std::vector<std::string>{"key"});
+  EXPECT_FALSE(kept.load("conf", 100)) << "an old configuration must not pass for the new one";
+  EXPECT_EQ(kept.load("ca", 100)->bytes, "public");
+}
+
+TEST(KeptFiles, AFileThatIsGoneIsGone) {
+  Locked disk;
+  disk.files = {{"key", {"secret", 0600}}};
+  KeptFiles kept(disk);
+  EXPECT_TRUE(kept.load("key", 100));
+  disk.files.clear();
+  EXPECT_FALSE(kept.load("key", 100));
+}
+
+}  // namespace
+}  // namespace culvert::config::test

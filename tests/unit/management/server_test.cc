@@ -1,0 +1,159 @@
+// The socket: one client after another, none of which can hold up the gateway.
+#include "control/management/server.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "control/management/status_file.h"
+#include "tests/unit/io/support.h"
+#include "tests/unit/management/daemon_double.h"
+
+namespace culvert::management {
+namespace {
+
+struct ManagementServer : ::testing::Test {
+  io::Folder folder;
+  std::string path = folder / "management.sock";
+  std::unique_ptr<io::EventLoop> loop = std::move(*io::EventLoop::make());
+  DaemonDouble daemon;
+  std::unique_ptr<Server> server;
+
+  void listen(Listen settings = {}) {
+    settings.path = path;
+    auto made = Server::listen(*loop, std::move(settings), daemon);
+    ASSERT_TRUE(made) << made.error();
+    server = std::move(*made);
+  }
+  io::Fd connect() {
+    auto fd = io::connect_unix(path, SOCK_STREAM);
+    EXPECT_TRUE(fd) << fd.error();
+    return std::move(*fd);
+  }
+  /// Reads until `end` has come, or the server has closed.
+  std::string read_until(const io::Fd& fd, const std::string& end) {
+    std::string text;
+    EXPECT_TRUE(io::run_until(*loop, [&] {
+      std::array<char, 65536> buffer;
+      ssize_t n = recv(fd.get(), buffer.data(), buffer.size(), 0);
+      if (n > 0) text.append(buffer.data(), static_cast<size_t>(n));
+      if (n < 0) loop->at(io::mono_now() + std::chrono::milliseconds(1), [] {});
+      return n == 0 || text.find(end) != std::string::npos;
+    })) << text;
+    return text;
+  }
+  void say(const io::Fd& fd, const std::string& text) {
+    ASSERT_EQ(send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
+};
+
+TEST_F(ManagementServer, OneClientAfterAnother) {
+  listen();
+  io::Fd first = connect();
+  read_until(first, "more info\r\n");
+  io::Fd second = connect();
+  say(first, "kill alice\n");
+  EXPECT_EQ(read_until(first, "\n"), "SUCCESS: common name 'alice' found, 1 client(s) killed\r\n");
+  say(second, "pid\n");
+  std::array<char, 16> buffer;
+  EXPECT_LT(recv(second.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), 0) << "it waits";
+  first.reset();
+  EXPECT_NE(read_until(second, "SUCCESS: pid=").find(">INFO:"), std::string::npos);
+  say(second, "quit\n");
+  EXPECT_EQ(read_until(second, "never").find("ERROR"), std::string::npos);
+  EXPECT_FALSE(server->connected());
+}
+
+TEST_F(ManagementServer, AReaderThatStopsIsDropped) {
+  listen();
+  io::Fd fd = connect();
+  read_until(fd, "more info\r\n");
+  say(fd, "log on\n");
+  read_until(fd, "ON\r\n");
+  std::string line(4000, 'x');
+  EXPECT_TRUE(io::run_until(*loop, [&] {
+    for (int i = 0; i < 100 && server->connected(); ++i) server->on_log(io::LogLevel::kInfo, line);
+    loop->at(io::mono_now(), [] {});
+    return !server->connected();
+  }));
+  io::Fd next = connect();
+  EXPECT_NE(read_until(next, "more info\r\n"), "");
+}
+
+TEST_F(ManagementServer, AFloodOfCommandsIsAnsweredInFull) {
+  listen();
+  io::Fd fd = connect();
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "status 2\n";
+  size_t sent = 0;
+  size_t ends = 0;
+  EXPECT_TRUE(io::run_until(*loop, [&] {
+    ssize_t n = send(fd.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+    if (n > 0) sent += static_cast<size_t>(n);
+    std::array<char, 65536> buffer;
+    while ((n = recv(fd.get(), buffer.data(), buffer.size(), 0)) > 0)
+      for (size_t i = 0; i + 1 < static_cast<size_t>(n); ++i) ends += buffer[i] == 'D' && buffer[i + 1] == '\r';
+    loop->at(io::mono_now(), [] {});
+    return sent == text.size() && ends >= 1990;  // a few may be cut by a read
+  }));
+}
+
+TEST_F(ManagementServer, LogAndStateAreKeptForLater) {
+  listen({.path = "", .tcp = {}, .client_user = {}, .client_group = {}, .log_lines = 2, .hold = false, .dialogue = {}});
+  for (const char* text : {"one", "two", "three"}) server->on_log(io::LogLevel::kWarning, text);
+  server->set_state("CONNECTED", "SUCCESS,10.8.0.1,,,,");
+  io::Fd fd = connect();
+  read_until(fd, "more info\r\n");
+  say(fd, "log all\n");
+  std::string log = read_until(fd, "END");
+  EXPECT_EQ(log.find("one"), std::string::npos);
+  EXPECT_NE(log.find(",W,two\r\n"), std::string::npos);
+  EXPECT_NE(log.find(",W,three\r\n"), std::string::npos);
+  say(fd, "state\n");
+  EXPECT_NE(read_until(fd, "END").find(",CONNECTED,SUCCESS,10.8.0.1,,,,\r\n"), std::string::npos);
+}
+
+TEST_F(ManagementServer, OnlyTheUserThatIsNamed) {
+  listen({.path = "",
+          .tcp = {},
+          .client_user = getuid() + 1,
+          .client_group = {},
+          .log_lines = 2,
+          .hold = false,
+          .dialogue = {}});
+  io::Fd fd = connect();
+  EXPECT_EQ(read_until(fd, "more info"), "");
+  EXPECT_FALSE(server->connected());
+}
+
+TEST_F(ManagementServer, TheSocketGoesWithTheServer) {
+  listen();
+  struct stat status {};
+  EXPECT_EQ(stat(path.c_str(), &status), 0);
+  server.reset();
+  EXPECT_NE(stat(path.c_str(), &status), 0);
+}
+
+TEST(StatusFile, IsRewrittenInPlaceAndBegunAnewWhenMovedAway) {
+  io::Folder folder;
+  std::string path = folder / "status";
+  auto file = StatusFile::open(path);
+  ASSERT_TRUE(file) << file.error();
+  auto contents = [&path] {
+    std::ifstream in(path);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  EXPECT_TRUE(file->write({"a long first line", "END"}));
+  EXPECT_EQ(contents(), "a long first line\nEND\n");
+  EXPECT_TRUE(file->write({"END"}));
+  EXPECT_EQ(contents(), "END\n");
+  std::rename(path.c_str(), (path + ".1").c_str());
+  EXPECT_TRUE(file->write({"new"}));
+  EXPECT_EQ(contents(), "new\n");
+  EXPECT_FALSE(StatusFile::open(folder / "no/such/folder"));
+}
+
+}  // namespace
+}  // namespace culvert::management
