@@ -138,7 +138,8 @@ TEST(Progress, StandsInTheRecords) {
 }
 
 TEST(Progress, WhatWasSeenIsRecordedWithItsBurst) {
-  // Whoever takes over after a crash closes the replay window up to this; a second's delay would be a second of replays.
+  // Whoever takes over after a crash closes the replay window up to this; a second's delay would be a second of
+  // replays.
   PathRig rig;
   Peer peer = rig.connect(0);
   const auto& highest = rig.record(0).keys[0].highest_seen;
