@@ -2,15 +2,19 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
 #include "control/gateway/cookie_secret.h"
 #include "control/gateway/gateway.h"
+#include "control/io/fd.h"
 #include "control/io/privileges.h"
 #include "control/io/secrets.h"
 #include "control/options.h"
@@ -39,6 +43,23 @@ Result<config::Configuration> read_configuration(const ControlOptions& options, 
   return std::move(*configuration);
 }
 
+/// `log`, `syslog` and `writepid`, while we still may open such files.
+Status prepare_log(const config::ServerConfig& server) {
+  if (server.syslog) io::log_to_syslog(*server.syslog);
+  if (!server.log_file.empty())
+    if (Status opened = io::log_to_file(server.log_file, server.log_append); !opened)
+      return Error{server.file + ": " + opened.error()};
+  if (server.pid_file.empty()) return {};
+  // `culvert up` has asked for a signal at its end; signals are better sent to it, which keeps two processes running.
+  int death_signal = 0;
+  prctl(PR_GET_PDEATHSIG, &death_signal);
+  std::string text = std::to_string(death_signal != 0 ? getppid() : getpid()) + "\n";
+  io::Fd file(open(server.pid_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
+  if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return Error{server.file + ": writepid " + server.pid_file + ": " + std::strerror(errno)};
+  return {};
+}
+
 /// The exit status, or why there is none to be proud of.
 Result<int> run(const ControlOptions& options) {
   io::harden_process();
@@ -57,6 +78,7 @@ Result<int> run(const ControlOptions& options) {
   if (!identity) return Error{identity.error()};
   io::KernelRandom random;
   for (config::ServerConfig& server : configuration->servers) {
+    if (Status prepared = prepare_log(server); !prepared) return Error{prepared.error()};
     auto secret = gateway::cookie_secret(run_dir, random);
     if (!secret) return Error{secret.error()};
     server.settings.cookie_secret = *secret;

@@ -62,6 +62,11 @@ void read_status_version(Draft& draft, const Statement& statement) {
 void finish_management(Draft& draft) {
   if (const Statement* status = draft.find("status"))
     draft.config.status_file = join_path(draft.folder, status->args[0]);
+  if (const Statement* pid = draft.find("writepid")) draft.config.pid_file = join_path(draft.folder, pid->args[0]);
+  const Statement* log = draft.find(draft.config.log_append ? "log-append" : "log");
+  if (log != nullptr) draft.config.log_file = join_path(draft.folder, log->args[0]);
+  if (log != nullptr && draft.config.syslog)
+    draft.error(*draft.find("syslog"), "next to " + log->name + ": the log goes to one place; remove one of them");
   const Statement* directive = draft.find("management");
   for (const char* name :
        {"management-client-user", "management-client-group", "management-hold", "management-log-cache"}) {

@@ -24,6 +24,24 @@ void read_verb(Draft& draft, const Statement& statement) {
   if (*n > 3) draft.config.log_level = openvpn::LogLevel::kDebug;
 }
 
+void read_log(Draft& draft, const Statement& statement) {
+  if (statement.args[0].empty()) return draft.error(statement, "names no file");
+  draft.config.log_append = false;
+}
+
+void read_log_append(Draft& draft, const Statement& statement) {
+  if (statement.args[0].empty()) return draft.error(statement, "names no file");
+  draft.config.log_append = true;
+}
+
+void read_syslog(Draft& draft, const Statement& statement) {
+  draft.config.syslog = statement.args.empty() ? "culvert" : statement.args[0];
+}
+
+void read_writepid(Draft& draft, const Statement& statement) {
+  if (statement.args[0].empty()) draft.error(statement, "names no file");
+}
+
 void read_setenv(Draft& draft, const Statement& statement) {
   if (statement.args[0] != "opt") return draft.warning(statement, "has no effect here: no script is run");
   // "setenv opt NAME …": NAME is read like any other directive, and skipped when unknown.

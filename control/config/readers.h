@@ -86,6 +86,10 @@ void read_status(Draft& draft, const Statement& statement);
 void read_status_version(Draft& draft, const Statement& statement);
 
 // read_process.cc
+void read_log(Draft& draft, const Statement& statement);
+void read_log_append(Draft& draft, const Statement& statement);
+void read_syslog(Draft& draft, const Statement& statement);
+void read_writepid(Draft& draft, const Statement& statement);
 void read_always_so(Draft& draft, const Statement& statement);
 void read_user(Draft& draft, const Statement& statement);
 void read_group(Draft& draft, const Statement& statement);

@@ -94,6 +94,11 @@ struct ServerConfig {
   std::chrono::seconds status_every{60};
   int status_version = 1;
 
+  std::string log_file;  ///< of control; empty: standard error
+  bool log_append = false;
+  std::optional<std::string> syslog;  ///< program name for syslog
+  std::string pid_file;
+
   std::string user;  ///< as for culvert.toml's [control], which goes first
   std::string group;
   std::optional<openvpn::LogLevel> log_level;  ///< from `verb`

@@ -1,9 +1,16 @@
 #include "control/io/log.h"
 
+#include <fcntl.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "control/io/fd.h"
 
 namespace culvert::io {
 namespace {
@@ -62,6 +69,22 @@ void set_log_level(LogLevel level) {
 
 void set_log_observer(std::function<void(LogLevel, std::string_view)> given) {
   observer() = std::move(given);
+}
+
+Status log_to_file(const std::string& path, bool append) {
+  int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (append ? 0 : O_TRUNC);
+  Fd file(open(path.c_str(), flags, 0600));
+  if (!file || dup2(file.get(), STDERR_FILENO) < 0) return Error{"log " + path + ": " + std::strerror(errno)};
+  return {};
+}
+
+void log_to_syslog(const std::string& name) {
+  // The sink keeps no copy of the name (openlog(3)), so it must live on.
+  static std::string ident;
+  ident = name;
+  auto sink = std::make_shared<spdlog::sinks::syslog_sink_st>(ident, LOG_PID, LOG_DAEMON, true);
+  sink->set_pattern("%v");
+  logger().sinks() = {sink};
 }
 
 void log(LogLevel level, std::string_view text) {

@@ -9,6 +9,7 @@
 
 #include "control/now.h"
 #include "control/openvpn/output.h"
+#include "dataplane/abi/result.h"
 
 namespace culvert::io {
 
@@ -19,6 +20,10 @@ std::string printable(std::string_view text);
 
 /// Lines below `level` are left out.
 void set_log_level(LogLevel level);
+/// From now on the log, and all else on standard error, goes to the file (made 0600 when it is not there).
+Status log_to_file(const std::string& path, bool append);
+/// From now on the log goes to syslog under this name, facility daemon.
+void log_to_syslog(const std::string& name);
 /// `observer` gets every line that is written, printable, after it is written. It may log nothing itself. Empty: none.
 void set_log_observer(std::function<void(LogLevel level, std::string_view text)> observer);
 /// Writes one line; `text` is made printable.

@@ -31,7 +31,7 @@ constexpr auto kCommands = std::to_array<CommandInfo>({
     {"kill", kKill, 1, false, "kill CN | kill IP:PORT: end the sessions of a name, or from an address"},
     {"load-stats", kLoadStats, 0, true, "load-stats: number of clients, bytes in and out"},
     {"log", kLog, 1, true, "log on|off|N|all: real-time log, the last N lines, or all that are kept"},
-    {"mute", kUnsupported, 0, true, ""},
+    {"mute", kMute, 0, true, ""},
     {"nclients", kClientCount, 0, true, "nclients: number of clients"},
     {"needok", kNotNeeded, 2, false, ""},
     {"needstr", kNotNeeded, 2, false, ""},
@@ -101,6 +101,8 @@ void Dialogue::run(CommandId command, const Words& words, Now now) {
       return kill(first);
     case kVerb:
       return verb(words);
+    case kMute:
+      return mute(words);
     case kAuthRetry:
       return auth_retry(words);
     case kState:
@@ -266,6 +268,13 @@ void Dialogue::verb(const Words& words) {
   if (level < 0 || level > 11) return say("ERROR: verb level is out of range");
   daemon_.set_verbosity(level);
   say("SUCCESS: verb level changed");
+}
+
+/// Only "do not mute" can be had: lines about peers are bounded in number instead.
+void Dialogue::mute(const Words& words) {
+  if (words.size() == 1) return say("SUCCESS: mute=0");
+  if (words[1] == "0") return say("SUCCESS: mute level changed");
+  say("ERROR: mute level is out of range");
 }
 
 void Dialogue::auth_retry(const Words& words) {

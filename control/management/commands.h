@@ -18,6 +18,7 @@ enum class CommandId : uint8_t {
   kStatus,
   kKill,
   kVerb,
+  kMute,
   kAuthRetry,
   kState,
   kLog,

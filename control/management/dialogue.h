@@ -74,6 +74,7 @@ class Dialogue {
   void send_signal(const std::string& name);
   void load_stats();
   void verb(const Words& words);
+  void mute(const Words& words);
   void auth_retry(const Words& words);
   void bytecount(const std::string& seconds, Now now);
   void say_not_needed(const std::string& command);

@@ -126,3 +126,14 @@ def test_status_file(stage):
     lines = path.read_text().splitlines()
     assert [line.split("\t")[1] for line in lines if line.startswith("CLIENT_LIST\t")] == ["alice"]
     assert lines[-1] == "END"
+
+
+def test_log_file_and_pid_file(stage):
+    """`log` takes control's lines away from standard error; the pid file names the process that takes signals."""
+    log, pid = stage.folder / "openvpn.log", stage.folder / "openvpn.pid"
+    log.write_text("from an earlier run\n")
+    gateway = stage.gateway(extra=[f"log {log}", f"writepid {pid}"])
+    stage.connected("alice")
+    wait_until(lambda: "alice (id 0) connected" in log.read_text(), "alice in the log")
+    assert "earlier run" not in log.read_text() and "alice" not in gateway.log()
+    assert int(pid.read_text()) == gateway.process.pid

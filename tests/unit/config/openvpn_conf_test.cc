@@ -247,6 +247,18 @@ TEST(OpenvpnConf, ManagementAndStatus) {
   EXPECT_FALSE(good("").management);
 }
 
+TEST(OpenvpnConf, LogAndPidFile) {
+  ServerConfig config = good("log a.log\nwritepid p\n");
+  EXPECT_EQ(config.log_file + "," + config.pid_file, "etc/a.log,etc/p");
+  EXPECT_FALSE(config.log_append);
+  config = good("log-append /b.log\n");
+  EXPECT_EQ(config.log_file, "/b.log");
+  EXPECT_TRUE(config.log_append);
+  EXPECT_EQ(good("syslog\n").syslog, "culvert");
+  EXPECT_EQ(good("syslog name\n").syslog, "name");
+  EXPECT_EQ(good("").log_file, "");
+}
+
 TEST(OpenvpnConf, PathsCountFromCd) {
   MemoryLoader loader = files_below("etc/keys");
   EXPECT_EQ(parse(std::string(kBase) + "cd keys\n", loader).errors, "");
