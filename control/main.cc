@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -84,6 +85,8 @@ Result<int> run(const ControlOptions& options) {
     server.settings.cookie_secret = *secret;
   }
 
+  bool runs_scripts =
+      std::ranges::any_of(configuration->servers, [](const auto& server) { return server.hooks.any(); });
   auto loop = io::EventLoop::make();
   if (!loop) return Error{loop.error()};
   gateway::Gateway gateway(**loop, std::move(*configuration), run_dir, files);
@@ -100,7 +103,7 @@ Result<int> run(const ControlOptions& options) {
   if (Status status = gateway.start(identity->gid); !status) return Error{status.error()};
   Status dropped;
   gateway.when_ready([&] {
-    dropped = io::become(*identity);
+    dropped = io::become(*identity, runs_scripts);
     gateway.warn_of_unreadable_crls();
   });
   while (!gateway.finished() && dropped) gateway.run_pass();

@@ -107,6 +107,14 @@ void read_group_key(const Reading& reading, const Value& value) {
   if (auto text = text_of(reading, value)) reading.appliance.group = *text;
 }
 
+void read_hook_timeout(const Reading& reading, const Value& value) {
+  if (auto n = number_of(reading, value, 1, 3600)) reading.appliance.hook_timeout = std::chrono::seconds(*n);
+}
+
+void read_hook_processes(const Reading& reading, const Value& value) {
+  if (auto n = number_of(reading, value, 1, 4096)) reading.appliance.hook_processes = *n;
+}
+
 void read_level(const Reading& reading, const Value& value) {
   auto text = text_of(reading, value);
   if (!text) return;
@@ -144,6 +152,8 @@ constexpr Key kKeys[] = {{"", "run_dir", read_run_dir},
                          {"tun", "txqueuelen", read_tun_queue},
                          {"control", "user", read_user_key},
                          {"control", "group", read_group_key},
+                         {"control", "hook_timeout", read_hook_timeout},
+                         {"control", "hook_processes", read_hook_processes},
                          {"log", "level", read_level},
                          {"openvpn", "config", read_openvpn_config}};
 constexpr std::string_view kSections[] = {"dataplane", "tun", "control", "log", "openvpn"};

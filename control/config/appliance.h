@@ -2,6 +2,7 @@
 // and in conf/README.md.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ struct Appliance {
       tun_tx_queue_length;  ///< packets; unset: txqueuelen of the server.conf, else kDefaultTxQueueLength
   std::string user;         ///< control runs as this after its start; empty: `user` of the server.conf, else no change
   std::string group;
+  std::chrono::seconds hook_timeout{60};       ///< a script that is not done by then is killed
+  uint32_t hook_processes = 128;               ///< scripts that run at once
   std::optional<openvpn::LogLevel> log_level;  ///< unset: from `verb` of the server.conf
   std::vector<OpenvpnBlock> openvpn;
 };

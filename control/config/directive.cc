@@ -23,6 +23,7 @@ namespace {
 #define CLIENT_ONLY "a directive for clients; this is a server's configuration: remove it"
 #define PUSH_IT "acts at the client: write push \"…\" around it"
 #define PER_CLIENT "made for each client by the gateway itself: remove it"
+#define PER_CLIENT_FILE "it belongs into a file of client-config-dir, or into what client-connect writes: move it there"
 #define WINDOWS "for Windows only: remove it"
 #define COMMAND "a command of the openvpn program, not a setting: remove it"
 

@@ -36,6 +36,7 @@ struct Draft {
   uint32_t send_buffer = 0;
   uint32_t mark = 0;
   std::string device;
+  uint32_t script_security = 1;
 
   const Statement* find(std::string_view name) const {
     auto found = last.find(name);
@@ -55,6 +56,8 @@ void warn_about_cipher(Draft& draft);
 void finish_network(Draft& draft);
 /// The management interface: loads the password.
 void finish_management(Draft& draft);
+/// Scripts, passwords and settings per client.
+void finish_hooks(Draft& draft);
 /// Certificates and keys: loads the files.
 void finish_tls(Draft& draft);
 

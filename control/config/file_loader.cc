@@ -78,6 +78,14 @@ bool DiskLoader::is_folder(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && ::access(path.c_str(), R_OK | X_OK) == 0;
 }
 
+Status DiskLoader::executable(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return Error{std::strerror(errno)};
+  if (!S_ISREG(status.st_mode)) return Error{"no regular file"};
+  if (access(path.c_str(), X_OK) != 0) return Error{"not executable: chmod +x " + path};
+  return {};
+}
+
 std::string join_path(const std::string& folder, const std::string& path) {
   if (path.empty() || path.front() == '/' || folder.empty() || folder == ".") return path;
   if (path == ".") return folder;

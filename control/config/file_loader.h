@@ -23,6 +23,8 @@ class FileLoader {
   virtual Result<LoadedFile> load(const std::string& path, size_t limit) = 0;
   /// Is there a folder that can be looked into?
   virtual bool is_folder(const std::string&) { return false; }
+  /// Whether a program can be run; the error says why not.
+  virtual Status executable(const std::string&) { return {}; }
 };
 
 /// What load() says when the user we run as may not read the file.
@@ -35,6 +37,7 @@ class DiskLoader : public FileLoader {
  public:
   Result<LoadedFile> load(const std::string& path, size_t limit) override;
   bool is_folder(const std::string& path) override;
+  Status executable(const std::string& path) override;
 };
 
 /// `path` when absolute, else below `folder` ("" and "." leave it as it is).

@@ -20,6 +20,7 @@ class KeptFiles final : public FileLoader {
   /// The file as it is now. When this user may not read it (any more), the one kept.
   Result<LoadedFile> load(const std::string& path, size_t limit) override;
   bool is_folder(const std::string& path) override { return files_.is_folder(path); }
+  Status executable(const std::string& path) override { return files_.executable(path); }
 
   /// Ends keeping: what is read from now on is not remembered. Configuration files are forgotten, since a reload that
   /// reads an old one would be worth nothing.

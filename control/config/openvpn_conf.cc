@@ -34,6 +34,7 @@ ServerConfig parse_openvpn(std::string_view text, const std::string& file, FileL
     apply(draft, statement);
   }
   finish_network(draft);
+  finish_hooks(draft);
   finish_tls(draft);
   finish_management(draft);
   return std::move(draft.config);

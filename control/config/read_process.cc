@@ -43,7 +43,14 @@ void read_writepid(Draft& draft, const Statement& statement) {
 }
 
 void read_setenv(Draft& draft, const Statement& statement) {
-  if (statement.args[0] != "opt") return draft.warning(statement, "has no effect here: no script is run");
+  if (statement.args[0] != "opt") {
+    if (statement.args.size() > 2) return draft.error(statement, "takes a name and a value");
+    if (statement.args[0] == "FORWARD_COMPATIBLE")
+      return draft.warning(statement, "has no effect here: name what may be unknown with ignore-unknown-option");
+    std::string value = statement.args.size() == 2 ? statement.args[1] : "";
+    draft.config.hooks.variables.emplace_back(statement.args[0], value);
+    return;
+  }
   // "setenv opt NAME …": NAME is read like any other directive, and skipped when unknown.
   if (statement.args.size() == 1) return draft.error(statement, "setenv opt needs a directive behind it");
   Statement& inner = draft.made.emplace_back(statement);

@@ -60,14 +60,11 @@ void read_remote_cert_eku(Draft& draft, const Statement& statement) {
 }
 
 void read_verify_client_cert(Draft& draft, const Statement& statement) {
-  if (statement.args.empty() || statement.args[0] == "require") return;
-  const std::string& mode = statement.args[0];
-  if (mode == "none" || mode == "optional") {
-    return draft.error(
-        statement,
-        mode + " is not supported in this version: clients need a certificate; write verify-client-cert require");
-  }
-  draft.error(statement, "can only be require, not '" + mode + "'");
+  const std::string mode = statement.args.empty() ? "require" : statement.args[0];
+  if (mode != "none" && mode != "optional" && mode != "require")
+    return draft.error(statement, "can only be none, optional or require, not '" + mode + "'");
+  draft.config.tls.require_peer_certificate = mode == "require";
+  draft.config.tls.ask_peer_certificate = mode != "none";
 }
 
 void read_tls_version_min(Draft& draft, const Statement& statement) {

@@ -85,6 +85,19 @@ void read_management_log_cache(Draft& draft, const Statement& statement);
 void read_status(Draft& draft, const Statement& statement);
 void read_status_version(Draft& draft, const Statement& statement);
 
+// read_hooks.cc
+void read_script_security(Draft& draft, const Statement& statement);
+void read_tmp_dir(Draft& draft, const Statement& statement);
+void read_setenv_safe(Draft& draft, const Statement& statement);
+void read_auth_user_pass_verify(Draft& draft, const Statement& statement);
+void read_client_connect(Draft& draft, const Statement& statement);
+void read_client_disconnect(Draft& draft, const Statement& statement);
+void read_auth_user_pass_optional(Draft& draft, const Statement& statement);
+void read_username_as_common_name(Draft& draft, const Statement& statement);
+void read_client_config_dir(Draft& draft, const Statement& statement);
+void read_ccd_exclusive(Draft& draft, const Statement& statement);
+void read_max_routes_per_client(Draft& draft, const Statement& statement);
+
 // read_process.cc
 void read_log(Draft& draft, const Statement& statement);
 void read_log_append(Draft& draft, const Statement& statement);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/crypto/tls.h"
@@ -62,6 +63,27 @@ struct Management {
   bool hold = false;
 };
 
+/// Programs that the operator has run, and what they are given. Empty: none.
+struct HookConfig {
+  using Program = std::vector<std::string>;  ///< path and arguments; the path is absolute or counts from where we run
+  Program auth_user_pass_verify;
+  bool password_in_environment = false;  ///< auth-user-pass-verify via-env; else via-file
+  Program client_connect;
+  Program client_disconnect;
+  std::string tmp_dir = "/tmp";
+  std::vector<std::pair<std::string, std::string>> variables;  ///< setenv, setenv-safe
+  bool any() const { return !(auth_user_pass_verify.empty() && client_connect.empty() && client_disconnect.empty()); }
+};
+
+/// Who gets in, besides what TLS says.
+struct AccessConfig {
+  bool password_optional = false;  ///< auth-user-pass-optional
+  bool username_as_common_name = false;
+  std::string client_config_dir;  ///< empty: none
+  bool ccd_exclusive = false;
+  uint32_t max_routes_per_client = 256;
+};
+
 struct ServerConfig {
   std::string file;
   std::vector<Said> said;  ///< all directives, in their order
@@ -75,6 +97,9 @@ struct ServerConfig {
 
   /// Sockets to open; `port` is 0, the caller numbers them. `proto udp6` without `local` gives two: [::] and 0.0.0.0.
   std::vector<abi::OpenPort> listen;
+
+  HookConfig hooks;
+  AccessConfig access;
 
   std::optional<Pool4> pool4;
   std::optional<Pool6> pool6;

@@ -34,6 +34,7 @@ struct TlsSettings {
   std::string ciphersuites;  ///< TLS 1.3
   std::string groups;        ///< "X25519:secp256r1"; empty: library default
   bool require_peer_certificate = true;
+  bool ask_peer_certificate = true;  ///< false: none is asked for, and none is looked at
 };
 
 /// What is known of the peer after the handshake.
@@ -42,6 +43,8 @@ struct PeerCertificate {
   std::vector<std::string> subject;  ///< "CN=alice" in the certificate's order
   std::string serial;                ///< decimal
   std::vector<uint8_t> sha256;
+  std::vector<uint8_t> sha1;
+  std::vector<PeerCertificate> issuers;  ///< as verified, up to the CA
 };
 
 class TlsStream;

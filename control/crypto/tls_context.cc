@@ -176,6 +176,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
     if (Status done = load_revocations(state, settings.crl_pem); !done) return Error{done.error()};
   int mode = SSL_VERIFY_PEER;
   if (settings.require_peer_certificate) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  if (!settings.ask_peer_certificate) mode = SSL_VERIFY_NONE;
   SSL_CTX_set_verify(context, mode, verify_peer);
   return std::shared_ptr<const TlsContext>(std::move(made));
 }

@@ -16,6 +16,15 @@ bool over(TlsStatus status) {
   return status == TlsStatus::kFailed || status == TlsStatus::kClosed;
 }
 
+PeerCertificate as_peer(X509* certificate) {
+  CertificateInfo info = describe(certificate);
+  PeerCertificate peer{std::move(info.common_name), std::move(info.subject),  std::move(info.serial),
+                       std::move(info.sha256),      std::vector<uint8_t>(20), {}};
+  unsigned size = 0;
+  if (X509_digest(certificate, EVP_sha1(), peer.sha1.data(), &size) != 1) peer.sha1.clear();
+  return peer;
+}
+
 }  // namespace
 
 int stream_index() {
@@ -52,9 +61,10 @@ void TlsStream::State::finish_handshake() {
   status = TlsStatus::kEstablished;
   X509* certificate = SSL_get0_peer_certificate(ssl.get());
   if (certificate == nullptr) return;
-  CertificateInfo info = describe(certificate);
-  peer = PeerCertificate{std::move(info.common_name), std::move(info.subject), std::move(info.serial),
-                         std::move(info.sha256)};
+  peer = as_peer(certificate);
+  const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl.get());
+  for (int depth = 1; depth < sk_X509_num(chain); ++depth)
+    peer->issuers.push_back(as_peer(sk_X509_value(chain, depth)));
 }
 
 void TlsStream::State::receive() {

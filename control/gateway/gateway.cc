@@ -15,6 +15,7 @@ namespace {
 
 constexpr auto kCrlEvery = std::chrono::seconds(1);
 constexpr auto kStopWithin = std::chrono::milliseconds(500);  // the first goodbye is out; a second would come after 2 s
+constexpr auto kHooksWithin = std::chrono::seconds(20);       // client-disconnect of everybody
 constexpr auto kBacklogEvery = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -25,6 +26,9 @@ Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::
       configuration_(std::move(configuration)),
       run_dir_(std::move(run_dir)),
       loader_(loader),
+      runner_(loop, {.time = configuration_.appliance.hook_timeout,
+                     .processes = configuration_.appliance.hook_processes,
+                     .waiting = std::max<size_t>(4096, 2 * configuration_.appliance.sessions)}),
       link_(loop, run_dir_ + "/link.sock", *this),
       started_(io::mono_now()),
       state_text_("waiting for the dataplane on " + run_dir_ + "/link.sock") {
@@ -36,6 +40,7 @@ Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::
       instance_of_port_.push_back(instances_.size());
     }
     instances_.push_back(std::make_unique<Instance>(server));
+    make_hooks(*instances_.back());
   }
   ports_.emplace(link_, std::move(ports), configuration_.tun);
   operator_ = std::make_unique<Operator>(*this);
@@ -114,7 +119,7 @@ std::optional<MonoTime> Gateway::next_deadline() const {
   };
   for (const auto& instance : instances_)
     if (instance->server) consider(instance->server->next_deadline());
-  if (stopping_) consider(stop_deadline_);
+  if (stopping_) consider(io::mono_now() < stop_deadline_ ? stop_deadline_ : hooks_deadline_);
   return first;
 }
 
@@ -149,7 +154,10 @@ void Gateway::run_pass() {
     bool quiet = !std::ranges::any_of(instances_, [](const auto& instance) {
       return instance->server && instance->server->next_deadline().has_value();
     });
-    if (quiet || !link_.attached() || io::mono_now() >= stop_deadline_) finished_ = true;
+    MonoTime now = io::mono_now();
+    bool said = quiet || !link_.attached() || now >= stop_deadline_;
+    bool scripts = disconnects_waiting_ + runner_.running() + runner_.waiting() > 0 && now < hooks_deadline_;
+    if (said && !scripts) finished_ = true;
   }
 }
 
@@ -158,6 +166,7 @@ void Gateway::stop() {
   stopping_ = true;
   tell_state("EXITING", "SIGTERM");
   stop_deadline_ = io::mono_now() + kStopWithin;
+  hooks_deadline_ = io::mono_now() + kHooksWithin;
   for (size_t i = 0; i < instances_.size(); ++i) {
     if (!instances_[i]->server) continue;
     auto goodbye = instances_[i]->config.exit_notify > 0 ? openvpn::Goodbye::kRestart : openvpn::Goodbye::kSilent;

@@ -3,12 +3,13 @@
 //
 // gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says, attaching, adopting, reinstalling;
 // gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new configuration, revoked certificates;
-// operator.cc: what the operator asks.
+// gateway_entry.cc: who gets in; gateway_hooks.cc: scripts; operator.cc: what the operator asks.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/config/kept_files.h"
@@ -105,16 +106,39 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void send_packet(const openvpn::SendPacket& packet, uint32_t worker);
   void send_command(size_t instance, abi::Command& command, uint32_t worker);
   void commit(size_t instance, uint32_t worker, openvpn::CommitRecord& commit);
-  void decide(size_t instance, Waiting client);
-  bool end_same_name(size_t instance, const openvpn::ConnectRequest& request);
   void on_connected(size_t instance, const openvpn::SessionConnected& connected);
   void on_ended(size_t instance, const openvpn::SessionEnded& ended);
+
+  // gateway_entry.cc
+  void make_hooks(Instance& instance);
+  void decide(size_t instance, Waiting client);
+  void verify(size_t instance, Waiting client);
+  void on_verdict(size_t instance, abi::SessionRef session, auth::Verdict verdict);
+  void admit(size_t instance, Waiting client);
+  bool end_same_name(size_t instance, const openvpn::ConnectRequest& request);
+  void connect(size_t instance, Waiting client, policy::ClientSettings own, openvpn::ClientGrant grant);
+  void refuse(size_t instance, abi::SessionRef session, std::string_view for_client, std::string_view for_operator);
+  /// Forgets what still runs to decide about the session.
+  void stop_entering(size_t instance, abi::SessionRef session);
+
+  // gateway_hooks.cc
+  bool run_client_connect(size_t instance, abi::SessionRef session);
+  void on_client_connect(size_t instance, abi::SessionRef session, const hooks::Outcome& outcome);
+  void look_at_deferred(size_t instance, abi::SessionRef session);
+  void finish_client_connect(size_t instance, abi::SessionRef session);
+  /// For client-disconnect, when that is to be run at the end of the session.
+  static void remember_environment(const Instance& instance, BookEntry& entry, const openvpn::SessionInfo& session);
+  std::optional<std::pair<uint64_t, uint64_t>> traffic_of(abi::SessionRef session) const;
+  void client_left(size_t instance, abi::SessionRef session, const BookEntry& entry, const abi::Endpoint& remote);
+  void run_client_disconnect(size_t instance, abi::SessionRef session, const BookEntry& entry,
+                             const abi::Endpoint& remote, std::pair<uint64_t, uint64_t> traffic);
 
   io::EventLoop& loop_;
   config::Configuration configuration_;
   std::string run_dir_;
   io::KernelRandom random_;
   config::KeptFiles& loader_;
+  hooks::Runner runner_;  ///< before what uses it
   std::vector<std::unique_ptr<Instance>> instances_;
   std::optional<pool::PeerIdPool> peer_ids_;
   std::optional<SessionBook> book_;
@@ -131,11 +155,14 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   MonoTime started_;
   std::string state_text_;  ///< what it is waiting for
   bool ever_ready_ = false;
+  size_t disconnects_waiting_ = 0;  ///< client-disconnect scripts that are about to be run
+  bool deciding_ = false;           ///< inside decide(): what comes of it is carried out by the caller
   bool stopping_ = false;
   bool finished_ = false;
   bool for_good_ = false;
   bool sessions_lost_ = false;  ///< a command was lost: install all again when the worker takes commands
   MonoTime stop_deadline_{};
+  MonoTime hooks_deadline_{};  ///< of a stop: how long scripts may still run
   std::optional<MonoTime> refused_since_;
   std::string failure_;
   std::function<void()> when_ready_;

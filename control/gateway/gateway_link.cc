@@ -5,6 +5,7 @@
 #include "control/gateway/gateway.h"
 #include "control/gateway/names.h"
 #include "control/io/secrets.h"
+#include "dataplane/abi/endpoint_text.h"
 #include "dataplane/wire/openvpn.h"
 
 namespace culvert::gateway {
@@ -21,6 +22,11 @@ std::string text_of(std::span<const char> field) {
 bool starts_session(std::span<const uint8_t> packet) {
   auto opcode = wire::read_opcode(packet);
   return opcode && (wire::is_hard_reset_of_client(opcode->opcode) || opcode->opcode == wire::Opcode::kControlWkc);
+}
+
+/// Can clients have addresses that the pool did not give them?
+bool may_set_addresses(const config::ServerConfig& config) {
+  return !config.access.client_config_dir.empty() || !config.hooks.client_connect.empty();
 }
 
 /// Where packet-ids of a key stand, from the records of the dataplane that installed it.
@@ -205,8 +211,13 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
       std::ranges::find_if(instances_, [&](const auto& i) { return record_name(i->config.file) == record.instance; });
   if (found == instances_.end()) return false;
   Instance& instance = **found;
-  auto lease = instance.addresses.adopt(name, record.settings.ip4, record.settings.ip6);
-  if (!lease) return false;
+  std::optional<pool::Lease> lease = instance.addresses.adopt(name, record.settings.ip4, record.settings.ip6);
+  if (!lease && !may_set_addresses(instance.config)) return false;
+  if (!lease) {
+    // Set by the operator for this client: one of them may lie in the pool.
+    for (const abi::IpAddress& address : {abi::ipv4(record.settings.ip4), abi::ipv6(record.settings.ip6)})
+      if (!lease && address.family != abi::Family::kNone) lease = instance.addresses.take_exact(name, address).lease;
+  }
   abi::Endpoint remote = record.settings.remote;
   const abi::WorkerRecord& worker = link_.mapping()->view().session(peer_id).worker;
   abi::Endpoint moved;
@@ -215,13 +226,16 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
     remote = moved;
   if (!peer_ids_->adopt(session) || !instance.server->adopt(peer_id, record, remote, now)) {
     peer_ids_->give_back(session, now);
-    instance.addresses.give_back(*lease, now.mono);
+    if (lease) instance.addresses.give_back(*lease, now.mono);
     return false;
   }
   uint32_t owner = record.owner < link_.lanes().size() ? record.owner : 0;
   BookEntry* entry = book_->open(session, owner, static_cast<size_t>(found - instances_.begin()));
-  entry->lease = *lease;
+  entry->lease = lease;
   entry->name = name;
+  entry->admitted = true;
+  entry->since = std::chrono::sys_seconds(std::chrono::seconds(record.connected_wall_seconds));
+  if (auto info = instance.server->session(session)) remember_environment(instance, *entry, *info);
   book_->saw(remote, owner);
   return true;
 }

@@ -34,7 +34,9 @@ void Gateway::carry_out_one(size_t instance, uint32_t worker, openvpn::Output& o
   } else if (auto* record = std::get_if<openvpn::CommitRecord>(&output)) {
     commit(instance, worker, *record);
   } else if (auto* request = std::get_if<openvpn::ConnectRequest>(&output)) {
-    instances_[instance]->waiting.push_back({std::move(*request), worker});
+    instances_[instance]->waiting.push_back({.request = std::move(*request), .worker = worker, .config = {}});
+  } else if (auto* response = std::get_if<openvpn::ChallengeResponse>(&output)) {
+    instances_[instance]->authenticators.challenge_response(response->session, response->text);
   } else if (auto* connected = std::get_if<openvpn::SessionConnected>(&output)) {
     on_connected(instance, *connected);
   } else if (auto* ended = std::get_if<openvpn::SessionEnded>(&output)) {
@@ -87,55 +89,6 @@ void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& co
   io::wipe(&commit.record, sizeof commit.record);
 }
 
-bool Gateway::end_same_name(size_t index, const openvpn::ConnectRequest& request) {
-  Instance& instance = *instances_[index];
-  const std::string& name = request.identity.common_name;
-  if (instance.config.duplicate_cn || name.empty()) return false;
-  std::vector<abi::SessionRef> same;
-  book_->each([&](abi::SessionRef session, const BookEntry& entry) {
-    if (session != request.session && entry.instance == index && entry.lease && entry.name == name)
-      same.push_back(session);
-  });
-  for (abi::SessionRef session : same)
-    instance.server->disconnect(
-        session, openvpn::Goodbye::kSilent, openvpn::EndReason::kClientRestarted,
-        "the same common name connects from " + abi::to_text(request.remote) + " (duplicate-cn would keep both)",
-        io::now());
-  return !same.empty();
-}
-
-void Gateway::decide(size_t index, Waiting client) {
-  Instance& instance = *instances_[index];
-  openvpn::ConnectRequest& request = client.request;
-  // Left without an answer it tries again, and finds the next gateway.
-  if (stopping_) return;
-  Now now = io::now();
-  io::wipe(request.identity.password.data(), request.identity.password.size());
-  refresh_crls(false);
-  if (!client.alone && end_same_name(index, request)) {
-    // Their addresses must be free before the decision: this client is next when that has been carried out.
-    client.alone = true;
-    instance.waiting.push_front(std::move(client));
-    return;
-  }
-  bool revoked = instance.revoked(request.identity.serial);
-  policy::Decision decision = policy::decide(instance.config, request, revoked, instance.addresses, now.mono);
-  if (auto* refused = std::get_if<policy::Refused>(&decision)) {
-    instance.server->refuse(request.session, refused->for_client, refused->for_operator, now);
-    return;
-  }
-  auto& admitted = std::get<policy::Admitted>(decision);
-  BookEntry* entry = book_->open(request.session, client.worker, index);
-  if (!entry) {
-    instance.addresses.give_back(admitted.lease, now.mono);
-    instance.server->refuse(request.session, "", "its peer-id is outside the session table", now);
-    return;
-  }
-  entry->lease = admitted.lease;
-  entry->name = request.identity.common_name;
-  instance.server->accept(request.session, admitted.grant, now);
-}
-
 void Gateway::on_connected(size_t index, const openvpn::SessionConnected& connected) {
   auto info = instances_[index]->server->session(connected.session);
   if (!info) return;
@@ -148,7 +101,9 @@ void Gateway::on_connected(size_t index, const openvpn::SessionConnected& connec
 
 void Gateway::on_ended(size_t index, const openvpn::SessionEnded& ended) {
   MonoTime now = io::mono_now();
+  stop_entering(index, ended.session);
   BookEntry* entry = book_->find(ended.session);
+  if (entry && entry->environment) client_left(index, ended.session, *entry, ended.remote);
   if (entry && entry->lease) instances_[index]->addresses.give_back(*entry->lease, now);
   book_->close(ended.session);
   std::string who = ended.common_name.empty() ? "client" : ended.common_name;

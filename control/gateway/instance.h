@@ -2,10 +2,14 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
+#include <optional>
 
+#include "control/auth/auth_chain.h"
 #include "control/auth/crl_watch.h"
 #include "control/auth/revoked_folder.h"
+#include "control/auth/password_script.h"
 #include "control/config/server_config.h"
 #include "control/openvpn/server.h"
 #include "control/policy/admission.h"
@@ -15,8 +19,23 @@ namespace culvert::gateway {
 /// A client that waits for its decision.
 struct Waiting {
   openvpn::ConnectRequest request;
-  uint32_t worker = 0;  ///< on which it arrived
-  bool alone = false;   ///< older sessions of the same name have been ended
+  uint32_t worker = 0;    ///< on which it arrived
+  bool alone = false;     ///< older sessions of the same name have been ended
+  bool verified = false;  ///< the instance's authenticators have let it in, and `config` is what they add
+  std::vector<std::string> config;
+};
+
+/// A client whose authenticators, or whose client-connect script, have not answered yet.
+struct Entering {
+  Waiting client;
+  // While client-connect runs:
+  policy::ClientSettings own;
+  openvpn::ClientGrant grant;
+  hooks::Environment environment;
+  std::optional<hooks::TempFile> file;      ///< what the script has to say
+  std::optional<hooks::TempFile> deferred;  ///< whether it is done
+  hooks::Runner::JobId job = 0;
+  io::EventLoop::TimerId timer = 0;
 };
 
 struct Instance {
@@ -38,6 +57,10 @@ struct Instance {
   auth::RevokedFolder revoked_folder;
   std::unique_ptr<openvpn::Server> server;  ///< made when the size of the session table is known
   std::deque<Waiting> waiting;
+  std::map<abi::SessionRef, Entering> entering;
+  hooks::Environment environment;  ///< of all its scripts
+  std::unique_ptr<auth::PasswordScript> password_script;
+  auth::AuthChain authenticators;  ///< empty: the certificate is enough
 };
 
 }  // namespace culvert::gateway

@@ -57,6 +57,9 @@ constexpr std::array kFixed = std::to_array<std::string_view>({
     "management-log-cache",
     "management-client-auth",
     "tmp-dir",
+    "auth-user-pass-verify",
+    "setenv",
+    "setenv-safe",
 });
 
 bool fixed(const std::string& name) {
@@ -126,6 +129,8 @@ void compare(const config::Appliance& before, const config::Appliance& after, Re
   note(report.needs_restart, "[tun] tx_queue_length", before.tun_tx_queue_length, after.tun_tx_queue_length);
   note(report.needs_restart, "[control] user", before.user, after.user);
   note(report.needs_restart, "[control] group", before.group, after.group);
+  note(report.needs_restart, "[control] hook_timeout", before.hook_timeout, after.hook_timeout);
+  note(report.needs_restart, "[control] hook_processes", before.hook_processes, after.hook_processes);
   note(report.needs_restart, "run_dir", before.run_dir, after.run_dir);
   note(report.applied, "[log] level", before.log_level, after.log_level);
 }
@@ -142,6 +147,12 @@ void keep_fixed(const ServerConfig& running, ServerConfig& after) {
   after.settings.tun_mtu = running.settings.tun_mtu;
   after.settings.cookie_secret = running.settings.cookie_secret;
   after.user = running.user;
+  // Scripts under way hold on to these.
+  after.hooks.auth_user_pass_verify = running.hooks.auth_user_pass_verify;
+  after.hooks.password_in_environment = running.hooks.password_in_environment;
+  after.hooks.tmp_dir = running.hooks.tmp_dir;
+  after.hooks.variables = running.hooks.variables;
+  after.settings.verify_renewals = running.settings.verify_renewals;
   after.management = running.management;
   after.status_file = running.status_file;
   after.status_every = running.status_every;

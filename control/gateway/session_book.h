@@ -1,12 +1,15 @@
 // What control itself keeps about a session besides what the engine knows: where its commands go, and its addresses.
 #pragma once
 
+#include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "control/hooks/environment.h"
 #include "control/pool/address_pool.h"
 #include "dataplane/abi/command.h"
 
@@ -18,7 +21,11 @@ struct BookEntry {
   size_t instance = 0;      ///< server block
   uint64_t cid = 0;         ///< client ID for management clients: never given twice
   std::optional<pool::Lease> lease;
-  std::string name;  ///< common name that the lease was given to
+  std::string name;       ///< of the session, since its decision; may be empty without certificates
+  bool admitted = false;  ///< addresses are given
+  /// Environment of client-disconnect, when that is to be run.
+  std::shared_ptr<hooks::Environment> environment;
+  std::chrono::sys_seconds since{};
   // Traffic of this session in dataplanes that are gone:
   uint64_t earlier_rx_bytes = 0;
   uint64_t earlier_tx_bytes = 0;

@@ -20,7 +20,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 
 /// In the new process: async-signal-safe calls only, no return.
 [[noreturn]] void become_program(char** argv, char** environment, int null, int output, int failure) {
-  setsid();
+  setpgid(0, 0);
   for (int number = 1; number < NSIG; ++number) {
     if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
   }
@@ -57,6 +57,8 @@ Result<Spawned> spawn(const std::vector<std::string>& argv, const std::vector<st
   pid_t pid = fork();
   if (pid < 0) return failed("fork");
   if (pid == 0) become_program(words.data(), variables.data(), null.get(), output_write.get(), failure_write.get());
+  // In both processes: whichever comes first, nobody can miss the group.
+  setpgid(pid, pid);
   Spawned spawned;
   spawned.pid = pid;
   spawned.process = io::Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));

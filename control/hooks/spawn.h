@@ -16,7 +16,7 @@ struct Spawned {
   io::Fd failure;  ///< holds an errno when the program could not be executed, else at its end
 };
 
-/// Starts argv[0], no shell and no search, as leader of a new session and process group, input from /dev/null, signals
+/// Starts argv[0], no shell and no search, as leader of a new process group, input from /dev/null, signals
 /// as a new process expects them.
 Result<Spawned> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment);
 

@@ -19,7 +19,8 @@ struct Identity {
 /// says which one does not exist.
 Result<Identity> identity_of(const std::string& user, const std::string& group);
 
-/// Becomes `identity` for good: no way back, no capabilities, no new privileges through exec.
-Status become(const Identity& identity);
+/// Becomes `identity` for good: no way back, no capabilities. `runs_scripts`: programs that it starts may gain
+/// privileges (sudo in an operator's script, unix_chkpwd of PAM); else nothing may, for good.
+Status become(const Identity& identity, bool runs_scripts = false);
 
 }  // namespace culvert::io

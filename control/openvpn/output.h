@@ -31,6 +31,14 @@ struct CommitRecord {
   abi::ControlRecord record{};
 };
 
+/// One certificate above the client's own.
+struct ClientIssuer {
+  std::vector<std::string> subject;
+  std::string serial;
+  std::vector<uint8_t> sha256;
+  std::vector<uint8_t> sha1;
+};
+
 /// Who a client says it is and what it can do, as far as verified: the certificate chain is, username and password are
 /// not.
 struct ClientIdentity {
@@ -38,11 +46,14 @@ struct ClientIdentity {
   std::vector<std::string> subject;       ///< "CN=alice", "OU=…", from the leaf certificate, in its order
   std::string serial;                     ///< of the leaf, decimal
   std::vector<uint8_t> certificate_hash;  ///< SHA-256 of the leaf
+  std::vector<uint8_t> certificate_sha1;
+  std::vector<ClientIssuer> issuers;  ///< of the leaf, up to the CA
   std::string username;
-  std::string password;     ///< secret; cleared by the receiver
-  std::string peer_info;    ///< IV_… and UV_… lines as sent
-  std::string tls_version;  ///< "TLSv1.3"
-  std::string tls_cipher;   ///< "TLS_AES_256_GCM_SHA384"
+  std::string password;          ///< secret; cleared by the receiver
+  bool has_credentials = false;  ///< username and password both came, perhaps empty ones
+  std::string peer_info;         ///< IV_… and UV_… lines as sent
+  std::string tls_version;       ///< "TLSv1.3"
+  std::string tls_cipher;        ///< "TLS_AES_256_GCM_SHA384"
 };
 
 /// A client has finished TLS and sent its key-method-2 message. Answer with Server::accept or Server::refuse, now or
@@ -51,6 +62,15 @@ struct ConnectRequest {
   abi::SessionRef session;
   abi::Endpoint remote;
   ClientIdentity identity;
+  /// A connected client renegotiates (only with ServerSettings::verify_renewals): answer with Server::accept_renewal or
+  /// Server::refuse. Until then the running key serves on. A further request of the session replaces this one.
+  bool renewal = false;
+};
+
+/// The client's answer to a challenge (CR_RESPONSE), as sent.
+struct ChallengeResponse {
+  abi::SessionRef session;
+  std::string text;
 };
 
 /// PUSH_REPLY is on its way and the client's first key is installed.
@@ -97,8 +117,8 @@ struct LogLine {
   std::string text;
 };
 
-using Output = std::variant<SendPacket, SendCommand, CommitRecord, ConnectRequest, SessionConnected, SessionEnded,
-                            PushReceived, LogLine>;
+using Output = std::variant<SendPacket, SendCommand, CommitRecord, ConnectRequest, ChallengeResponse, SessionConnected,
+                            SessionEnded, PushReceived, LogLine>;
 using Outputs = std::vector<Output>;
 
 }  // namespace culvert::openvpn

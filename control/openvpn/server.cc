@@ -61,6 +61,7 @@ std::optional<MonoTime> Server::next_deadline() const {
 void Server::accept(abi::SessionRef ref, const ClientGrant& grant, Now now) {
   ServerSession* session = state_->find(ref);
   if (!session || session->phase() != ServerSession::Phase::kDeciding) return;
+  if (!grant.name.empty()) session->rename(grant.name);
   state_->replace_older(*session, now);
   session->accept(grant, now);
   state_->settle(*session, now);
@@ -71,6 +72,20 @@ void Server::refuse(abi::SessionRef ref, std::string_view reason_for_client, std
   ServerSession* session = state_->find(ref);
   if (!session) return;
   session->refuse(reason_for_client, reason_for_operator, now);
+  state_->settle(*session, now);
+}
+
+void Server::accept_renewal(abi::SessionRef ref, const std::vector<std::string>& push, Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session) return;
+  session->accept_renewal(push, now);
+  state_->settle(*session, now);
+}
+
+void Server::auth_pending(abi::SessionRef ref, std::chrono::seconds timeout, std::string_view extra, Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session) return;
+  session->auth_pending(timeout, extra, now);
   state_->settle(*session, now);
 }
 

@@ -76,6 +76,12 @@ class Server {
   void refuse(abi::SessionRef session, std::string_view reason_for_client, std::string_view reason_for_operator,
               Now now);
 
+  /// Lets a renegotiation go on. `push`: options for a further PUSH_REPLY, may be empty.
+  void accept_renewal(abi::SessionRef session, const std::vector<std::string>& push, Now now);
+  /// Tells a client that waits for its decision to wait up to `timeout` longer, from now; at most as long as a client
+  /// would (push.c, send_auth_pending_messages). `extra` goes behind INFO_PRE, when not empty.
+  void auth_pending(abi::SessionRef session, std::chrono::seconds timeout, std::string_view extra, Now now);
+
   /// Ends a session: at once for the dataplane; the goodbye is sent (and re-sent until acknowledged or hand-window).
   void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
   /// Ends every session and lets nobody in any more.

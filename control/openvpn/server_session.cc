@@ -39,18 +39,29 @@ void ServerSession::on_key_method2(Negotiation& negotiation, KeyMethod2 message,
     renewed_keys(negotiation, message, now);
 }
 
-void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& message, Now now) {
+void ServerSession::read_identity(const Negotiation& negotiation, const KeyMethod2& message,
+                                  ClientIdentity& identity) const {
   const crypto::TlsStream& tls = negotiation.channel.tls();
   if (const crypto::PeerCertificate* peer = tls.peer()) {
-    identity_.common_name = peer->common_name;
-    identity_.subject = peer->subject;
-    identity_.serial = peer->serial;
-    identity_.certificate_hash = peer->sha256;
+    identity.common_name = peer->common_name;
+    identity.subject = peer->subject;
+    identity.serial = peer->serial;
+    identity.certificate_hash = peer->sha256;
+    identity.certificate_sha1 = peer->sha1;
+    identity.issuers.clear();
+    for (const crypto::PeerCertificate& issuer : peer->issuers)
+      identity.issuers.push_back({issuer.subject, issuer.serial, issuer.sha256, issuer.sha1});
   }
-  identity_.username = message.username;
-  identity_.peer_info = message.peer_info;
-  identity_.tls_version = tls.version();
-  identity_.tls_cipher = tls.cipher();
+  identity.username = message.username;
+  identity.has_credentials = message.has_credentials;
+  identity.peer_info = message.peer_info;
+  identity.tls_version = tls.version();
+  identity.tls_cipher = tls.cipher();
+}
+
+void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& message, Now now) {
+  read_identity(negotiation, message, identity_);
+  certificate_name_ = identity_.common_name;
   capabilities_ = parse_capabilities(message.peer_info);
   phase_ = Phase::kDeciding;
   answer_keys(*first_negotiation(), message.options, now);
@@ -66,23 +77,31 @@ void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& messa
   }
   agreement_ = *agreement;
   push_asked_ = agreement_.push_at_once;
-  ConnectRequest request{ref_, path_.remote, identity_};
+  ConnectRequest request{ref_, path_.remote, identity_, false};
   request.identity.password = std::move(message.password);
   engine_.outputs.push_back(std::move(request));
 }
 
 void ServerSession::renewed_keys(Negotiation& negotiation, KeyMethod2& message, Now now) {
   if (phase_ == Phase::kConnected) {
-    const crypto::PeerCertificate* peer = negotiation.channel.tls().peer();
-    std::vector<uint8_t> hash = peer ? peer->sha256 : std::vector<uint8_t>();
-    std::string name = peer ? peer->common_name : std::string();
-    if (hash != identity_.certificate_hash || !same_name(name, identity_.common_name) ||
-        !same_name(message.username, identity_.username)) {
+    if (!same_client(negotiation, message)) {
+      const crypto::PeerCertificate* peer = negotiation.channel.tls().peer();
+      std::string name = peer ? peer->common_name : std::string();
       answer_keys(negotiation, message.options, now);
       std::string text =
           "renegotiation as \"" + printable(name, 64) + "\" in a session of \"" + identity_.common_name + "\"";
-      if (same_name(name, identity_.common_name)) text += ": other certificate or username";
+      if (certificate_name_.empty() || same_name(name, certificate_name_)) text += ": other certificate or username";
       end(Goodbye::kAuthFailed, EndReason::kIdentityChanged, text, "", now);
+      return;
+    }
+    if (server_settings().verify_renewals) {
+      // Key and answer wait for the verdict: until then the client goes on with the key it has.
+      renewal_ = Renewal{negotiation.channel.key_id(), message.options};
+      ConnectRequest request{ref_, path_.remote, identity_, true};
+      read_identity(negotiation, message, request.identity);
+      request.identity.common_name = identity_.common_name;
+      request.identity.password = std::move(message.password);
+      engine_.outputs.push_back(std::move(request));
       return;
     }
     if (!install_keys(negotiation)) {
@@ -92,6 +111,40 @@ void ServerSession::renewed_keys(Negotiation& negotiation, KeyMethod2& message, 
   }
   // A session that is ending goes through this as well: only the new channel takes our goodbye to the client.
   answer_keys(negotiation, message.options, now);
+}
+
+bool ServerSession::same_client(const Negotiation& negotiation, const KeyMethod2& message) const {
+  const crypto::PeerCertificate* peer = negotiation.channel.tls().peer();
+  std::vector<uint8_t> hash = peer ? peer->sha256 : std::vector<uint8_t>();
+  // The certificate says the name; a record keeps only the session's, which may be the username.
+  return hash == identity_.certificate_hash && same_name(message.username, identity_.username);
+}
+
+void ServerSession::accept_renewal(const std::vector<std::string>& push, Now now) {
+  if (!renewal_ || phase_ != Phase::kConnected) return;
+  Renewal renewal = std::move(*renewal_);
+  renewal_.reset();
+  Negotiation* negotiation = find(renewal.key_id);
+  if (!negotiation || negotiation->sent_keys) return;  // given up meanwhile; it will be tried again
+  if (!install_keys(*negotiation))
+    return end(Goodbye::kRestart, EndReason::kProtocolError, "data keys could not be derived", "", now);
+  answer_keys(*negotiation, renewal.options, now);
+  if (phase_ != Phase::kConnected) return;
+  if (!push.empty())
+    for (const std::string& message : split_push_reply(push, nullptr))
+      say(build_message(MessageKind::kPushReply, message));
+  pump(now);
+}
+
+void ServerSession::auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now) {
+  if (phase_ != Phase::kDeciding) return;
+  std::chrono::seconds longest = std::max(settings_.reneg_sec / 2, settings_.hand_window);
+  timeout = std::clamp(timeout, 1s, std::max(longest, 1s));
+  handshake_deadline_ = std::max(handshake_deadline_, now.mono + timeout);
+  bool takes_timeout = capabilities_.can(iv_proto::kAuthPendingKeywords);
+  say(build_message(MessageKind::kAuthPending, takes_timeout ? "timeout " + std::to_string(timeout.count()) : ""));
+  if (!extra.empty()) say(build_message(MessageKind::kInfoPre, extra));
+  pump(now);
 }
 
 void ServerSession::answer_keys(Negotiation& negotiation, std::string_view peer_options, Now now) {
@@ -111,6 +164,7 @@ void ServerSession::accept(const ClientGrant& grant, Now now) {
   }
   phase_ = Phase::kAccepted;
   install_session();
+  install_routes();
   if (!install_keys(*first)) {
     end(Goodbye::kAuthFailed, EndReason::kProtocolError, "data keys could not be derived", "", now);
     return;
@@ -138,7 +192,13 @@ void ServerSession::send_push_reply(Now now) {
 }
 
 void ServerSession::refuse(std::string_view for_client, std::string_view for_operator, Now now) {
-  if (phase_ != Phase::kDeciding) return;
+  if (phase_ == Phase::kConnected && renewal_) {
+    // The client listens to its newest channel only, which takes messages when the keys have been exchanged.
+    Negotiation* negotiation = find(renewal_->key_id);
+    if (negotiation && !negotiation->sent_keys) answer_keys(*negotiation, renewal_->options, now);
+  } else if (phase_ != Phase::kDeciding) {
+    return;
+  }
   end(Goodbye::kAuthFailed, EndReason::kAuthFailed, for_operator, for_client, now);
 }
 
@@ -153,6 +213,7 @@ void ServerSession::end(Goodbye goodbye, EndReason reason, std::string_view text
   }
   if (!was_connected) engine_.tally.add(abi::Counter::handshakes_failed);
   phase_ = Phase::kClosing;
+  renewal_.reset();
   stop_renegotiating();
   ring_ = {};
   if (was_connected) {
@@ -188,8 +249,10 @@ void ServerSession::on_message(const ControlMessage& message, Now now) {
     if (phase_ == Phase::kDeciding) push_asked_ = true;
     bool again = phase_ == Phase::kConnected && pushed_at_ && now.mono >= *pushed_at_ + kPushAgain;
     if (phase_ == Phase::kAccepted || again) send_push_reply(now);
+  } else if (message.kind == MessageKind::kCrResponse && phase_ == Phase::kDeciding) {
+    engine_.outputs.push_back(ChallengeResponse{ref_, message.text});
   }
-  // Others (INFO, CR_RESPONSE, …) ask for nothing that this server offers.
+  // Others (INFO, …) ask for nothing that this server offers.
 }
 
 void ServerSession::on_failed(EndReason reason, std::string text, Now now) {

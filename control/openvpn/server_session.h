@@ -34,6 +34,10 @@ class ServerSession final : public Session {
 
   void accept(const ClientGrant& grant, Now now);
   void refuse(std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
+  void accept_renewal(const std::vector<std::string>& push, Now now);
+  void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);
+  /// Before accept().
+  void rename(const std::string& name) { identity_.common_name = name; }
   void end(Goodbye goodbye, EndReason reason, std::string_view text, std::string_view text_for_peer, Now now);
   /// The dataplane saw an authenticated packet from a new address.
   void move_to(const Path& path, Now now);
@@ -54,6 +58,9 @@ class ServerSession final : public Session {
 
   void first_keys(const Negotiation& negotiation, KeyMethod2& message, Now now);
   void renewed_keys(Negotiation& negotiation, KeyMethod2& message, Now now);
+  bool same_client(const Negotiation& negotiation, const KeyMethod2& message) const;
+  void read_identity(const Negotiation& negotiation, const KeyMethod2& message, ClientIdentity& identity) const;
+  void install_routes();
   void answer_keys(Negotiation& negotiation, std::string_view peer_options, Now now);
   void send_push_reply(Now now);
   void install_session();
@@ -64,6 +71,13 @@ class ServerSession final : public Session {
   ClientIdentity identity_;
   ClientGrant grant_;
   PeerCapabilities capabilities_;
+  /// A renegotiation that waits for accept_renewal().
+  struct Renewal {
+    uint8_t key_id = 0;
+    std::string options;
+  };
+  std::optional<Renewal> renewal_;
+  std::string certificate_name_;  ///< identity_.common_name may be another (username-as-common-name)
   bool push_asked_ = false;
   MonoTime handshake_deadline_{};
   MonoTime closing_deadline_{};
@@ -77,6 +91,7 @@ template <class FloorsOf>
 void ServerSession::reinstall(FloorsOf floors, Now now) {
   if (phase_ != Phase::kConnected) return;
   install_session();
+  install_routes();
   Commands commands;
   bool usable = ring_.reinstall(floors, commands);
   send_commands(commands);

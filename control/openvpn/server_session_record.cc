@@ -49,6 +49,15 @@ void ServerSession::install_session() {
   send_command(command);
 }
 
+void ServerSession::install_routes() {
+  for (const abi::InnerPrefix& route : grant_.routes) {
+    abi::Command command{};
+    command.kind = abi::CommandKind::kAddRoute;
+    command.body.route = route;
+    send_command(command);
+  }
+}
+
 abi::ControlRecord ServerSession::make_record() const {
   abi::ControlRecord record{};
   record.state = abi::RecordState::kConnected;

@@ -124,6 +124,7 @@ class Session {
     must_rekey_by_.reset();
   }
   Negotiation* first_negotiation() { return done_ ? done_.get() : pending_.get(); }
+  Negotiation* find(uint8_t key_id);
   bool has_channel() const { return done_ || pending_; }
   uint8_t newest_key_id() const { return newest_key_id_; }
   WrapProgress wrap_progress() const { return dynamic_wrap_ ? dynamic_wrap_->progress() : wrap_.progress(); }
@@ -146,7 +147,6 @@ class Session {
  private:
   Wrap& wrap_for(uint8_t key_id) { return key_id > 0 && dynamic_wrap_ ? *dynamic_wrap_ : wrap_; }
   std::optional<abi::DropReason> check_opcode(wire::OpcodeByte first) const;
-  Negotiation* find(uint8_t key_id);
   Negotiation* answer_soft_reset(uint8_t key_id, Now now);
   Negotiation& begin(uint8_t key_id, const Channel::Settings& settings, Now now);
   void advance(Now now);

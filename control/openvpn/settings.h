@@ -61,6 +61,7 @@ struct ServerSettings : CommonSettings {
   std::array<uint8_t, 32> cookie_secret{};
   bool client_to_client = false;
   bool may_float = true;
+  bool verify_renewals = false;        ///< who is connected is asked about again at each renegotiation
   bool duplicate_cn = false;           ///< false: a second connect of a common name ends the first session
   uint32_t max_clients = 1024;         ///< half-open ones included
   uint32_t initial_per_network = 100;  ///< first packets per 10 s answered per IPv4 /32 or IPv6 /64 …
@@ -86,7 +87,9 @@ struct ClientGrant {
   std::array<uint8_t, 16> ip6{};  ///< ::: none
   uint8_t ip6_prefix = 64;
   std::array<uint8_t, 16> ip6_gateway{};
-  std::vector<std::string> push;  ///< further options, as they go over the wire, in order
+  std::vector<std::string> push;         ///< further options, as they go over the wire, in order
+  std::vector<abi::InnerPrefix> routes;  ///< networks behind the client (iroute)
+  std::string name;  ///< what the session is called instead of the certificate's common name; empty: that
 };
 
 }  // namespace culvert::openvpn

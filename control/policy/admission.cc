@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/hooks/environment.h"
 #include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::policy {
@@ -18,7 +19,36 @@ uint32_t room_after(const config::Pool6& pool, uint32_t limit) {
   return static_cast<uint32_t>(std::min<uint64_t>(limit, size - offset));
 }
 
+/// An address for the client, from the pool as far as the operator has not set one. Nothing: `refused` says why.
+std::optional<pool::Lease> place(const config::ServerConfig& config, const std::string& name, const ClientSettings& own,
+                                 pool::AddressPool& addresses, MonoTime now, Refused& refused) {
+  bool need4 = config.pool4 && !own.ip4;
+  bool need6 = config.pool6 && !own.ip6 && !own.no_ip6;
+  std::vector<abi::IpAddress> fixed;
+  if (own.ip4) fixed.push_back(abi::ipv4(own.ip4->address));
+  if (own.ip6) fixed.push_back(abi::ipv6(own.ip6->address));
+  for (const abi::IpAddress& address : fixed) {
+    pool::AddressPool::Exact exact = addresses.take_exact(name, address);
+    if (exact.lease) return exact.lease;  // the slot's other address is free as well
+    if (!exact.inside) continue;
+    refused = {"", abi::to_text(address) + ", which is set for this client, belongs to another session: keep such " +
+                       "addresses outside ifconfig-pool"};
+    return std::nullopt;
+  }
+  if (!need4 && !need6) return std::nullopt;
+  auto lease = addresses.take(name, now);
+  if (!lease)
+    refused = {"server is full", "no address is left of " + std::to_string(addresses.capacity()) +
+                                     ": give `server` in " + config.file + " a larger network"};
+  return lease;
+}
+
 }  // namespace
+
+std::string session_name(const config::ServerConfig& config, const openvpn::ClientIdentity& identity) {
+  if (!config.access.username_as_common_name) return identity.common_name;
+  return hooks::tame_name(identity.username);
+}
 
 pool::AddressRanges ranges_of(const config::ServerConfig& config) {
   pool::AddressRanges ranges;
@@ -34,31 +64,56 @@ pool::AddressRanges ranges_of(const config::ServerConfig& config) {
   return ranges;
 }
 
+/// Why a client does not get in whatever its addresses; empty: it may.
+static std::string why_not(const config::ServerConfig& config, const openvpn::ConnectRequest& request, bool revoked,
+                           const ClientSettings& own) {
+  bool may_lack_name = !config.tls.require_peer_certificate;
+  if (request.identity.common_name.empty() && !may_lack_name)
+    return "its certificate has no common name, by which sessions are known: issue one with a name";
+  if (revoked) return "its certificate " + request.identity.serial + " is revoked";
+  if (own.disabled) return "disabled in its client-config-dir file, or by client-connect";
+  if (config.access.ccd_exclusive && !own.found_own_file)
+    return "no file of its name in " + config.access.client_config_dir + " (ccd-exclusive)";
+  return "";
+}
+
+void apply(const config::ServerConfig&, const ClientSettings& own, openvpn::ClientGrant& grant) {
+  grant.push = own.push;
+  grant.routes = own.routes;
+  if (own.no_ip6) grant.ip6 = {};
+}
+
 Decision decide(const config::ServerConfig& config, const openvpn::ConnectRequest& request, bool revoked,
-                pool::AddressPool& addresses, MonoTime now) {
-  const std::string& name = request.identity.common_name;
-  if (name.empty())
-    return Refused{"", "its certificate has no common name, by which sessions are known: issue one with a name"};
-  if (revoked) return Refused{"", "its certificate " + request.identity.serial + " is revoked"};
+                const ClientSettings& own, pool::AddressPool& addresses, MonoTime now) {
+  if (std::string why = why_not(config, request, revoked, own); !why.empty()) return Refused{"", why};
   if (addresses.taken() >= config.settings.max_clients)
     return Refused{"server is full", "max-clients " + std::to_string(config.settings.max_clients) +
                                          " reached: raise it in " + config.file};
-  auto lease = addresses.take(name, now);
-  if (!lease)
-    return Refused{"server is full", "no address is left of " + std::to_string(addresses.capacity()) +
-                                         ": give `server` in " + config.file + " a larger network"};
-  Admitted admitted{.lease = *lease, .grant = {}};
+  Refused refused;
+  Admitted admitted{.lease = place(config, request.identity.common_name, own, addresses, now, refused), .grant = {}};
+  if (!refused.for_operator.empty()) return refused;
+  openvpn::ClientGrant& grant = admitted.grant;
+  grant.name = request.identity.common_name;
   if (config.pool4) {
-    admitted.grant.ip4 = lease->ip4;
-    admitted.grant.ip4_prefix = config.pool4->prefix;
-    admitted.grant.ip4_gateway = config.pool4->gateway;
+    grant.ip4_gateway = config.pool4->gateway;
+    grant.ip4_prefix = config.pool4->prefix;
+    if (admitted.lease) grant.ip4 = admitted.lease->ip4;
+  }
+  if (own.ip4) {
+    grant.ip4 = own.ip4->address;
+    grant.ip4_prefix = own.ip4->prefix;
   }
   if (config.pool6) {
-    admitted.grant.ip6 = lease->ip6;
-    admitted.grant.ip6_prefix = config.pool6->prefix;
-    admitted.grant.ip6_gateway = config.pool6->gateway;
+    grant.ip6_gateway = config.pool6->gateway;
+    grant.ip6_prefix = config.pool6->prefix;
+    if (admitted.lease) grant.ip6 = admitted.lease->ip6;
   }
-  admitted.grant.push = config.push;
+  if (own.ip6) {
+    grant.ip6 = own.ip6->address;
+    grant.ip6_prefix = own.ip6->prefix;
+    if (own.ip6->gateway) grant.ip6_gateway = *own.ip6->gateway;
+  }
+  apply(config, own, grant);
   return admitted;
 }
 

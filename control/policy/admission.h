@@ -1,17 +1,19 @@
 // Who gets in: the decision about a client whose certificate TLS has accepted.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "control/config/server_config.h"
 #include "control/openvpn/output.h"
+#include "control/policy/client_settings.h"
 #include "control/pool/address_pool.h"
 
 namespace culvert::policy {
 
 struct Admitted {
-  pool::Lease lease;
+  std::optional<pool::Lease> lease;  ///< nothing when all addresses are set by the operator and outside the pool
   openvpn::ClientGrant grant;
 };
 
@@ -25,9 +27,17 @@ using Decision = std::variant<Admitted, Refused>;
 /// Ranges of the server's pools, for AddressPool.
 pool::AddressRanges ranges_of(const config::ServerConfig& config);
 
+/// What the session is called: the username where username-as-common-name says so, else the certificate's name; empty
+/// when neither is there.
+std::string session_name(const config::ServerConfig& config, const openvpn::ClientIdentity& identity);
+
 /// Decides on `request` and takes an address from `addresses` when the client is admitted. `revoked`: the newest CRL
-/// names the client's certificate. Sessions that the client replaces have given their addresses back before.
+/// names the client's certificate. `own`: what is set for this client. Sessions that the client replaces have given
+/// their addresses back before.
 Decision decide(const config::ServerConfig& config, const openvpn::ConnectRequest& request, bool revoked,
-                pool::AddressPool& addresses, MonoTime now);
+                const ClientSettings& own, pool::AddressPool& addresses, MonoTime now);
+
+/// Applies what is set for the client to a grant that has its addresses: options, networks.
+void apply(const config::ServerConfig& config, const ClientSettings& own, openvpn::ClientGrant& grant);
 
 }  // namespace culvert::policy

@@ -102,6 +102,14 @@ std::optional<Lease> AddressPool::take(std::string_view name, MonoTime now) {
   return occupy(free_.begin()->second, name);
 }
 
+AddressPool::Exact AddressPool::take_exact(std::string_view name, const abi::IpAddress& address) {
+  auto slot = slot_of(address);
+  if (!slot) return {};
+  auto found = slots_.find(*slot);
+  if (found != slots_.end() && (found->second.taken || found->second.reserved)) return {true, std::nullopt};
+  return {true, occupy(*slot, name)};
+}
+
 void AddressPool::give_back(const Lease& lease, MonoTime now) {
   auto found = slots_.find(lease.slot);
   if (found == slots_.end() || !found->second.taken) return;

@@ -47,6 +47,12 @@ class AddressPool {
   /// that has been free longest and at least `rest` (a packet for its last owner must not reach the next). Nothing:
   /// exhausted.
   std::optional<Lease> take(std::string_view name, MonoTime now);
+  /// For an address that an operator set for a client (ifconfig-push).
+  struct Exact {
+    bool inside = false;         ///< the pool holds this address
+    std::optional<Lease> lease;  ///< its slot, now taken; nothing when it lies outside, is reserved or taken
+  };
+  Exact take_exact(std::string_view name, const abi::IpAddress& address);
   void give_back(const Lease& lease, MonoTime now);
   /// Marks the addresses of a session that is alive already as taken by `name`. Nothing: not of this pool, or taken.
   std::optional<Lease> adopt(std::string_view name, const Ipv4& ip4, const Ipv6& ip6);

@@ -4,6 +4,7 @@
 
 #include "dataplane/abi/setup.h"
 #include "dataplane/crypto/wipe.h"
+#include "dataplane/session/publish.h"
 #include "dataplane/wire/openvpn.h"
 
 namespace culvert::session {
@@ -169,6 +170,7 @@ Applied apply(Table& table, aead::Engine& aead, const abi::Command& command, uin
       table.remove_key(*session, key_id);
       return Applied::kDone;
     case CommandKind::kRemoveSession:
+      publish(*session, table.record(*session));
       table.remove(*session);
       return Applied::kDone;
     case CommandKind::kAddRoute:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/packet.h"
+#include "dataplane/session/publish.h"
 #include "dataplane/steps/context.h"
 
 namespace culvert::steps {
@@ -13,18 +14,6 @@ using session::Session;
 
 constexpr uint64_t seconds(uint16_t count) {
   return uint64_t{count} * 1'000'000'000;
-}
-
-void publish(const Session& session, PathContext& context) {
-  abi::WorkerRecord& record = context.table->record(session);
-  constexpr auto kRelaxed = std::memory_order_relaxed;
-  record.rx_packets.store(session.receive.packets, kRelaxed);
-  record.rx_bytes.store(session.receive.bytes, kRelaxed);
-  record.last_rx_ns.store(session.receive.last_ns, kRelaxed);
-  record.drops.store(session.receive.drops, kRelaxed);
-  record.tx_packets.store(session.send.packets, kRelaxed);
-  record.tx_bytes.store(session.send.bytes, kRelaxed);
-  record.last_tx_ns.store(session.send.last_ns, kRelaxed);
 }
 
 // Says it again after each further interval of silence: control may have been away.
@@ -65,7 +54,7 @@ void sweep(PathContext& context, Burst& pings) {
   size_t end = std::min<size_t>(live.size(), size_t{state.next} + kSweepSessions);
   for (; state.next < end; ++state.next) {
     Session& session = context.table->at(live[state.next]);
-    publish(session, context);
+    session::publish(session, context.table->record(session));
     watch_peer(session, context);
     ping_when_due(session, context, pings);
   }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr auto kReadyWithin = std::chrono::seconds(20);
 constexpr auto kLookEvery = std::chrono::milliseconds(50);
-constexpr auto kEndWithin = std::chrono::seconds(4);
+constexpr auto kEndWithin = std::chrono::seconds(25);
 constexpr auto kSteadyAfter = std::chrono::seconds(10);
 constexpr auto kLongestPause = std::chrono::milliseconds(5000);
 

@@ -102,6 +102,17 @@ const std::map<std::string, std::string>& good_uses() {
       {"status", "status status.log 10"},
       {"status-version", "status-version 2"},
       {"setenv", "setenv opt verb 3"},
+      {"setenv-safe", "setenv-safe NAME value"},
+      {"script-security", "script-security 2"},
+      {"tmp-dir", "tmp-dir /dev/shm"},
+      {"auth-user-pass-verify", "script-security 2\nauth-user-pass-verify verify via-file"},
+      {"auth-user-pass-optional", "script-security 2\nauth-user-pass-verify verify via-file\nauth-user-pass-optional"},
+      {"username-as-common-name", "script-security 2\nauth-user-pass-verify verify via-file\nusername-as-common-name"},
+      {"client-connect", "script-security 2\nclient-connect \"connect 'an argument'\""},
+      {"client-disconnect", "script-security 2\nclient-disconnect disconnect"},
+      {"client-config-dir", "client-config-dir ccd"},
+      {"ccd-exclusive", "client-config-dir ccd\nccd-exclusive"},
+      {"max-routes-per-client", "max-routes-per-client 10"},
       {"ignore-unknown-option", "ignore-unknown-option blub"},
   };
   return uses;

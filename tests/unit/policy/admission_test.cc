@@ -32,7 +32,7 @@ struct AdmissionTest : ::testing::Test {
     openvpn::ConnectRequest request;
     request.identity.common_name = name;
     request.identity.serial = "4711";
-    return decide(config, request, revoked, addresses, now);
+    return decide(config, request, revoked, settings_for_all(config), addresses, now);
   }
   std::string refusal(const Decision& decision) {
     const auto* refused = std::get_if<Refused>(&decision);

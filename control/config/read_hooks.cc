@@ -1,0 +1,108 @@
+// Readers: scripts, passwords, settings per client.
+#include <algorithm>
+
+#include "control/config/arguments.h"
+#include "control/config/readers.h"
+
+namespace culvert::config {
+namespace {
+
+/// A command as it stands in one argument: path and arguments, quoted like a line of the file (script-options.rst).
+void read_program(Draft& draft, const Statement& statement, HookConfig::Program& program) {
+  Result<std::vector<std::string>> words = split_line(statement.args[0]);
+  if (!words) return draft.error(statement, words.error());
+  if (words->empty() || words->front().empty()) return draft.error(statement, "names no program");
+  program = *words;
+}
+
+/// Relative paths can only be told at the end of the file, because of `cd`.
+void finish_program(Draft& draft, const char* name, HookConfig::Program& program) {
+  const Statement* statement = draft.find(name);
+  if (statement == nullptr || program.empty()) return;
+  program[0] = join_path(draft.folder, program[0]);
+  if (Status can = draft.loader.executable(program[0]); !can) draft.error(*statement, program[0] + ": " + can.error());
+  if (draft.script_security < 2)
+    draft.error(*statement, "runs a program, which script-security " + std::to_string(draft.script_security) +
+                                " forbids: add script-security 2");
+}
+
+}  // namespace
+
+void read_script_security(Draft& draft, const Statement& statement) {
+  if (auto n = number_argument(draft, statement, 0, 0, 3)) draft.script_security = *n;
+}
+
+void read_tmp_dir(Draft& draft, const Statement& statement) {
+  if (statement.args[0].empty()) return draft.error(statement, "names no folder");
+  draft.config.hooks.tmp_dir = statement.args[0];
+}
+
+void read_setenv_safe(Draft& draft, const Statement& statement) {
+  draft.config.hooks.variables.emplace_back("OPENVPN_" + statement.args[0], statement.args[1]);
+}
+
+void read_auth_user_pass_verify(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.auth_user_pass_verify);
+  const std::string& method = statement.args[1];
+  draft.config.hooks.password_in_environment = method == "via-env";
+  if (method != "via-env" && method != "via-file")
+    draft.error(statement, "the second argument can only be via-file or via-env, not '" + method + "'");
+}
+
+void read_client_connect(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.client_connect);
+}
+
+void read_client_disconnect(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.client_disconnect);
+}
+
+void read_auth_user_pass_optional(Draft& draft, const Statement&) {
+  draft.config.access.password_optional = true;
+}
+
+void read_username_as_common_name(Draft& draft, const Statement&) {
+  draft.config.access.username_as_common_name = true;
+}
+
+void read_client_config_dir(Draft& draft, const Statement& statement) {
+  if (statement.args[0].empty()) return draft.error(statement, "names no folder");
+  draft.config.access.client_config_dir = statement.args[0];
+}
+
+void read_ccd_exclusive(Draft& draft, const Statement&) {
+  draft.config.access.ccd_exclusive = true;
+}
+
+void read_max_routes_per_client(Draft& draft, const Statement& statement) {
+  if (auto n = number_argument(draft, statement, 0, 1, 65536)) draft.config.access.max_routes_per_client = *n;
+}
+
+void finish_hooks(Draft& draft) {
+  HookConfig& hooks = draft.config.hooks;
+  AccessConfig& access = draft.config.access;
+  finish_program(draft, "auth-user-pass-verify", hooks.auth_user_pass_verify);
+  finish_program(draft, "client-connect", hooks.client_connect);
+  finish_program(draft, "client-disconnect", hooks.client_disconnect);
+  if (hooks.password_in_environment && draft.script_security < 3)
+    draft.error(*draft.find("auth-user-pass-verify"),
+                "via-env shows passwords in the environment, which needs script-security 3; via-file needs only 2");
+  if (draft.find("tmp-dir") != nullptr) hooks.tmp_dir = join_path(draft.folder, hooks.tmp_dir);
+  if (!access.client_config_dir.empty())
+    access.client_config_dir = join_path(draft.folder, access.client_config_dir);
+  else if (access.ccd_exclusive)
+    draft.error(*draft.find("ccd-exclusive"), "needs client-config-dir");
+  bool passwords = draft.find("auth-user-pass-verify") != nullptr || draft.find("management-client-auth") != nullptr;
+  bool without_certificate = !draft.config.tls.require_peer_certificate;
+  if (without_certificate && access.password_optional)
+    draft.error(*draft.find("auth-user-pass-optional"), "together with verify-client-cert " +
+                                                            draft.find("verify-client-cert")->args[0] +
+                                                            " it would let anybody in: remove one of them");
+  for (const char* name : {"auth-user-pass-optional", "username-as-common-name", "verify-client-cert"}) {
+    if (std::string_view(name) == "verify-client-cert" && !without_certificate) continue;
+    if (draft.find(name) != nullptr && !passwords)
+      draft.error(*draft.find(name), "needs someone who checks passwords: add auth-user-pass-verify");
+  }
+}
+
+}  // namespace culvert::config

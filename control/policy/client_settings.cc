@@ -1,0 +1,186 @@
+#include "control/policy/client_settings.h"
+
+#include <algorithm>
+
+#include "control/config/arguments.h"
+#include "control/config/statement.h"
+#include "control/hooks/environment.h"
+#include "dataplane/abi/endpoint_text.h"
+
+namespace culvert::policy {
+namespace {
+
+constexpr size_t kMaxFile = 256 * 1024;
+constexpr size_t kMaxLines = 4096;
+constexpr size_t kMaxFindings = 20;
+constexpr int kMaxDepth = 4;
+constexpr std::string_view kHere =
+    "can't stand here: push, push-reset, push-remove, ifconfig-push, ifconfig-ipv6-push, iroute, iroute-ipv6, disable "
+    "and config can";
+
+using Words = std::vector<std::string>;
+
+struct Applying {
+  ClientSettings& settings;
+  const config::ServerConfig& server;
+  config::FileLoader& loader;
+  size_t lines = 0;
+};
+
+/// The network of `prefix` bits, without bits behind it.
+abi::InnerPrefix make_route(abi::IpAddress address, uint8_t prefix) {
+  size_t size = address.family == abi::Family::kIpv4 ? 4 : 16;
+  for (size_t i = 0; i < size; ++i) {
+    int bits = std::clamp<int>(prefix - static_cast<int>(8 * i), 0, 8);
+    address.bytes[i] &= static_cast<uint8_t>(0xFF << (8 - bits));
+  }
+  return {.address = address, .length = prefix};
+}
+
+std::string add_route(Applying& to, abi::IpAddress address, uint8_t prefix) {
+  if (prefix == 0) return "the whole Internet can't lie behind a client";
+  auto& routes = to.settings.routes;
+  uint32_t most = to.server.access.max_routes_per_client;
+  if (routes.size() >= most) return "more than " + std::to_string(most) + " networks (max-routes-per-client)";
+  routes.push_back(make_route(address, prefix));
+  return "";
+}
+
+std::string read_iroute(Applying& to, const Words& words) {
+  auto address = words.size() >= 2 ? config::parse_ip4(words[1]) : std::nullopt;
+  auto prefix = words.size() == 3 ? config::parse_mask(words[2]) : std::optional<uint8_t>(32);
+  if (!address || !prefix || words.size() > 3) return "takes an IPv4 network and its netmask";
+  return add_route(to, abi::ipv4(*address), *prefix);
+}
+
+std::string read_iroute6(Applying& to, const Words& words) {
+  auto prefix = words.size() == 2 ? config::parse_prefix6(words[1]) : std::nullopt;
+  if (!prefix) return "takes an IPv6 network such as fd00:1::/64";
+  return add_route(to, abi::ipv6(prefix->address), prefix->length);
+}
+
+std::string read_ifconfig_push(Applying& to, const Words& words) {
+  auto address = words.size() >= 3 ? config::parse_ip4(words[1]) : std::nullopt;
+  auto prefix = words.size() >= 3 ? config::parse_mask(words[2]) : std::nullopt;
+  if (!address || !prefix || words.size() > 4) return "takes an IPv4 address and a netmask (topology subnet)";
+  if (to.server.pool4 && *address == to.server.pool4->gateway) return "is the gateway's own address";
+  to.settings.ip4 = {*address, *prefix};
+  return "";
+}
+
+std::string read_ifconfig_ipv6_push(Applying& to, const Words& words) {
+  auto address = words.size() >= 2 && words.size() <= 3 ? config::parse_prefix6(words[1]) : std::nullopt;
+  auto gateway = words.size() == 3 ? config::parse_prefix6(words[2] + "/128") : std::nullopt;
+  if (!address || (words.size() == 3 && !gateway)) return "takes ADDRESS/LENGTH and perhaps the gateway's address";
+  if (to.server.pool6 && address->address == to.server.pool6->gateway) return "is the gateway's own address";
+  to.settings.ip6 = {address->address, address->length, std::nullopt};
+  if (gateway) to.settings.ip6->gateway = gateway->address;
+  to.settings.no_ip6 = false;
+  return "";
+}
+
+std::string read_push(Applying& to, const Words& words) {
+  if (words.size() != 2 || words[1].empty()) return "takes one option in double quotes";
+  bool clean = std::ranges::none_of(
+      words[1], [](char c) { return c == ',' || static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  if (!clean) return "holds a comma or a control character";
+  to.settings.push.push_back(words[1]);
+  return "";
+}
+
+std::string read_push_remove(Applying& to, const Words& words) {
+  if (words.size() != 2 || words[1].empty()) return "takes the beginning of an option";
+  // The reference compares beginnings as well (push.c, push_remove_option).
+  std::erase_if(to.settings.push, [&](const std::string& option) { return option.starts_with(words[1]); });
+  if (words[1] == "ifconfig-ipv6") to.settings.no_ip6 = true;
+  return "";
+}
+
+void apply_text(Applying& to, std::string_view text, const std::string& source, int depth);
+
+std::string include(Applying& to, const Words& words, int depth) {
+  if (words.size() != 2 || words[1].empty()) return "takes one argument, the file to include";
+  if (depth >= kMaxDepth) return "files include each other more than " + std::to_string(kMaxDepth) + " deep";
+  std::string path = config::join_path(config::folder_of(to.server.file), words[1]);
+  auto file = to.loader.load(path, kMaxFile);
+  if (!file) return path + ": " + file.error();
+  apply_text(to, file->bytes, path, depth + 1);
+  return "";
+}
+
+std::string apply_line(Applying& to, const Words& words, int depth) {
+  const std::string& name = words[0];
+  if (name == "push") return read_push(to, words);
+  if (name == "push-remove") return read_push_remove(to, words);
+  if (name == "ifconfig-push") return read_ifconfig_push(to, words);
+  if (name == "ifconfig-ipv6-push") return read_ifconfig_ipv6_push(to, words);
+  if (name == "iroute") return read_iroute(to, words);
+  if (name == "iroute-ipv6") return read_iroute6(to, words);
+  if (name == "config") return include(to, words, depth);
+  if (name == "push-reset" || name == "disable") {
+    if (words.size() != 1) return "takes no argument";
+    if (name == "disable") to.settings.disabled = true;
+    if (name == "push-reset") to.settings.push.clear();
+    return "";
+  }
+  return std::string(kHere);
+}
+
+void apply_text(Applying& to, std::string_view text, const std::string& source, int depth) {
+  uint32_t number = 0;
+  auto finding = [&](const std::string& what) {
+    if (to.settings.findings.size() < kMaxFindings)
+      to.settings.findings.push_back(source + ":" + std::to_string(number) + ": " + what);
+  };
+  while (!text.empty()) {
+    ++number;
+    if (++to.lines > kMaxLines)
+      return finding("more than " + std::to_string(kMaxLines) + " lines: the rest is left out");
+    size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    auto words = config::split_line(line);
+    if (!words) {
+      finding(words.error());
+      continue;
+    }
+    if (words->empty()) continue;
+    if (words->front().starts_with("--")) words->front().erase(0, 2);
+    if (words->front().empty()) continue;
+    std::string wrong = apply_line(to, *words, depth);
+    if (!wrong.empty()) finding(words->front() + ": " + wrong);
+  }
+}
+
+}  // namespace
+
+ClientSettings settings_for_all(const config::ServerConfig& server) {
+  ClientSettings settings;
+  settings.push = server.push;
+  return settings;
+}
+
+void apply_lines(ClientSettings& settings, std::string_view text, const std::string& source,
+                 const config::ServerConfig& server, config::FileLoader& loader) {
+  Applying to{settings, server, loader};
+  apply_text(to, text, source, 0);
+}
+
+void apply_client_config_dir(ClientSettings& settings, const std::string& name, const config::ServerConfig& server,
+                             config::FileLoader& loader) {
+  const std::string& folder = server.access.client_config_dir;
+  if (folder.empty()) return;
+  std::string tame = hooks::tame_name(name);
+  bool usable = !tame.empty() && tame != "." && tame != "..";
+  if (usable) {
+    if (auto file = loader.load(folder + "/" + tame, kMaxFile)) {
+      settings.found_own_file = true;
+      return apply_lines(settings, file->bytes, folder + "/" + tame, server, loader);
+    }
+  }
+  if (auto file = loader.load(folder + "/DEFAULT", kMaxFile))
+    apply_lines(settings, file->bytes, folder + "/DEFAULT", server, loader);
+}
+
+}  // namespace culvert::policy

@@ -1,0 +1,145 @@
+#include "control/auth/password_script.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "tests/unit/io/support.h"
+
+namespace culvert::auth {
+namespace {
+
+struct PasswordScriptTest : ::testing::Test {
+  void SetUp() override {
+    loop = std::move(*io::EventLoop::make());
+    runner.emplace(*loop, hooks::Runner::Limits{});
+    request.session = {3, 1};
+    request.identity.username = "al ice";
+    request.identity.password = "pass\x01 word$";
+    request.identity.has_credentials = true;
+    request.identity.peer_info = "IV_SSO=webauth,crtext\n";
+  }
+  void script(const std::string& text, bool via_environment = false) {
+    std::string path = folder / "script";
+    std::ofstream(path) << "#!/bin/sh\n" << text;
+    chmod(path.c_str(), 0755);
+    mkdir((folder / "tmp").c_str(), 0700);
+    judge.emplace(*loop, *runner,
+                  PasswordScript::Settings{.program = {path, "first argument"},
+                                           .via_environment = via_environment,
+                                           .tmp_dir = folder / "tmp",
+                                           .environment = {}});
+  }
+  void begin() {
+    judge->begin(request, [this](Verdict verdict) { verdicts.push_back(std::move(verdict)); });
+  }
+  bool wait_for(size_t count) {
+    return io::run_until(*loop, [&] { return verdicts.size() >= count; });
+  }
+  bool no_files_left() { return std::filesystem::is_empty(folder / "tmp"); }
+  std::string for_client() { return std::get<Deny>(verdicts.at(0)).for_client; }
+
+  std::unique_ptr<io::EventLoop> loop;
+  io::Folder folder;
+  std::optional<hooks::Runner> runner;
+  std::optional<PasswordScript> judge;
+  AuthRequest request;
+  std::vector<Verdict> verdicts;
+};
+
+TEST_F(PasswordScriptTest, ViaFilePassesTamedNameAndPassword) {
+  script("[ \"$1\" = 'first argument' ] && [ -z \"$password\" ] && [ \"$(cat $2)\" = 'al_ice\npass_ word$' ]");
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[0]));
+  EXPECT_TRUE(no_files_left());
+}
+
+TEST_F(PasswordScriptTest, ViaEnvironment) {
+  script("[ $# = 1 ] && [ \"$username|$password|$script_type\" = 'al_ice|pass_ word$|user-pass-verify' ]", true);
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[0]));
+}
+
+TEST_F(PasswordScriptTest, RefusesWithTheScriptsReason) {
+  script("printf 'TEMP[backoff 42]: later\\nsecond line' > $auth_failed_reason_file; exit 1");
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(for_client(), "TEMP[backoff 42]: later");
+  EXPECT_NE(std::get<Deny>(verdicts[0]).for_operator.find("exit status 1"), std::string::npos);
+  EXPECT_TRUE(no_files_left());
+}
+
+TEST_F(PasswordScriptTest, AnythingButZeroAndTwoRefuses) {
+  script("exit 3");
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(for_client(), "");
+  script("kill -9 $$");
+  verdicts.clear();
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_TRUE(std::holds_alternative<Deny>(verdicts[0]));
+}
+
+TEST_F(PasswordScriptTest, ExitStatusTwoDefersToTheControlFile) {
+  script("printf 1 > $auth_control_file; exit 2");
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[0]));
+  script("echo no > $auth_failed_reason_file; printf 0 > $auth_control_file; exit 2");
+  verdicts.clear();
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(for_client(), "no");
+}
+
+TEST_F(PasswordScriptTest, PendingIsToldOnceAndTheVerdictFollows) {
+  script("printf '30\\ncrtext\\nCR_TEXT:R:code\\n' > $auth_pending_file; echo $auth_control_file > " +
+         (folder / "where") + "; exit 2");
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(std::get<Pending>(verdicts[0]).timeout, std::chrono::seconds(30));
+  EXPECT_EQ(std::get<Pending>(verdicts[0]).extra, "CR_TEXT:R:code");
+  std::string where;
+  std::ifstream(folder / "where") >> where;
+  std::ofstream(where) << "1";
+  ASSERT_TRUE(wait_for(2));
+  EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[1]));
+  EXPECT_TRUE(no_files_left());
+}
+
+TEST_F(PasswordScriptTest, PendingNeedsAClientThatCanDoIt) {
+  script("printf '30\\nopenurl\\nOPEN_URL:x\\n' > $auth_pending_file; exit 2");
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(for_client(), "client does not support the method openurl");
+  script("printf 'soon\\ncrtext\\nx\\n' > $auth_pending_file; exit 2");
+  verdicts.clear();
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_NE(std::get<Deny>(verdicts[0]).for_operator.find("\"soon\""), std::string::npos);
+}
+
+TEST_F(PasswordScriptTest, NothingIsHeardAfterCancel) {
+  script("exec sleep 1000");
+  begin();
+  ASSERT_TRUE(io::run_until(*loop, [&] { return runner->running() == 1; }));
+  judge->cancel(request.session);
+  ASSERT_TRUE(io::run_until(*loop, [&] { return runner->running() == 0; }));
+  EXPECT_TRUE(verdicts.empty());
+  EXPECT_TRUE(no_files_left());
+}
+
+TEST_F(PasswordScriptTest, AMissingFolderRefusesAndSaysSo) {
+  script("exit 0");
+  std::filesystem::remove(folder / "tmp");
+  begin();
+  ASSERT_EQ(verdicts.size(), 1u);
+  EXPECT_NE(std::get<Deny>(verdicts[0]).for_operator.find("tmp-dir"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace culvert::auth

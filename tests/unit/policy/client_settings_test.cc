@@ -1,0 +1,119 @@
+#include "control/policy/client_settings.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "dataplane/abi/endpoint_text.h"
+
+namespace culvert::policy {
+namespace {
+
+class Files final : public config::FileLoader {
+ public:
+  Result<config::LoadedFile> load(const std::string& path, size_t) override {
+    auto found = files.find(path);
+    if (found == files.end()) return Error{"no such file"};
+    return config::LoadedFile{found->second};
+  }
+  std::map<std::string, std::string> files;
+};
+
+struct ClientSettingsTest : ::testing::Test {
+  void SetUp() override {
+    server.file = "etc/server.conf";
+    server.push = {"route 10.0.0.0 255.0.0.0", "route-gateway 10.8.0.1", "dhcp-option DNS 10.0.0.1"};
+    server.access.client_config_dir = "etc/ccd";
+    server.pool4 = {.network = {10, 8, 0, 0}, .prefix = 24, .gateway = {10, 8, 0, 1}, .first = {}, .last = {}};
+  }
+  ClientSettings lines(const std::string& text) {
+    ClientSettings settings = settings_for_all(server);
+    apply_lines(settings, text, "alice", server, files);
+    return settings;
+  }
+  /// What is wrong with one line.
+  std::string wrong(const std::string& line) {
+    ClientSettings settings = lines(line);
+    return settings.findings.empty() ? "" : settings.findings[0];
+  }
+
+  config::ServerConfig server;
+  Files files;
+};
+
+TEST_F(ClientSettingsTest, TakesAllKindsOfLines) {
+  ClientSettings settings = lines(
+      "# comment\n\nifconfig-push 10.8.0.7 255.255.255.0\nifconfig-ipv6-push fd00:8::7/64 fd00:8::1\r\n"
+      "iroute 192.168.5.9 255.255.255.0\niroute 192.168.6.1\n--iroute-ipv6 fd00:5::1/48\npush \"route 1.2.3.4\"\n");
+  EXPECT_TRUE(settings.findings.empty()) << settings.findings[0];
+  EXPECT_EQ(settings.ip4->address, (std::array<uint8_t, 4>{10, 8, 0, 7}));
+  EXPECT_EQ(settings.ip4->prefix, 24);
+  EXPECT_EQ(settings.ip6->prefix, 64);
+  EXPECT_TRUE(settings.ip6->gateway);
+  ASSERT_EQ(settings.routes.size(), 3u);
+  EXPECT_EQ(abi::to_text(settings.routes[0].address), "192.168.5.0") << "without its host bits";
+  EXPECT_EQ(settings.routes[0].length, 24);
+  EXPECT_EQ(settings.routes[1].length, 32);
+  EXPECT_EQ(abi::to_text(settings.routes[2].address), "fd00:5::");
+  EXPECT_EQ(settings.push.back(), "route 1.2.3.4");
+  EXPECT_FALSE(settings.disabled);
+}
+
+TEST_F(ClientSettingsTest, PushRemoveGoesByTheBeginningAndResetTakesAll) {
+  EXPECT_EQ(lines("push-remove \"route \"").push,
+            (std::vector<std::string>{"route-gateway 10.8.0.1", "dhcp-option DNS 10.0.0.1"}));
+  EXPECT_EQ(lines("push-remove route").push, std::vector<std::string>{"dhcp-option DNS 10.0.0.1"});
+  EXPECT_EQ(lines("push-reset\npush \"x\"").push, std::vector<std::string>{"x"});
+  EXPECT_TRUE(lines("push-remove ifconfig-ipv6").no_ip6);
+}
+
+TEST_F(ClientSettingsTest, WrongLinesAreNamedAndTheOthersCount) {
+  ClientSettings settings = lines("nonsense\npush \"x\"\n");
+  EXPECT_EQ(settings.push.back(), "x");
+  ASSERT_EQ(settings.findings.size(), 1u);
+  EXPECT_TRUE(settings.findings[0].starts_with("alice:1: nonsense: can't stand here"));
+  EXPECT_NE(wrong("ifconfig-push 10.8.0.7"), "");
+  EXPECT_NE(wrong("ifconfig-push 10.8.0.7 10.8.0.6"), "") << "a peer's address is no netmask";
+  EXPECT_NE(wrong("ifconfig-push 10.8.0.1 255.255.255.0").find("gateway's own"), std::string::npos);
+  EXPECT_NE(wrong("iroute 0.0.0.0 0.0.0.0"), "");
+  EXPECT_NE(wrong("iroute fd00::/64"), "");
+  EXPECT_NE(wrong("push \"a,b\""), "");
+  EXPECT_NE(wrong("push \"a"), "");
+  EXPECT_NE(wrong("disable now"), "");
+  EXPECT_NE(wrong("config missing"), "");
+}
+
+TEST_F(ClientSettingsTest, RoutesAreLimited) {
+  server.access.max_routes_per_client = 1;
+  ClientSettings settings = lines("iroute 10.1.0.0 255.255.0.0\niroute 10.2.0.0 255.255.0.0\n");
+  EXPECT_EQ(settings.routes.size(), 1u);
+  EXPECT_NE(settings.findings.at(0).find("max-routes-per-client"), std::string::npos);
+}
+
+TEST_F(ClientSettingsTest, IncludesAreFollowedButNotForEver) {
+  files.files["etc/common"] = "push \"x\"\nconfig common\n";
+  ClientSettings settings = lines("config common\n");
+  EXPECT_EQ(std::ranges::count(settings.push, "x"), 4);
+  EXPECT_NE(settings.findings.at(0).find("deep"), std::string::npos);
+}
+
+TEST_F(ClientSettingsTest, OwnFileElseDefaultElseNothing) {
+  auto pushed = [&](const std::string& name) {
+    ClientSettings settings = settings_for_all(server);
+    apply_client_config_dir(settings, name, server, files);
+    return std::pair(settings.push.back(), settings.found_own_file);
+  };
+  EXPECT_EQ(pushed("alice"), std::pair(std::string("dhcp-option DNS 10.0.0.1"), false));
+  files.files["etc/ccd/DEFAULT"] = "push \"default\"\n";
+  files.files["etc/ccd/alice"] = "push \"alice\"\n";
+  files.files["etc/ccd/a_b"] = "push \"slash\"\n";
+  files.files["etc/ccd/.."] = "push \"up\"\n";
+  EXPECT_EQ(pushed("alice"), std::pair(std::string("alice"), true));
+  EXPECT_EQ(pushed("bob"), std::pair(std::string("default"), false));
+  EXPECT_EQ(pushed("a/b"), std::pair(std::string("slash"), true)) << "no way out of the folder";
+  EXPECT_EQ(pushed(".."), std::pair(std::string("default"), false));
+  EXPECT_EQ(pushed(""), std::pair(std::string("default"), false));
+}
+
+}  // namespace
+}  // namespace culvert::policy
