@@ -68,8 +68,8 @@ void finish_management(Draft& draft) {
   if (log != nullptr && draft.config.syslog)
     draft.error(*draft.find("syslog"), "next to " + log->name + ": the log goes to one place; remove one of them");
   const Statement* directive = draft.find("management");
-  for (const char* name :
-       {"management-client-user", "management-client-group", "management-hold", "management-log-cache"}) {
+  for (const char* name : {"management-client-user", "management-client-group", "management-hold",
+                           "management-log-cache", "management-client-auth"}) {
     const Statement* extra = draft.find(name);
     if (extra != nullptr && directive == nullptr)
       draft.error(*extra, "needs management, which is missing: write management 127.0.0.1 7505, or remove this");
@@ -92,6 +92,7 @@ void finish_management(Draft& draft) {
   }
   if (const Statement* user = draft.find("management-client-user")) management.client_user = user->args[0];
   if (const Statement* group = draft.find("management-client-group")) management.client_group = group->args[0];
+  management.client_auth = draft.find("management-client-auth") != nullptr;
   management.hold = draft.find("management-hold") != nullptr;
   if (const Statement* lines = draft.find("management-log-cache"))
     management.log_lines = to_number(lines->args[0]).value_or(management.log_lines);

@@ -60,6 +60,7 @@ struct Management {
   std::string client_user;
   std::string client_group;
   uint32_t log_lines = 250;
+  bool client_auth = false;
   bool hold = false;
 };
 

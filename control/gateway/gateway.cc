@@ -72,6 +72,10 @@ Status Gateway::open_desks() {
     if (!config.management && config.status_file.empty()) continue;
     desks_.push_back(std::make_unique<ManagementDesk>(*this, i));
     if (Status opened = desks_.back()->open(); !opened) return opened;
+    if (auth::Authenticator* program = desks_.back()->authenticator()) {
+      instances_[i]->authenticators.add(*program);
+      instances_[i]->config.settings.verify_renewals = true;
+    }
   }
   io::set_log_observer([this](io::LogLevel level, std::string_view text) {
     for (auto& desk : desks_) desk->on_log(level, text);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "control/gateway/gateway.h"
+#include "control/gateway/management_desk.h"
 #include "control/gateway/names.h"
 #include "control/io/secrets.h"
 #include "dataplane/abi/endpoint_text.h"
@@ -92,6 +93,8 @@ void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& co
 void Gateway::on_connected(size_t index, const openvpn::SessionConnected& connected) {
   auto info = instances_[index]->server->session(connected.session);
   if (!info) return;
+  for (auto& desk : desks_)
+    if (desk->instance() == index) desk->client_connected(*info);
   std::string addresses = abi::to_text(abi::ipv4(info->grant.ip4)) + " " + abi::to_text(abi::ipv6(info->grant.ip6));
   io::log_within(log_budget_, io::mono_now(), io::LogLevel::kInfo,
                  info->identity.common_name + " (id " + std::to_string(connected.session.peer_id) +
@@ -103,6 +106,8 @@ void Gateway::on_ended(size_t index, const openvpn::SessionEnded& ended) {
   MonoTime now = io::mono_now();
   stop_entering(index, ended.session);
   BookEntry* entry = book_->find(ended.session);
+  for (auto& desk : desks_)
+    if (desk->instance() == index) desk->client_ended(ended);
   if (entry && entry->environment) client_left(index, ended.session, *entry, ended.remote);
   if (entry && entry->lease) instances_[index]->addresses.give_back(*entry->lease, now);
   book_->close(ended.session);

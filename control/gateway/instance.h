@@ -8,8 +8,8 @@
 
 #include "control/auth/auth_chain.h"
 #include "control/auth/crl_watch.h"
-#include "control/auth/revoked_folder.h"
 #include "control/auth/password_script.h"
+#include "control/auth/revoked_folder.h"
 #include "control/config/server_config.h"
 #include "control/openvpn/server.h"
 #include "control/policy/admission.h"

@@ -69,6 +69,9 @@ Status ManagementDesk::open_management() {
   auto server = management::Server::listen(gateway_.loop_, std::move(listen), *this);
   if (!server) return Error{config.file + ": " + server.error()};
   server_ = std::move(*server);
+  if (wanted.client_auth)
+    client_auth_.emplace([this](std::string_view line) { server_->notify(line); },
+                         [this](abi::SessionRef session) { return cid_of(session); });
   bool anyone = wanted.password.empty() && !identity->uid && !group->gid;
   std::string where = wanted.path.empty() ? abi::to_text(wanted.tcp) : wanted.path;
   io::log(anyone ? io::LogLevel::kWarning : io::LogLevel::kInfo,
@@ -114,7 +117,7 @@ std::vector<Client> ManagementDesk::clients() const {
     if (!session.connected || !entry) continue;
     admin::SessionRow row = session_row(session, "", entry, mapping->view());
     Client client;
-    client.cid = entry->cid;
+    client.cid = cid_of(session.session);
     client.peer_id = row.id;
     client.common_name = row.common_name;
     client.username = row.username;
@@ -167,10 +170,7 @@ size_t ManagementDesk::kill_address(const abi::IpAddress& address, uint16_t port
 }
 
 bool ManagementDesk::kill_client(uint64_t cid, management::Kill how) {
-  auto found = sessions_that([&](const auto& session) {
-    const BookEntry* entry = gateway_.book_->find(session.session);
-    return entry && entry->cid == cid;
-  });
+  auto found = sessions_that([&](const auto& session) { return cid_of(session.session) == cid; });
   return !found.empty() && end(found, how, "by the management interface") > 0;
 }
 

@@ -1,13 +1,17 @@
 // One server block's management interface and status file: what its clients ask of the gateway.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "control/management/client_auth.h"
 #include "control/management/server.h"
 #include "control/management/status_file.h"
+#include "control/openvpn/output.h"
+#include "control/openvpn/server.h"
 
 namespace culvert::gateway {
 
@@ -27,6 +31,15 @@ class ManagementDesk final : public management::Daemon {
   /// `text` is the detail ("SUCCESS"); `with_addresses`: our inner addresses follow.
   void set_state(std::string_view state, const std::string& text, bool with_addresses);
 
+  /// Who asks the management program; null without management-client-auth.
+  auth::Authenticator* authenticator() { return client_auth_ ? &*client_auth_ : nullptr; }
+  size_t instance() const { return instance_; }
+  void client_connected(const openvpn::SessionInfo& session);
+  void client_ended(const openvpn::SessionEnded& ended);
+
+  bool allow_client(uint64_t cid, uint32_t kid, std::vector<std::string> config) override;
+  bool deny_client(uint64_t cid, uint32_t kid, const std::string& reason, const std::string& client_reason) override;
+  bool delay_client(uint64_t cid, uint32_t kid, const std::string& extra, std::chrono::seconds timeout) override;
   std::string title() const override;
   std::vector<management::Client> clients() const override;
   size_t kill_name(std::string_view common_name) override;
@@ -44,9 +57,14 @@ class ManagementDesk final : public management::Daemon {
   template <class Wanted>
   std::vector<abi::SessionRef> sessions_that(Wanted wanted) const;
 
+  uint64_t cid_of(abi::SessionRef session) const;
+
   Gateway& gateway_;
   size_t instance_;
   std::unique_ptr<management::Server> server_;
+  std::optional<management::ClientAuth> client_auth_;
+  mutable std::map<abi::SessionRef, uint64_t> cids_;  ///< given when first asked for
+  mutable uint64_t next_cid_ = 0;
   std::optional<management::StatusFile> status_file_;
   bool status_failed_ = false;
   io::EventLoop::TimerId status_timer_ = 0;

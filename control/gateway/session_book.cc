@@ -16,7 +16,6 @@ BookEntry* SessionBook::open(abi::SessionRef session, uint32_t worker, size_t in
   entry.generation = session.generation;
   entry.worker = worker;
   entry.instance = instance;
-  entry.cid = next_cid_++;
   return &entry;
 }
 

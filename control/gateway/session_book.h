@@ -19,7 +19,6 @@ struct BookEntry {
   uint32_t generation = 0;  ///< 0: the peer-id has no session
   uint32_t worker = 0;      ///< owner core's worker
   size_t instance = 0;      ///< server block
-  uint64_t cid = 0;         ///< client ID for management clients: never given twice
   std::optional<pool::Lease> lease;
   std::string name;       ///< of the session, since its decision; may be empty without certificates
   bool admitted = false;  ///< addresses are given
@@ -56,7 +55,6 @@ class SessionBook {
 
  private:
   std::vector<BookEntry> entries_;
-  uint64_t next_cid_ = 0;
   std::map<abi::Endpoint, uint32_t> worker_of_remote_;  ///< only those that are not on worker 0
 };
 

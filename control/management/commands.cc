@@ -9,7 +9,6 @@
 
 #include "control/management/dialogue.h"
 #include "control/management/status_text.h"
-#include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::management {
 namespace {
@@ -20,6 +19,12 @@ constexpr auto kCommands = std::to_array<CommandInfo>({
     {"auth-retry", kAuthRetry, 0, true, "auth-retry [none|interact|nointeract]: kept for clients' sake"},
     {"bytecount", kByteCount, 1, false, "bytecount N: every N seconds, bytes of clients that had traffic; 0: stop"},
     {"certificate", kNotAvailable, 0, true, ""},
+    {"client-auth", kClientAuth, 2, false,
+     "client-auth CID KID: let a client in, with the lines that follow up to END"},
+    {"client-auth-nt", kClientAuthNt, 2, false, "client-auth-nt CID KID: let a client in"},
+    {"client-deny", kClientDeny, 3, true, "client-deny CID KID REASON [CLIENT-REASON]: refuse a client"},
+    {"client-pending-auth", kClientPendingAuth, 4, false,
+     "client-pending-auth CID KID EXTRA TIMEOUT: tell a client to wait, and what to do"},
     {"client-kill", kClientKill, 1, true, "client-kill CID [RESTART|HALT]: end a client's session"},
     {"cr-response", kUnsupported, 1, false, ""},
     {"echo", kEcho, 1, true, "echo on|off|N|all: as log, for the echo buffer"},
@@ -117,6 +122,14 @@ void Dialogue::run(CommandId command, const Words& words, Now now) {
       return bytecount(first, now);
     case kClientKill:
       return client_kill(words);
+    case kClientAuth:
+      return client_auth(words, true);
+    case kClientAuthNt:
+      return client_auth(words, false);
+    case kClientDeny:
+      return client_deny(words);
+    case kClientPendingAuth:
+      return client_pending_auth(words);
     case kTest:
       return test(first);
     case kForgetPasswords:
@@ -179,45 +192,6 @@ void Dialogue::one_history(const std::string& word, const char* type, const Hist
   if (word != "all") count = std::min(count, static_cast<size_t>(wanted));
   for (size_t i = history.lines().size() - count; i < history.lines().size(); ++i) say(history.lines()[i]);
   say("END");
-}
-
-void Dialogue::kill(const std::string& victim) {
-  if (victim.empty()) return say("ERROR: kill parse");
-  size_t killed = daemon_.kill_name(victim);
-  if (killed > 0)
-    return say("SUCCESS: common name '" + victim + "' found, " + count_text(killed) + " client(s) killed");
-  size_t colon = victim.rfind(':');
-  if (colon == std::string::npos) return say("ERROR: common name '" + victim + "' not found");
-  kill_address(victim, colon);
-}
-
-void Dialogue::kill_address(const std::string& victim, size_t colon) {
-  std::string host = victim.substr(0, colon);
-  std::string port_text = victim.substr(colon + 1);
-  // 2.6: IP:port; newer ones put the protocol before it.
-  std::optional<bool> tcp;
-  for (const char* protocol : {"udp", "tcp"}) {
-    if (!host.starts_with(protocol)) continue;
-    tcp = host.starts_with("tcp");
-    host.erase(0, std::min(host.find(':'), host.size() - 1) + 1);
-  }
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  std::optional<abi::IpAddress> address = abi::parse_ip(host);
-  if (!address) return say("ERROR: error parsing IP address: " + host);
-  int port = number_of(port_text);
-  if (port <= 0 || port > 65535) return say("ERROR: port number is out of range: " + port_text);
-  std::string where = abi::to_text(*address) + ":" + std::to_string(port);
-  size_t killed = daemon_.kill_address(*address, static_cast<uint16_t>(port), tcp);
-  if (killed == 0) return say("ERROR: client at address " + where + " not found");
-  say("SUCCESS: " + count_text(killed) + " client(s) at address " + where + " killed");
-}
-
-void Dialogue::client_kill(const Words& words) {
-  uint64_t cid = 0;
-  auto [end, error] = std::from_chars(words[1].data(), words[1].data() + words[1].size(), cid);
-  if (error != std::errc() || end != words[1].data() + words[1].size()) return say("ERROR: cannot parse CID");
-  Kill how = words.size() > 2 && words[2].starts_with("HALT") ? Kill::kHalt : Kill::kRestart;
-  say(daemon_.kill_client(cid, how) ? "SUCCESS: client-kill command succeeded" : "ERROR: client-kill command failed");
 }
 
 void Dialogue::hold(const Words& words) {

@@ -26,6 +26,10 @@ enum class CommandId : uint8_t {
   kHold,
   kByteCount,
   kClientKill,
+  kClientAuth,
+  kClientAuthNt,
+  kClientDeny,
+  kClientPendingAuth,
   kTest,
   kForgetPasswords,
   kNotNeeded,    ///< answers to questions that a server never asks

@@ -47,6 +47,10 @@ class Daemon {
   virtual size_t kill_address(const abi::IpAddress& address, uint16_t port, std::optional<bool> tcp) = 0;
   /// False: no client with this ID.
   virtual bool kill_client(uint64_t cid, Kill how) = 0;
+  /// Answers to a client that waits to be let in. False: none with these IDs does. The base class has none.
+  virtual bool allow_client(uint64_t, uint32_t, std::vector<std::string>) { return false; }
+  virtual bool deny_client(uint64_t, uint32_t, const std::string&, const std::string&) { return false; }
+  virtual bool delay_client(uint64_t, uint32_t, const std::string&, std::chrono::seconds) { return false; }
   virtual void signal(Signal signal) = 0;
   /// `hold release`: the gateway may open its ports.
   virtual void release_hold() = 0;

@@ -1,6 +1,7 @@
 #include "control/management/dialogue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "control/config/statement.h"
 #include "control/management/commands.h"
@@ -64,13 +65,17 @@ void Dialogue::take_lines(Now now) {
     if (end == std::string::npos) break;
     std::string line = input_.substr(start, end - start);
     start = end + 1;
+    obeying_ = true;
     obey(line, now);
+    obeying_ = false;
+    output_ += std::exchange(told_then_, {});
   }
   input_.erase(0, start);
 }
 
 void Dialogue::obey(std::string_view line, Now now) {
   if (!authorized_) return check_password(line, now);
+  if (extra_) return take_extra(line);
   Result<Words> words = config::split_line(line);
   if (!words) return say("ERROR: " + words.error());
   if (words->empty()) return;
@@ -118,16 +123,20 @@ std::optional<MonoTime> Dialogue::next_deadline() const {
   return paused_until_ ? paused_until_ : bytecount_at_;
 }
 
+void Dialogue::tell(std::string_view line) {
+  (obeying_ ? told_then_ : output_).append(line).append("\r\n");
+}
+
 void Dialogue::on_log(std::string_view entry) {
-  if (authorized_ && log_on_) say(">LOG:" + std::string(entry));
+  if (authorized_ && log_on_) tell(">LOG:" + std::string(entry));
 }
 
 void Dialogue::on_state(std::string_view entry) {
-  if (authorized_ && state_on_) say(">STATE:" + std::string(entry));
+  if (authorized_ && state_on_) tell(">STATE:" + std::string(entry));
 }
 
 void Dialogue::notify(std::string_view line) {
-  if (authorized_) say(line);
+  if (authorized_) tell(line);
 }
 
 void Dialogue::show_bytecounts() {

@@ -47,15 +47,39 @@ class Dialogue {
   bool paused() const { return paused_until_.has_value(); }
 
   static constexpr size_t kLongestLine = 4096;
+  /// Bytes of one client-auth's lines.
+  static constexpr size_t kMostExtra = 64 << 10;
   static constexpr int kPasswordTries = 3;
   static constexpr auto kPasswordPause = std::chrono::seconds(1);
 
  private:
   using Words = std::vector<std::string>;
 
+  struct ClientKey {
+    uint64_t cid = 0;
+    uint32_t kid = 0;
+  };
+  /// Lines of a client-auth that has not come to its END.
+  struct Extra {
+    ClientKey key;
+    std::vector<std::string> lines;
+    size_t bytes = 0;
+  };
+
+  // client_commands.cc
+  std::optional<ClientKey> client_key(const Words& words);
+  void say_done(const char* command, bool done);
+  void client_kill(const Words& words);
+  void client_auth(const Words& words, bool lines_follow);
+  void take_extra(std::string_view line);
+  void finish_extra();
+  void client_deny(const Words& words);
+  void client_pending_auth(const Words& words);
+
   // dialogue.cc
 
   void welcome();
+  void tell(std::string_view line);
   void take_lines(Now now);
   void obey(std::string_view line, Now now);
   void check_password(std::string_view line, Now now);
@@ -69,7 +93,6 @@ class Dialogue {
   void one_history(const std::string& word, const char* type, const History& history, bool& real_time);
   void kill(const std::string& victim);
   void kill_address(const std::string& victim, size_t colon);
-  void client_kill(const Words& words);
   void hold(const Words& words);
   void send_signal(const std::string& name);
   void load_stats();
@@ -90,9 +113,12 @@ class Dialogue {
   std::string output_;
   bool authorized_ = false;
   bool finished_ = false;
+  bool obeying_ = false;   ///< a command runs: what it brings about is told behind its answer
+  std::string told_then_;  ///< that
   bool skipping_ = false;  ///< to the end of a line that is too long
   int wrong_passwords_ = 0;
   std::optional<MonoTime> paused_until_;
+  std::optional<Extra> extra_;
   bool log_on_ = false;
   bool state_on_ = false;
   bool echo_on_ = false;

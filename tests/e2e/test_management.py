@@ -137,3 +137,44 @@ def test_log_file_and_pid_file(stage):
     wait_until(lambda: "alice (id 0) connected" in log.read_text(), "alice in the log")
     assert "earlier run" not in log.read_text() and "alice" not in gateway.log()
     assert int(pid.read_text()) == gateway.process.pid
+
+
+def announced(program) -> "tuple[str, str, dict]":
+    """The next CONNECT or REAUTH: client ID, key ID, environment."""
+    event = program.lines_until(">CLIENT:CONNECT", ">CLIENT:REAUTH")[-1]
+    lines = program.lines_until(">CLIENT:ENV,END")[:-1]
+    environment = dict(line.split(",", 1)[1].split("=", 1) for line in lines)
+    return event.split(",")[1], event.split(",")[2], environment
+
+
+def test_a_program_lets_clients_in(stage):
+    """management-client-auth: CONNECT, client-auth with lines, ESTABLISHED, ADDRESS; deny with a reason; DISCONNECT."""
+    gateway, path = managed(stage, "management-client-auth")
+    program = connect(path)
+    password = stage.folder / "login"
+    password.write_text("alice\nopen sesame\n")
+    options = [f"auth-user-pass {password}"]
+    alice = stage.client("alice", options=options)
+    alice.start()
+    cid, kid, environment = announced(program)
+    assert (environment["username"], environment["password"]) == ("alice", "open sesame")
+    assert environment["common_name"] == "alice" and environment["untrusted_ip"].startswith("192.0.2.")
+    assert gateway.session_names() == [], "it waits for the answer"
+    program.say(f"client-auth {cid} {kid}")
+    program.say('push "route 10.99.0.0 255.255.0.0"')
+    program.say("END")
+    assert program.lines_until("SUCCESS", "ERROR")[-1] == "SUCCESS: client-auth command succeeded"
+    alice.wait_connected()
+    assert "route 10.99.0.0 255.255.0.0" in alice.pushed()
+    assert program.lines_until(">CLIENT:ESTABLISHED")[-1] == f">CLIENT:ESTABLISHED,{cid}"
+    assert program.lines_until(">CLIENT:ADDRESS")[-1] == f">CLIENT:ADDRESS,{cid},{alice.inner4},1"
+
+    bob = stage.client("bob", options=options)
+    bob.start()
+    cid, kid, environment = announced(program)
+    assert program.ask(f'client-deny {cid} {kid} "not on the list" "come back later"') == \
+        "SUCCESS: client-deny command succeeded"
+    wait_until(lambda: "AUTH_FAILED,come back later" in bob.log(), "bob to hear of it")
+    assert program.lines_until(">CLIENT:DISCONNECT")[-1] == f">CLIENT:DISCONNECT,{cid}"
+    assert program.ask("kill alice").startswith("SUCCESS")
+    assert alice.connects() == 1

@@ -94,6 +94,7 @@ const std::map<std::string, std::string>& good_uses() {
       {"management-client-user", "management-client-user nobody\nmanagement m.sock unix"},
       {"management-client-group", "management-client-group nogroup\nmanagement m.sock unix"},
       {"management-hold", "management-hold\nmanagement localhost 7505"},
+      {"management-client-auth", "management-client-auth\nmanagement m.sock unix"},
       {"management-log-cache", "management-log-cache 500\nmanagement localhost 7505"},
       {"log", "log culvert.log"},
       {"log-append", "log-append culvert.log"},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,22 @@ class DaemonDouble final : public Daemon {
     halted = how == Kill::kHalt;
     return std::erase_if(all, [cid](const Client& one) { return one.cid == cid; }) > 0;
   }
-  void signal(Signal signal) override { signals.push_back(signal); }
+  bool allow_client(uint64_t cid, uint32_t kid, std::vector<std::string> lines) override {
+    config = std::move(lines);
+    return cid == 7 && kid == 1;
+  }
+  bool deny_client(uint64_t cid, uint32_t, const std::string& reason, const std::string& client_reason) override {
+    denied = reason + "/" + client_reason;
+    return cid == 7;
+  }
+  bool delay_client(uint64_t cid, uint32_t, const std::string& extra, std::chrono::seconds timeout) override {
+    denied = extra + "/" + std::to_string(timeout.count());
+    return cid == 7;
+  }
+  void signal(Signal signal) override {
+    signals.push_back(signal);
+    if (on_signal) on_signal();
+  }
   void release_hold() override { released = true; }
   int verbosity() const override { return verb; }
   void set_verbosity(int level) override { verb = level; }
@@ -51,6 +67,9 @@ class DaemonDouble final : public Daemon {
   std::vector<Client> all = {client(0, "alice", "192.0.2.7", 51820, "10.8.0.2"),
                              client(1, "bob", "2001:db8::7", 51821, "fd00::3")};
   std::vector<Signal> signals;
+  std::function<void()> on_signal;
+  std::vector<std::string> config;
+  std::string denied;
   bool released = false;
   bool halted = false;
   int verb = 3;

@@ -240,6 +240,16 @@ TEST(Dialogue, WrongPasswordsAreWaitedOutAndCounted) {
   EXPECT_TRUE(guesser.dialogue.finished());
 }
 
+/// A gateway that has something to say while it obeys.
+TEST(Dialogue, WhatACommandBringsAboutIsToldBehindItsAnswer) {
+  Talk talk;
+  talk.daemon.on_signal = [&talk] { talk.dialogue.notify(">CLIENT:DISCONNECT,0"); };
+  EXPECT_EQ(talk.ask("signal SIGUSR1"), "SUCCESS: signal SIGUSR1 thrown\r\n>CLIENT:DISCONNECT,0\r\n");
+  talk.daemon.on_signal = [&talk] { talk.dialogue.on_state("1,EXITING,SIGTERM,,,,,"); };
+  talk.ask("state on");
+  EXPECT_EQ(talk.ask("signal SIGTERM"), "SUCCESS: signal SIGTERM thrown\r\n>STATE:1,EXITING,SIGTERM,,,,,\r\n");
+}
+
 TEST(Dialogue, ExitEndsIt) {
   for (const char* word : {"exit", "quit"}) {
     Talk talk;
