@@ -119,16 +119,17 @@ const Case kCases[] = {
     {"status s.log 0", "status: '0' is not a number from 1 to 31536000"},
     {"status-version 4", "status-version: '4' is not a number from 1 to 3"},
     {"remote-cert-tls peer", "remote-cert-tls: can only be client or server, not 'peer'"},
-    {"verify-client-cert none",
-     "verify-client-cert: needs someone who checks passwords: add auth-user-pass-verify"},
+    {"verify-client-cert none", "verify-client-cert: needs someone who checks passwords: add auth-user-pass-verify"},
     {"verify-client-cert maybe", "verify-client-cert: can only be none, optional or require, not 'maybe'"},
     {"client-connect hook", "client-connect: runs a program, which script-security 1 forbids: add script-security 2"},
     {"script-security 4", "script-security: '4' is not a number from 0 to 3"},
     {"ccd-exclusive", "ccd-exclusive: needs client-config-dir"},
-    {"username-as-common-name", "username-as-common-name: needs someone who checks passwords: add "
-                                "auth-user-pass-verify"},
-    {"iroute 10.0.0.0 255.0.0.0", "iroute: it belongs into a file of client-config-dir, or into what client-connect "
-                                  "writes: move it there"},
+    {"username-as-common-name",
+     "username-as-common-name: needs someone who checks passwords: add "
+     "auth-user-pass-verify"},
+    {"iroute 10.0.0.0 255.0.0.0",
+     "iroute: it belongs into a file of client-config-dir, or into what client-connect "
+     "writes: move it there"},
     {"tls-version-min 1.5", "tls-version-min: '1.5' is not a version of TLS: write 1.2 or 1.3"},
     {"tls-version-max 1.1", "tls-version-max: TLS 1.1 is broken and not offered: write 1.2 or 1.3"},
     {"tls-version-min 1.3\ntls-version-max 1.2", nullptr},  // below: the error is on line 10
