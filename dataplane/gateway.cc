@@ -8,6 +8,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
+#include "drivers/kernel_tcp.h"
 #include "drivers/kernel_udp.h"
 #include "drivers/tun.h"
 
@@ -20,16 +21,24 @@ std::string text_of(const std::array<char, N>& text) {
   return std::string(text.data());
 }
 
-drivers::UdpSettings to_settings(const abi::OpenPort& request) {
-  drivers::UdpSettings settings;
-  settings.local.address = request.local.address;
-  settings.local.port = request.local.port;
-  settings.local.scope_id = request.local.scope_id;
+/// What both kinds of sockets have.
+void read_common(const abi::OpenPort& request, drivers::SocketSettings& settings) {
+  settings.local = request.local;
+  settings.local.stream = 0;
   settings.ipv6_only = request.ipv6_only != 0;
   settings.receive_buffer = request.receive_buffer;
   settings.send_buffer = request.send_buffer;
   settings.mark = request.mark;
   settings.device = text_of(request.device);
+}
+
+drivers::TcpSettings to_tcp_settings(const abi::OpenPort& request) {
+  drivers::TcpSettings settings;
+  read_common(request, settings);
+  settings.no_delay = request.no_delay != 0;
+  settings.hand_window_ms = request.hand_window * 1000;
+  settings.first_packet_ms = std::min(settings.first_packet_ms, settings.hand_window_ms);
+  settings.share = request.share;
   return settings;
 }
 
@@ -38,11 +47,16 @@ drivers::TunSettings to_settings(const abi::OpenTun& request) {
   settings.name = text_of(request.name);
   settings.mtu = request.mtu;
   settings.tx_queue_length = request.tx_queue_length;
-  settings.ip4 = request.ip4;
-  settings.ip6 = request.ip6;
-  settings.ip4_prefix = request.ip4_prefix;
-  settings.ip6_prefix = request.ip6_prefix;
+  for (const abi::TunAddress& one : request.addresses)
+    if (one.address.family != abi::Family::kNone) settings.addresses.push_back(one);
   return settings;
+}
+
+/// Port that the settings' socket is bound to; 0: none.
+uint16_t local_port(const auto& settings) {
+  if (const auto* tcp = std::get_if<drivers::TcpSettings>(&settings)) return tcp->local.port;
+  const auto* udp = std::get_if<drivers::UdpSettings>(&settings);
+  return udp ? udp->local.port : 0;
 }
 
 }  // namespace
@@ -88,25 +102,52 @@ Status Gateway::close_port(uint16_t index) {
   auto next = std::make_unique<PortTable>(*table_);
   log("closing port " + std::to_string(index) + ", " + next->outer[index]->name());
   next->outer[index] = nullptr;
-  udp_[index].reset();
+  outer_[index] = {};
   return hand_over(std::move(next));
+}
+
+Gateway::OuterSettings Gateway::settings_of(const abi::OpenPort& request) {
+  if (request.local.transport == abi::Transport::kTcp) return to_tcp_settings(request);
+  drivers::UdpSettings settings;
+  read_common(request, settings);
+  return settings;
+}
+
+Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const OuterSettings& settings) {
+  std::shared_ptr<drivers::Port> port;
+  std::vector<std::string> warnings;
+  if (const auto* tcp = std::get_if<drivers::TcpSettings>(&settings)) {
+    auto socket = drivers::open_tcp_socket(*tcp);
+    if (!socket) return Error{socket.error()};
+    warnings = std::move(socket->warnings);
+    auto made = drivers::KernelTcpPort::make(std::move(*socket), *tcp, index, options_.packets);
+    if (!made) return Error{made.error()};
+    port = *made;
+  } else {
+    auto socket = drivers::open_udp_socket(std::get<drivers::UdpSettings>(settings));
+    if (!socket) return Error{socket.error()};
+    warnings = std::move(socket->warnings);
+    port = std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets);
+  }
+  for (const std::string& warning : warnings) log("warning: " + warning);
+  return port;
 }
 
 Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
   uint16_t index = request.port;
-  drivers::UdpSettings settings = to_settings(request);
-  if (udp_[index] == settings) return std::string();
+  OuterSettings settings = settings_of(request);
+  if (outer_[index] == settings) return std::string();
   // The old socket would be in the way of the new one.
-  if (udp_[index] && udp_[index]->local.port == settings.local.port)
+  if (table_->outer[index] && outer_[index].index() == settings.index() &&
+      local_port(outer_[index]) == request.local.port)
     if (auto closed = close_port(index); !closed) return Error{closed.error()};
 
-  auto socket = drivers::open_udp_socket(settings);
-  if (!socket) return Error{socket.error()};
-  for (const std::string& warning : socket->warnings) log("warning: " + warning);
+  auto port = make_port(index, settings);
+  if (!port) return Error{port.error()};
   auto next = std::make_unique<PortTable>(*table_);
-  next->outer[index] = std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets);
+  next->outer[index] = std::move(*port);
   log("port " + std::to_string(index) + ": " + next->outer[index]->name());
-  udp_[index] = settings;
+  outer_[index] = settings;
   if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
   return std::string();
 }
@@ -119,7 +160,7 @@ Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
     if (keep || !next->outer[i]) continue;
     log("closing port " + std::to_string(i) + ", " + next->outer[i]->name());
     next->outer[i] = nullptr;
-    udp_[i].reset();
+    outer_[i] = {};
     changed = true;
   }
   if (!changed) return std::string();

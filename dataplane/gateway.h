@@ -9,10 +9,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "dataplane/link/setup_server.h"
 #include "dataplane/port_table.h"
+#include "drivers/tcp_socket.h"
 #include "drivers/tun_device.h"
 #include "drivers/udp_socket.h"
 
@@ -45,10 +47,14 @@ class Gateway final : public SetupHandler {
 
  private:
   using Ports = std::unique_ptr<PortTable>;
+  using OuterSettings = std::variant<std::monostate, drivers::UdpSettings, drivers::TcpSettings>;
 
   Status hand_over(Ports next);
   bool wait_until_adopted(const PortTable* table);
   Status close_port(uint16_t index);
+  static OuterSettings settings_of(const abi::OpenPort& request);
+  /// Opens a socket for `settings` and makes the port.
+  Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings);
   Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
   void log(const std::string& line) const;
 
@@ -56,9 +62,9 @@ class Gateway final : public SetupHandler {
   Options options_;
   Ports table_;                 // as the worker has it
   std::vector<Ports> retired_;  // given up on waiting for a worker that hangs: kept, it may still use them
-  std::array<std::optional<drivers::UdpSettings>, abi::kMaxPorts> udp_;
-  std::optional<drivers::TunSettings> tun_;  // with the real name
-  std::string tun_requested_;                // name as control asked for it
+  std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in table_
+  std::optional<drivers::TunSettings> tun_;          // with the real name
+  std::string tun_requested_;                        // name as control asked for it
   uint64_t next_attempt_ns_ = UINT64_MAX;
   std::string last_trouble_;
 };

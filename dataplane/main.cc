@@ -6,6 +6,7 @@
 #include <rte_lcore.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include <algorithm>
@@ -41,6 +42,17 @@ Result<FileDescriptor> take_signals() {
   FileDescriptor fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return Error{std::string("signalfd: ") + std::strerror(errno)};
   return fd;
+}
+
+/// TCP connections and relays need a descriptor each: as many as the system lets us have.
+void raise_descriptor_limit() {
+  constexpr rlim_t kWanted = 1 << 18;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  rlimit more{std::max(limit.rlim_cur, kWanted), std::max(limit.rlim_max, kWanted)};
+  if (setrlimit(RLIMIT_NOFILE, &more) == 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /// True when a signal that ends the process has arrived.
@@ -121,6 +133,7 @@ Status run(const Options& options) {
   auto signals = take_signals();
   if (!signals) return Error{signals.error()};
   if (auto privileged = check_privileges(); !privileged) return privileged;
+  raise_descriptor_limit();
   auto run_dir = RunDir::claim(options.run_dir);
   if (!run_dir) return Error{run_dir.error()};
   auto listener = listen_on(run_dir->socket_path(), {options.control_uid, options.control_gid});

@@ -6,6 +6,7 @@
 #include "dataplane/packet.h"
 #include "dataplane/session/apply.h"
 #include "dataplane/steps/steps.h"
+#include "dataplane/steps/streams.h"
 
 namespace culvert::dataplane {
 
@@ -19,6 +20,7 @@ namespace {
 // Last part of both ways: into a session.
 void into_session(Burst& burst, PathContext& context) {
   steps::clamp_mss(burst, context);
+  steps::check_room(burst, context);  // TCP: what can't be queued must not use up a packet-id
   steps::seal(burst, context);
   steps::send_outer(burst, context);
 }
@@ -103,10 +105,17 @@ void Path::inner_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
   context_->tally.add(abi::Counter::inner_rx_bytes, run(inner_to_outer, packets, *context_));
 }
 
+void Path::take_ended_streams(uint16_t index) {
+  abi::Endpoint remote;
+  bool any = false;
+  for (; context_->transmit.take_ended(index, remote); any = true) context_->events.stream_ended(remote, index);
+  if (any) context_->events.flush();
+}
+
 void Path::apply(abi::Command& command, uint64_t now_ns) {
   using session::Applied;
   context_->now_ns = now_ns;
-  Applied applied = session::apply(*context_->table, context_->aead, command, now_ns);
+  Applied applied = steps::apply_with_streams(*context_, command);
   if (applied == Applied::kDone) {
     context_->tally.add(abi::Counter::commands);
   } else {
@@ -140,6 +149,7 @@ void Path::tick(uint64_t now_ns) {
   context_->now_ns = now_ns;
   Burst pings(context_->tally);
   steps::sweep(*context_, pings);
+  steps::check_room(pings, *context_);
   steps::seal(pings, *context_);
   steps::send_outer(pings, *context_);
   context_->events.flush();

@@ -42,6 +42,8 @@ class Path {
   void outer_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns);
   /// Takes over packets received from the inner port.
   void inner_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns);
+  /// Tells control of the connections of outer port `index` that have ended. After their last packets.
+  void take_ended_streams(uint16_t index);
   /// Sends what was staged, each port's packets in one burst. Once per poll pass, after all of its bursts.
   void flush();
 

@@ -83,9 +83,9 @@ bool Worker::receive(uint64_t now_ns) {
   bool busy = false;
   for (const OuterPort& outer : outer_) {
     uint16_t count = outer.port->rx_burst(burst, path_.tally());
-    if (count == 0) continue;
-    path_.outer_burst(std::span(burst).first(count), now_ns);
-    busy = true;
+    if (count > 0) path_.outer_burst(std::span(burst).first(count), now_ns);
+    path_.take_ended_streams(outer.index);
+    busy = busy || count > 0;
   }
   if (!inner_) return busy;
   uint16_t count = inner_->rx_burst(burst, path_.tally());

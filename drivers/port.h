@@ -8,6 +8,7 @@
 #include <string>
 
 #include "dataplane/abi/counters.h"
+#include "dataplane/abi/endpoint.h"
 
 namespace culvert::drivers {
 
@@ -36,6 +37,20 @@ class Port {
   /// tx_port_down, nothing comes from it, and its wake_fd must not be waited on. Asked by the thread that polls the
   /// port.
   virtual bool is_gone() const { return false; }
+
+  // Connections, for ports that have them (TCP). `stream` is Endpoint::stream; one that is gone is no error. Ports
+  // without connections keep these as they are.
+
+  /// Has the connection room for another packet? To be asked before a packet is sealed: sealed and then dropped, it
+  /// would leave a gap in the packet-ids, which TCP sessions don't have. Control packets need not ask.
+  virtual bool has_room(uint64_t /*stream*/) const { return true; }
+  /// A session lives on the connection from now on, or no more; without one it is closed when the port's hand-window
+  /// is over. False: there is no such connection.
+  virtual bool keep_stream(uint64_t /*stream*/, bool /*keep*/) { return true; }
+  /// Reads nothing more from the connection and closes it: at once, or when what is queued for it has been sent.
+  virtual void close_stream(uint64_t /*stream*/, bool /*at_once*/) {}
+  /// The next connection that ended, of those from which packets came. False: none.
+  virtual bool take_ended(abi::Endpoint& /*remote*/) { return false; }
 
   virtual Side side() const = 0;
   /// "udp 0.0.0.0:1194", "tun culvert0".

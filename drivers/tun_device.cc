@@ -63,12 +63,16 @@ Status check_name(const std::string& name) {
 
 Status check_tun(const TunSettings& settings) {
   if (auto named = check_name(settings.name); !named) return fail(settings.name, named.error());
-  bool has_ip4 = settings.ip4.family != abi::Family::kNone;
-  bool has_ip6 = settings.ip6.family != abi::Family::kNone;
-  if (has_ip4 && (settings.ip4.family != abi::Family::kIpv4 || settings.ip4_prefix < 1 || settings.ip4_prefix > 32))
-    return fail(settings.name, "its IPv4 address needs a prefix length of 1 to 32");
-  if (has_ip6 && (settings.ip6.family != abi::Family::kIpv6 || settings.ip6_prefix < 1 || settings.ip6_prefix > 128))
-    return fail(settings.name, "its IPv6 address needs a prefix length of 1 to 128");
+  bool has_ip6 = false;
+  for (const abi::TunAddress& one : settings.addresses) {
+    bool is_ip6 = one.address.family == abi::Family::kIpv6;
+    if (!is_ip6 && one.address.family != abi::Family::kIpv4)
+      return fail(settings.name, "one of its addresses is neither IPv4 nor IPv6");
+    if (one.prefix < 1 || one.prefix > (is_ip6 ? 128 : 32))
+      return fail(settings.name, is_ip6 ? "its IPv6 address needs a prefix length of 1 to 128"
+                                        : "its IPv4 address needs a prefix length of 1 to 32");
+    has_ip6 = has_ip6 || is_ip6;
+  }
   uint32_t least = has_ip6 ? kMinTunMtuIpv6 : kMinTunMtu;
   if (settings.mtu < least || settings.mtu > kMaxTunMtu)
     return fail(settings.name, "MTU " + std::to_string(settings.mtu) + " is not between " + std::to_string(least) +

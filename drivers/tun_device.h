@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "dataplane/abi/endpoint.h"
 #include "dataplane/abi/result.h"
+#include "dataplane/abi/setup.h"
 #include "dataplane/packet.h"
 #include "drivers/file_descriptor.h"
 
@@ -19,10 +21,7 @@ struct TunSettings {
   std::string name;              ///< empty, or with one %d: the kernel chooses
   uint32_t mtu = 1500;           ///< bytes
   uint32_t tx_queue_length = 0;  ///< packets; 0: the kernel's default
-  abi::IpAddress ip4;            ///< family kNone: none
-  abi::IpAddress ip6;
-  uint8_t ip4_prefix = 0;  ///< bits
-  uint8_t ip6_prefix = 0;
+  std::vector<abi::TunAddress> addresses;
 
   friend bool operator==(const TunSettings&, const TunSettings&) = default;
 };

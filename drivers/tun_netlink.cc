@@ -36,12 +36,7 @@ using Link = std::unique_ptr<rtnl_link, FreeLink>;
 using Address = std::unique_ptr<rtnl_addr, FreeAddress>;
 using NlAddress = std::unique_ptr<nl_addr, FreeNlAddress>;
 
-struct Wanted {
-  abi::IpAddress address;
-  uint8_t prefix;
-};
-
-bool is_same(rtnl_addr* present, const Wanted& wanted) {
+bool is_same(rtnl_addr* present, const abi::TunAddress& wanted) {
   nl_addr* local = rtnl_addr_get_local(present);
   size_t length = wanted.address.family == abi::Family::kIpv4 ? 4 : 16;
   return nl_addr_get_len(local) == length && rtnl_addr_get_prefixlen(present) == wanted.prefix &&
@@ -106,9 +101,7 @@ Status TunNetlink::add_address(const abi::IpAddress& address, uint8_t prefix) {
 }
 
 Status TunNetlink::set_addresses(const TunSettings& settings) {
-  std::vector<Wanted> missing;
-  if (settings.ip4.family != abi::Family::kNone) missing.push_back({settings.ip4, settings.ip4_prefix});
-  if (settings.ip6.family != abi::Family::kNone) missing.push_back({settings.ip6, settings.ip6_prefix});
+  std::vector<abi::TunAddress> missing = settings.addresses;
 
   nl_cache* raw = nullptr;
   if (int error = rtnl_addr_alloc_cache(socket_.get(), &raw); error < 0)
@@ -117,14 +110,15 @@ Status TunNetlink::set_addresses(const TunSettings& settings) {
   for (nl_object* object = nl_cache_get_first(raw); object != nullptr; object = nl_cache_get_next(object)) {
     auto* present = reinterpret_cast<rtnl_addr*>(object);
     if (rtnl_addr_get_ifindex(present) != index_ || is_link_local(present)) continue;
-    auto match = std::find_if(missing.begin(), missing.end(), [&](const Wanted& one) { return is_same(present, one); });
+    auto match =
+        std::find_if(missing.begin(), missing.end(), [&](const abi::TunAddress& one) { return is_same(present, one); });
     if (match != missing.end()) {
       missing.erase(match);
     } else if (int error = rtnl_addr_delete(socket_.get(), present, 0); error < 0) {
       return Error{std::string("cannot take an old address away: ") + nl_geterror(error)};
     }
   }
-  for (const Wanted& one : missing)
+  for (const abi::TunAddress& one : missing)
     if (auto added = add_address(one.address, one.prefix); !added) return added;
   return {};
 }

@@ -9,21 +9,13 @@
 #include "dataplane/abi/endpoint.h"
 #include "dataplane/abi/result.h"
 #include "drivers/file_descriptor.h"
+#include "drivers/socket_options.h"
 
 namespace culvert::drivers {
 
 inline constexpr uint32_t kDefaultSocketBuffer = 4u << 20;  ///< bytes, when the settings leave it open
 
-struct UdpSettings {
-  abi::Endpoint local;          ///< address (also a wildcard) and port; port 0: the kernel chooses
-  bool ipv6_only = false;       ///< for the wildcard address ::, which otherwise takes IPv4 too
-  uint32_t receive_buffer = 0;  ///< bytes; 0: kDefaultSocketBuffer
-  uint32_t send_buffer = 0;
-  uint32_t mark = 0;   ///< SO_MARK, 0: none
-  std::string device;  ///< SO_BINDTODEVICE, empty: none
-
-  friend bool operator==(const UdpSettings&, const UdpSettings&) = default;
-};
+using UdpSettings = SocketSettings;
 
 struct UdpSocket {
   FileDescriptor fd;

@@ -5,6 +5,7 @@
 
 #include "control/config/openvpn_conf.h"
 #include "control/crypto/tls.h"
+#include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::config {
 namespace {
@@ -22,15 +23,10 @@ void plan_tun(Configuration& made) {
   made.tun.mtu = settings.tun_mtu;
   made.tun.tx_queue_length =
       appliance.tun_tx_queue_length.value_or(server.tun_tx_queue_length.value_or(kDefaultTxQueueLength));
-  if (server.pool4) {
-    made.tun.ip4.family = abi::Family::kIpv4;
-    std::ranges::copy(server.pool4->gateway, made.tun.ip4.bytes.begin());
-    made.tun.ip4_prefix = server.pool4->prefix;
-  }
-  if (server.pool6) {
-    made.tun.ip6.family = abi::Family::kIpv6;
-    made.tun.ip6.bytes = server.pool6->gateway;
-    made.tun.ip6_prefix = server.pool6->prefix;
+  size_t next = 0;
+  for (const ServerConfig& one : made.servers) {
+    if (one.pool4) made.tun.addresses[next++] = {abi::ipv4(one.pool4->gateway), one.pool4->prefix};
+    if (one.pool6) made.tun.addresses[next++] = {abi::ipv6(one.pool6->gateway), one.pool6->prefix};
   }
 }
 

@@ -81,9 +81,10 @@ std::vector<admin::PortRow> PortKeeper::rows() const {
                     .state = states_[i],
                     .server = ports_[i].server});
   std::string addresses;
-  if (tun_.ip4.family != abi::Family::kNone) addresses = abi::to_text(tun_.ip4) + "/" + std::to_string(tun_.ip4_prefix);
-  if (tun_.ip6.family != abi::Family::kNone)
-    addresses += (addresses.empty() ? "" : " ") + abi::to_text(tun_.ip6) + "/" + std::to_string(tun_.ip6_prefix);
+  for (const abi::TunAddress& one : tun_.addresses) {
+    if (one.address.family == abi::Family::kNone) continue;
+    addresses += (addresses.empty() ? "" : " ") + abi::to_text(one.address) + "/" + std::to_string(one.prefix);
+  }
   rows.push_back({.port = static_cast<uint32_t>(ports_.size()),
                   .kind = "tun",
                   .address = (tun_name_.empty() ? name_of(tun_) : tun_name_) + " " + addresses,

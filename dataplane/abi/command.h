@@ -32,6 +32,7 @@ enum class CommandKind : uint16_t {
   kRemoveSession = 5,   ///< forget session, keys, addresses
   kAddRoute = 6,        ///< a further inner prefix of the session (iroute)
   kRemoveRoute = 7,     ///< takes it away
+  kCloseStream = 8,     ///< close a TCP connection when all that waits for it has been sent; it needs no session
 };
 
 enum class Cipher : uint8_t { kAes128Gcm = 1, kAes192Gcm = 2, kAes256Gcm = 3, kChacha20Poly1305 = 4 };
@@ -93,6 +94,12 @@ struct InnerPrefix {
   uint8_t length;  ///< prefix length in bits
 };
 
+/// Body of kCloseStream. A stream that is gone already is no error.
+struct StreamRef {
+  Endpoint remote;  ///< with its stream
+  uint16_t port;    ///< outer port
+};
+
 struct Command {
   CommandKind kind;
   uint16_t reserved;
@@ -103,6 +110,7 @@ struct Command {
     InstallKey install_key;
     KeyRef key;
     InnerPrefix route;
+    StreamRef stream;
     std::array<uint8_t, 240> raw;
   } body;
 };

@@ -36,16 +36,19 @@ struct Hello {
   uint32_t reserved;
 };
 
-/// Have a socket bound to `local` under the number `port`.
+/// Have a socket bound to `local` under the number `port`; for TCP one that accepts connections.
 struct OpenPort {
   uint16_t port;
   uint8_t ipv6_only;  ///< for the wildcard address ::
-  uint8_t reserved;
+  uint8_t no_delay;   ///< TCP: TCP_NODELAY on every connection
   uint32_t receive_buffer;  ///< bytes; 0: the dataplane's default
   uint32_t send_buffer;
   uint32_t mark;  ///< SO_MARK, 0: none
   Endpoint local;
   std::array<char, 16> device;  ///< SO_BINDTODEVICE, empty: none
+  uint32_t hand_window;         ///< TCP: seconds after which a connection without a session is closed
+  uint32_t reserved2;
+  Endpoint share;  ///< TCP: connections that don't speak OpenVPN are relayed there (port-share); family kNone: closed
 };
 
 /// Close every port whose bit is not set.
@@ -54,17 +57,22 @@ struct KeepPorts {
 };
 inline constexpr uint16_t kMaxPorts = 256;
 
+/// An address of ours on the TUN, and the network it stands for.
+struct TunAddress {
+  IpAddress address{};  ///< family kNone: none
+  uint8_t prefix = 0;   ///< bits
+
+  friend bool operator==(const TunAddress&, const TunAddress&) = default;
+};
+
+inline constexpr size_t kMaxTunAddresses = 32;
+
 /// Have the TUN up with these addresses (family kNone: none).
 struct OpenTun {
   std::array<char, 16> name;  ///< empty or with %d: the kernel chooses; the reply's text is the name
   uint32_t mtu;
   uint32_t tx_queue_length;
-  IpAddress ip4;
-  IpAddress ip6;
-  uint8_t ip4_prefix;
-  uint8_t ip6_prefix;
-  uint16_t reserved;
-  uint32_t reserved2;
+  std::array<TunAddress, kMaxTunAddresses> addresses;  ///< of every server block, in any order
 };
 
 struct Request {

@@ -6,6 +6,8 @@
 namespace culvert::dataplane {
 namespace {
 
+constexpr uint32_t kMostHandWindow = 86'400;  ///< seconds
+
 /// True when `text` ends inside its array and holds printable characters only.
 template <size_t N>
 bool is_text(const std::array<char, N>& text) {
@@ -46,19 +48,26 @@ Status check_open_port(const abi::OpenPort& request) {
     return Error{"port number " + std::to_string(request.port) + " is out of range (0 to " +
                  std::to_string(abi::kMaxPorts - 1) + ")"};
   if (request.ipv6_only > 1) return Error{"open port: ipv6_only is neither 0 nor 1"};
-  if (request.local.transport == abi::Transport::kTcp)
-    return Error{"this dataplane has no TCP ports yet: use proto udp or udp6"};
-  if (request.local.transport != abi::Transport::kUdp) return Error{"open port: unknown transport"};
+  bool is_tcp = request.local.transport == abi::Transport::kTcp;
+  if (!is_tcp && request.local.transport != abi::Transport::kUdp) return Error{"open port: unknown transport"};
+  if (request.no_delay > 1) return Error{"open port: no_delay is neither 0 nor 1"};
+  if (is_tcp && (request.hand_window < 1 || request.hand_window > kMostHandWindow))
+    return Error{"open port: a hand-window of " + std::to_string(request.hand_window) + " s is not between 1 and " +
+                 std::to_string(kMostHandWindow)};
+  if (!is_valid(request.share.address)) return Error{"open port: malformed port-share address"};
+  if (request.share.address.family != abi::Family::kNone && (!is_tcp || request.share.port == 0))
+    return Error{"open port: port-share needs a TCP port, and a port to relay to"};
   if (!is_valid(request.local.address) || request.local.address.family == abi::Family::kNone)
     return Error{"open port: the address is neither IPv4 nor IPv6"};
-  if (request.local.port == 0) return Error{"open port: UDP port 0 is none that a client could be told"};
+  if (request.local.port == 0) return Error{"open port: port 0 is none that a client could be told"};
   if (!is_text(request.device)) return Error{"open port: the device name does not end, or is no text"};
   return {};
 }
 
 Status check_open_tun(const abi::OpenTun& request) {
   if (!is_text(request.name)) return Error{"open TUN: the name does not end, or is no text"};
-  if (!is_valid(request.ip4) || !is_valid(request.ip6)) return Error{"open TUN: malformed address"};
+  for (const abi::TunAddress& one : request.addresses)
+    if (!is_valid(one.address)) return Error{"open TUN: malformed address"};
   constexpr uint32_t kMostTxQueue = 1'000'000;
   if (request.tx_queue_length > kMostTxQueue)
     return Error{"open TUN: a transmit queue of " + std::to_string(request.tx_queue_length) + " packets is more than " +

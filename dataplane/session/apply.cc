@@ -123,6 +123,7 @@ Applied install_key(Table& table, aead::Engine& aead, Session& session, const ab
     receive.cipher = install.cipher;
     receive.implicit_iv = implicit_part(install.receive);
     receive.window.reset(session.replay_window, install.replay_floor);
+    if (session.where.remote.transport == abi::Transport::kTcp) receive.window.demand_sequence();
     aead.expand(install.cipher, install.receive.key, receive.aead);
   }
   aead::wipe(expanded);
@@ -178,6 +179,7 @@ Applied apply(Table& table, aead::Engine& aead, const abi::Command& command, uin
     case CommandKind::kRemoveRoute:
       return change_route(table, *session, command.body.route, false);
     case CommandKind::kInstallSession:
+    case CommandKind::kCloseStream:
       break;
   }
   return Applied::kInvalid;

@@ -9,7 +9,7 @@
 
 namespace culvert::session {
 
-enum class ReplayVerdict : uint8_t { kFresh, kDuplicate, kTooOld };
+enum class ReplayVerdict : uint8_t { kFresh, kDuplicate, kTooOld, kGap };
 
 /// Accepts each packet-id once, and none that is `size` or more behind the highest accepted one. Looking (check) and
 /// remembering (commit) are two calls, so that only an authenticated packet moves the window.
@@ -23,6 +23,7 @@ class ReplayWindow {
   /// `floor` count as seen.
   void reset(uint32_t size, uint32_t floor) {
     size_ = std::clamp<uint32_t>(size, 1, kMaxSize);
+    strict_ = started_ = false;
     highest_ = floor;
     // A word more than the window has, so that the word being entered can be cleared whole.
     size_t words = std::bit_ceil(size_t{size_} / 64 + (size_ % 64 != 0) + 1);
@@ -32,7 +33,13 @@ class ReplayWindow {
     for (uint32_t i = 0; floor != 0 && i < std::min(size_, floor); ++i) mark(floor - i);
   }
 
+  /// For a stream, which neither loses nor reorders: from now on only the packet-id after the last one passes. The
+  /// first may be any behind the floor (packet_id.c, no backtrack).
+  void demand_sequence() { strict_ = true; }
+
   ReplayVerdict check(uint32_t id) const {
+    if (strict_ && started_ && id != highest_ + 1)
+      return id > highest_ ? ReplayVerdict::kGap : ReplayVerdict::kDuplicate;
     if (id > highest_) return ReplayVerdict::kFresh;
     if (id == 0 || highest_ - id >= size_) return ReplayVerdict::kTooOld;
     return (words()[(id >> 6) & mask_] >> (id & 63)) & 1 ? ReplayVerdict::kDuplicate : ReplayVerdict::kFresh;
@@ -40,6 +47,7 @@ class ReplayWindow {
 
   /// Remembers `id`, for which check() said kFresh.
   void commit(uint32_t id) {
+    started_ = true;
     if (id > highest_) {
       uint32_t entered = (id >> 6) - (highest_ >> 6);
       for (uint32_t i = 0; i < std::min(entered, mask_ + 1); ++i) words()[((id >> 6) - i) & mask_] = 0;
@@ -59,6 +67,8 @@ class ReplayWindow {
   uint32_t highest_ = 0;
   uint32_t size_ = 64;
   uint32_t mask_ = 1;
+  bool strict_ = false;
+  bool started_ = false;
   std::array<uint64_t, 2> small_{};  ///< enough for windows of up to 64 packets, the default
   std::unique_ptr<uint64_t[]> large_;
 };

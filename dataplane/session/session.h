@@ -59,6 +59,7 @@ struct PendingEvents {
   bool floated = false;
   bool timed_out = false;
   bool exited = false;
+  bool stream_ended = false;
   uint8_t near_limit = 0;  ///< a bit per key-id
   uint8_t first_use = 0;   ///< likewise
 };

@@ -6,15 +6,26 @@ namespace {
 using abi::DropReason;
 using session::ReplayVerdict;
 
-Verdict check_one(Packet& packet, PathContext& context) {
-  session::ReceiveKey& key = *packet.key;
-  switch (key.window.check(packet.packet_id)) {
+Verdict judge(const session::ReceiveKey& key, uint32_t packet_id) {
+  switch (key.window.check(packet_id)) {
     case ReplayVerdict::kDuplicate:
       return Verdict::drop(DropReason::replay_duplicate);
     case ReplayVerdict::kTooOld:
       return Verdict::drop(DropReason::replay_too_old);
+    case ReplayVerdict::kGap:
+      return Verdict::drop(DropReason::replay_gap);
     case ReplayVerdict::kFresh:
       break;
+  }
+  return Verdict::go_on();
+}
+
+Verdict check_one(Packet& packet, PathContext& context) {
+  session::ReceiveKey& key = *packet.key;
+  Verdict verdict = judge(key, packet.packet_id);
+  if (!verdict.goes_on()) [[unlikely]] {
+    break_stream(packet, context);
+    return verdict;
   }
   key.window.commit(packet.packet_id);
   // At once, not with the counters: a dataplane that takes over after a crash must not accept this packet again.

@@ -48,7 +48,21 @@ void Events::refused(const abi::Command& command) {
   refusals_.push_back(event);
 }
 
+void Events::stream_ended(const abi::Endpoint& remote, uint16_t port) {
+  if (Session* session = table_.find_by_address(remote, port)) return mark(*session, session->pending.stream_ended);
+  if (streams_.size() >= kMaxStreams) {
+    tally_.add(abi::Counter::events_lost);
+    return;
+  }
+  Event event{};
+  event.kind = EventKind::kStreamClosed;
+  event.endpoint = remote;
+  event.port = port;
+  streams_.push_back(event);
+}
+
 void Events::flush() {
+  while (!streams_.empty() && push(streams_.front())) streams_.pop_front();
   while (!refusals_.empty() && push(refusals_.front())) refusals_.erase(refusals_.begin());
   while (!sessions_.empty()) {
     Session* session = table_.find(sessions_.back().peer_id);
@@ -65,7 +79,7 @@ bool Events::emit(Session& session) {
   auto& pending = session.pending;
   for (auto [state, kind] :
        {std::pair{&pending.floated, EventKind::kFloated}, std::pair{&pending.timed_out, EventKind::kPeerTimeout},
-        std::pair{&pending.exited, EventKind::kPeerExit}}) {
+        std::pair{&pending.exited, EventKind::kPeerExit}, std::pair{&pending.stream_ended, EventKind::kStreamClosed}}) {
     if (!*state) continue;
     if (!push(event_of(session, kind))) return false;
     *state = false;

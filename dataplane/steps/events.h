@@ -2,6 +2,7 @@
 // took it, so a full ring delays events and merges those of a kind, but loses none.
 #pragma once
 
+#include <deque>
 #include <vector>
 
 #include "dataplane/abi/layout.h"
@@ -11,6 +12,8 @@ namespace culvert::steps {
 
 class Events {
  public:
+  static constexpr size_t kMaxStreams =
+      4096;  ///< likewise ended connections of handshakes: those have a time limit too
   static constexpr size_t kMaxRefusals = 256;  ///< refused commands that may wait; further ones are only counted
 
   Events(abi::WorkerArea& area, session::Table& table, abi::Tally& tally)
@@ -22,10 +25,12 @@ class Events {
   void near_limit(session::Session& session, uint8_t key_id) { mark_key(session, session.pending.near_limit, key_id); }
   void first_use(session::Session& session, uint8_t key_id) { mark_key(session, session.pending.first_use, key_id); }
   void refused(const abi::Command& command);
+  /// A TCP connection ended. Known at its session when there is one, so that it can't be lost.
+  void stream_ended(const abi::Endpoint& remote, uint16_t port);
 
   /// Moves what waits into the ring as far as there is room.
   void flush();
-  bool waiting() const { return !sessions_.empty() || !refusals_.empty(); }
+  bool waiting() const { return !sessions_.empty() || !refusals_.empty() || !streams_.empty(); }
   /// True when control sleeps and must be woken.
   bool must_wake();
 
@@ -43,6 +48,7 @@ class Events {
   abi::Tally& tally_;
   std::vector<abi::SessionRef> sessions_;  ///< that have something marked; one that was removed meanwhile is skipped
   std::vector<abi::Event> refusals_;
+  std::deque<abi::Event> streams_;  ///< ended, of which no session was known here
   bool pushed_ = false;
 };
 

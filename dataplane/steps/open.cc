@@ -34,6 +34,7 @@ void prepare(const Packet& packet, aead::Job& job) {
 Verdict finish(Packet& packet, const aead::Job& job, PathContext& context) {
   if (!job.authentic) [[unlikely]] {
     if (packet.key->count_forgery()) context.events.near_limit(*packet.session, packet.key_id);
+    break_stream(packet, context);
     return Verdict::drop(DropReason::aead_bad_tag);
   }
   packet.data = job.text;

@@ -36,6 +36,8 @@ void route_from_session(Burst& burst, PathContext& context);
 
 /// Finds the session by the inner destination.
 void route_to_session(Burst& burst, PathContext& context);
+/// Drops what the session's TCP connection has no room for.
+void check_room(Burst& burst, PathContext& context);
 /// Encrypts in place under the session's send key and puts the tunnel header in front.
 void seal(Burst& burst, PathContext& context);
 /// Stages for the session's port, addressed to its peer. Takes all packets.
@@ -47,6 +49,10 @@ void send_outer(Burst& burst, PathContext& context);
 void check_inner(Burst& burst, PathContext& context);
 /// Lowers the MSS of TCP SYNs to what fits the session's outer packets.
 void clamp_mss(Burst& burst, PathContext& context);
+
+/// Closes the TCP connection that the packet came from, if it came from one: TCP changes, loses and repeats nothing, so
+/// a packet that fails its checks means that the two ends no longer agree. The client connects again.
+void break_stream(const Packet& packet, PathContext& context);
 
 /// Writes the packet's place and length back into its mbuf.
 inline void settle(const Packet& packet) {

@@ -21,6 +21,13 @@ class Transmit {
   /// `port` null: there is none (any more). What was staged before goes out through the port that was.
   void set_outer(uint16_t index, drivers::Port* port);
   void set_inner(drivers::Port* port);
+  /// The port under a number; null: none.
+  drivers::Port* outer(uint16_t index) const { return index < abi::kMaxPorts ? outer_[index].port : nullptr; }
+  /// Port `index` has a connection that ended: the next one (drivers::Port::take_ended).
+  bool take_ended(uint16_t index, abi::Endpoint& remote) const {
+    drivers::Port* port = outer(index);
+    return port != nullptr && port->take_ended(remote);
+  }
   bool has_inner() const { return inner_.port != nullptr; }
 
   /// Stages a packet, and takes ownership of it. False when there is no such port: the packet is still the caller's.

@@ -60,7 +60,7 @@ void print_values() {
             session_flag::kClientToClient, session_flag::kMayFloat, session_flag::kInitiator);
   ENUM(Family, kNone, kIpv4, kIpv6);
   ENUM(Transport, kUdp, kTcp);
-  ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute);
+  ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute, kCloseStream);
   ENUM(Cipher, kAes128Gcm, kAes192Gcm, kAes256Gcm, kChacha20Poly1305);
   ENUM(DataFormat, kV1, kV2);
   ENUM(EventKind, kFloated, kPeerTimeout, kPeerExit, kKeyNearLimit, kKeyFirstUse, kCommandRefused, kStreamClosed);
@@ -79,6 +79,7 @@ void print_messages() {
   STRUCT(InstallKey, key_id, cipher, send_at_once, reserved, first_packet_id, replay_floor, reserved2, send, receive);
   STRUCT(KeyRef, key_id);
   STRUCT(InnerPrefix, address, length);
+  STRUCT(StreamRef, remote, port);
   STRUCT(Command, kind, reserved, reserved2, session, body);
   STRUCT(Event, kind, key_id, reserved, port, detail, session, endpoint, local, reserved2);
   STRUCT(PacketMessage, after_command, remote, local, port, length, reserved, data, reserved2);
@@ -86,9 +87,11 @@ void print_messages() {
 
 void print_setup() {
   STRUCT(Hello, magic, abi_version, reserved);
-  STRUCT(OpenPort, port, ipv6_only, reserved, receive_buffer, send_buffer, mark, local, device);
+  STRUCT(OpenPort, port, ipv6_only, no_delay, receive_buffer, send_buffer, mark, local, device, hand_window, reserved2,
+         share);
   STRUCT(KeepPorts, ports);
-  STRUCT(OpenTun, name, mtu, tx_queue_length, ip4, ip6, ip4_prefix, ip6_prefix, reserved, reserved2);
+  STRUCT(TunAddress, address, prefix);
+  STRUCT(OpenTun, name, mtu, tx_queue_length, addresses);
   STRUCT(Request, kind, reserved, body);
   STRUCT(Reply, status, reserved, text);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "control/crypto/certificate.h"
+#include "dataplane/abi/endpoint_text.h"
 #include "tests/unit/config/support.h"
 
 namespace culvert::config::test {
@@ -34,13 +35,11 @@ TEST(Load, TheTunComesFromBoth) {
   EXPECT_STREQ(tun.name.data(), "culvert0");
   EXPECT_EQ(tun.mtu, 1500u);
   EXPECT_EQ(tun.tx_queue_length, 1000u);
-  EXPECT_EQ(tun.ip4.family, abi::Family::kIpv4);
-  EXPECT_EQ(tun.ip4.bytes[0], 10);
-  EXPECT_EQ(tun.ip4.bytes[3], 1);
-  EXPECT_EQ(tun.ip4_prefix, 24);
-  EXPECT_EQ(tun.ip6.family, abi::Family::kIpv6);
-  EXPECT_EQ(tun.ip6.bytes[15], 1);
-  EXPECT_EQ(tun.ip6_prefix, 64);
+  EXPECT_EQ(abi::to_text(tun.addresses[0].address), "10.8.0.1");
+  EXPECT_EQ(tun.addresses[0].prefix, 24);
+  EXPECT_EQ(abi::to_text(tun.addresses[1].address), "fd12::1");
+  EXPECT_EQ(tun.addresses[1].prefix, 64);
+  EXPECT_EQ(tun.addresses[2].address.family, abi::Family::kNone);
 }
 
 TEST(Load, ThisGoesFirst) {

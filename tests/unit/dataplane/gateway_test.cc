@@ -52,8 +52,7 @@ class GatewayTest : public ::testing::Test {
     abi::OpenTun request{};
     std::strcpy(request.name.data(), name);
     request.mtu = 1500;
-    request.ip4 = *abi::parse_ip("10.8.0.1");
-    request.ip4_prefix = 24;
+    request.addresses[0] = {*abi::parse_ip("10.8.0.1"), 24};
     return request;
   }
   static bool is_free(const std::string& address, uint16_t number) {

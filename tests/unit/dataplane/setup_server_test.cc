@@ -186,7 +186,9 @@ TEST_F(SetupServerTest, RefusesBadRequestsAndGoesOn) {
   };
   bad_port([](abi::OpenPort& port) { port.port = 256; }, "port number 256 is out of range");
   bad_port([](abi::OpenPort& port) { port.ipv6_only = 2; }, "ipv6_only");
-  bad_port([](abi::OpenPort& port) { port.local.transport = abi::Transport::kTcp; }, "no TCP ports yet");
+  bad_port([](abi::OpenPort& port) { port.local.transport = abi::Transport::kTcp; }, "hand-window of 0 s");
+  bad_port([](abi::OpenPort& port) { port.share = port.local; }, "port-share needs a TCP port");
+  bad_port([](abi::OpenPort& port) { port.no_delay = 2; }, "no_delay");
   bad_port([](abi::OpenPort& port) { port.local.transport = static_cast<abi::Transport>(9); }, "unknown transport");
   bad_port([](abi::OpenPort& port) { port.local.address.family = abi::Family::kNone; }, "neither IPv4 nor IPv6");
   bad_port([](abi::OpenPort& port) { port.local.address.family = static_cast<abi::Family>(5); },
@@ -201,8 +203,8 @@ TEST_F(SetupServerTest, RefusesBadRequestsAndGoesOn) {
     refused(ask(*client, request), part);
   };
   bad_tun([](abi::OpenTun& tun) { tun.name.fill('x'); }, "does not end");
-  bad_tun([](abi::OpenTun& tun) { tun.ip4.family = static_cast<abi::Family>(200); }, "malformed address");
-  bad_tun([](abi::OpenTun& tun) { tun.ip6.bytes[0] = 1; }, "malformed address");
+  bad_tun([](abi::OpenTun& tun) { tun.addresses[31].address.family = static_cast<abi::Family>(200); }, "malformed address");
+  bad_tun([](abi::OpenTun& tun) { tun.addresses[1].address.bytes[0] = 1; }, "malformed address");
   bad_tun([](abi::OpenTun& tun) { tun.tx_queue_length = UINT32_MAX; }, "transmit queue");
   abi::Request unknown{};
   unknown.kind = static_cast<abi::RequestKind>(77);

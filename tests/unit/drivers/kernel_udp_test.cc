@@ -254,8 +254,7 @@ TEST_F(KernelUdp, FullSocketBufferIsCountedAsQueueFull) {
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
   ASSERT_EQ(ioctl(ethernet.get(), TUNSETIFF, &request), 0);
   TunSettings tap;
-  tap.ip4 = *abi::parse_ip("10.1.0.1");
-  tap.ip4_prefix = 24;
+  tap.addresses = {{*abi::parse_ip("10.1.0.1"), 24}};
   auto configured = configure_tun(request.ifr_name, tap);
   ASSERT_TRUE(configured) << configured.error();
 

@@ -30,10 +30,7 @@ TunSettings settings_for(const std::string& name) {
   settings.name = name;
   settings.mtu = 1400;
   settings.tx_queue_length = 321;
-  settings.ip4 = *abi::parse_ip("10.8.0.1");
-  settings.ip4_prefix = 24;
-  settings.ip6 = *abi::parse_ip("fd00:8::1");
-  settings.ip6_prefix = 112;
+  settings.addresses = {{*abi::parse_ip("10.8.0.1"), 24}, {*abi::parse_ip("fd00:8::1"), 112}};
   return settings;
 }
 
@@ -210,12 +207,11 @@ TEST_F(Tun, ConfiguringAgainChangesWhatDiffers) {
   auto port = open(settings);
   ASSERT_TRUE(port);
   settings.mtu = 1500;
-  settings.ip4 = *abi::parse_ip("10.9.0.1");
-  settings.ip6 = {};
+  settings.addresses = {{*abi::parse_ip("10.9.0.1"), 24}, {*abi::parse_ip("10.10.0.1"), 24}};
   auto changed = configure_tun("cvt0", settings);
   ASSERT_TRUE(changed) << changed.error();
   EXPECT_EQ(ask_interface("cvt0", SIOCGIFMTU), 1500);
-  EXPECT_EQ(addresses_of("cvt0"), std::set<std::string>{"10.9.0.1"});
+  EXPECT_EQ(addresses_of("cvt0"), (std::set<std::string>{"10.9.0.1", "10.10.0.1"}));
   EXPECT_TRUE(configure_tun("cvt0", settings)) << "the same again changes nothing";
 }
 
@@ -235,7 +231,7 @@ TEST_F(Tun, ErrorsSayWhatIsWrong) {
   settings.mtu = kMaxTunMtu + 1;
   EXPECT_TRUE(has(error(settings), "MTU 1961"));
   settings = settings_for("cvt1");
-  settings.ip4_prefix = 33;
+  settings.addresses[0].prefix = 33;
   EXPECT_TRUE(has(error(settings), "prefix length of 1 to 32"));
   EXPECT_EQ(if_nametoindex("cvt1"), 0u) << "nothing is left of an attempt";
 }

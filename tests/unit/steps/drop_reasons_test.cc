@@ -25,6 +25,10 @@ using Scenario = std::function<void(PathRig&)>;
 const std::map<DropReason, const char*> kTestedElsewhere = {
     {DropReason::aead_key_exhausted, "tests/unit/steps/open_test.cc"},
     {DropReason::tx_refused, "tests/unit/drivers"},
+    {DropReason::stream_bad_length, "tests/unit/drivers"},
+    {DropReason::stream_not_openvpn, "tests/unit/drivers"},
+    {DropReason::tx_stream_closed, "tests/unit/drivers"},
+    {DropReason::replay_gap, "tests/unit/steps/stream_steps_test.cc"},
 };
 
 // The first data packet of `peer`, as it stands on the wire, with `change` done to it.

@@ -1,0 +1,50 @@
+#include "dataplane/steps/streams.h"
+
+namespace culvert::steps {
+namespace {
+
+using abi::CommandKind;
+using dataplane::PathContext;
+using session::Applied;
+
+/// The connection that a session lives on; stream 0: none.
+struct Home {
+  uint16_t port = 0;
+  uint64_t stream = 0;
+
+  friend bool operator==(const Home&, const Home&) = default;
+};
+
+Home home_of(PathContext& context, uint32_t peer_id) {
+  const session::Session* session = context.table->find(peer_id);
+  if (session == nullptr || session->where.remote.transport != abi::Transport::kTcp) return {};
+  return {session->where.port, session->where.remote.stream};
+}
+
+Applied close_stream(PathContext& context, const abi::StreamRef& ref) {
+  if (ref.port >= abi::kMaxPorts || ref.remote.transport != abi::Transport::kTcp) return Applied::kInvalid;
+  context.transmit.flush();  // what control has said before goes first
+  if (drivers::Port* port = context.transmit.outer(ref.port)) port->close_stream(ref.remote.stream, false);
+  return Applied::kDone;
+}
+
+}  // namespace
+
+Applied apply_with_streams(PathContext& context, const abi::Command& command) {
+  if (command.kind == CommandKind::kCloseStream) return close_stream(context, command.body.stream);
+  uint32_t peer_id = command.session.peer_id;
+  Home before = home_of(context, peer_id);
+  Applied applied = session::apply(*context.table, context.aead, command, context.now_ns);
+  Home after = home_of(context, peer_id);
+  if (before != after && before.stream != 0)
+    if (drivers::Port* port = context.transmit.outer(before.port)) port->keep_stream(before.stream, false);
+  if (applied == Applied::kDone && command.kind == CommandKind::kInstallSession && after.stream != 0) {
+    drivers::Port* port = context.transmit.outer(after.port);
+    // It may have ended while the command was under way.
+    if (port == nullptr || !port->keep_stream(after.stream, true))
+      context.events.stream_ended(context.table->at(peer_id).where.remote, after.port);
+  }
+  return applied;
+}
+
+}  // namespace culvert::steps

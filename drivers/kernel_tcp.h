@@ -1,0 +1,139 @@
+// Outer port on TCP: accepts connections, cuts their bytes into packets, writes packets to them. One object owns the
+// listener and all its connections.
+//
+// A connection's life:   accepted ──first packet──▶ open ──close_stream──▶ closing (sends what waits) ──▶ gone
+//                          │ first bytes foreign        │ end, error, impossible length ──────────────▶ gone
+//                          └──▶ port-share, or gone
+//
+// Bounds: a connection keeps at most kReadSize and one packet unread, StreamSendQueue::kHardLimit and kControlLimit
+// unsent. Connections without a session have deadlines and a number limit; the oldest go first. Turns are taken round
+// robin, so a connection that sends much waits for those that send little, never the other way round.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "drivers/port.h"
+#include "drivers/port_share.h"
+#include "drivers/stream_frames.h"
+#include "drivers/stream_send_queue.h"
+#include "drivers/tcp_socket.h"
+
+namespace culvert::drivers {
+
+class KernelTcpPort final : public Port {
+ public:
+  static constexpr size_t kReadSize = 16 << 10;  ///< bytes per read
+  static constexpr size_t kTurn = 16;            ///< packets of one connection before it is the next one's turn
+  static constexpr size_t kAcceptsPerPass = 32;
+
+  /// `index`: number of the outer port, put into PacketMeta::port. `packets`: made with kPacketPrivateSize, outlives
+  /// the port.
+  static Result<std::shared_ptr<KernelTcpPort>> make(TcpSocket socket, const TcpSettings& settings, uint16_t index,
+                                                     rte_mempool* packets);
+  ~KernelTcpPort() override;
+
+  /// Also accepts, writes what waits, and closes what is due. No buffer left: bytes stay where they are, for later.
+  uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;
+  /// Sends to PacketMeta::remote.stream. Connection gone: tx_stream_closed. Its queue full: tx_queue_full; a frame that
+  /// was begun is always finished.
+  void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
+  int wake_fd() const override { return epoll_.get(); }
+  Side side() const override { return Side::kOuter; }
+  std::string name() const override { return tcp_name(local_); }
+
+  bool has_room(uint64_t stream) const override;
+  bool keep_stream(uint64_t stream, bool keep) override;
+  void close_stream(uint64_t stream, bool at_once) override;
+  bool take_ended(abi::Endpoint& remote) override;
+
+  const abi::Endpoint& local() const { return local_; }
+  size_t stream_count() const { return slots_.size() - free_.size(); }
+  size_t waiting_count() const { return waiting_.size(); }
+  /// Bytes that connections keep in user space, both directions.
+  size_t buffered() const;
+
+ private:
+  enum class State : uint8_t { kAccepted, kOpen, kClosing };
+  using Network = std::array<uint8_t, 9>;  // family and the address' first 4 (IPv4) or 8 (IPv6) bytes
+  static constexpr uint16_t kNone = 0xFFFF;
+
+  struct Stream {
+    uint64_t id = 0;
+    FileDescriptor fd;
+    abi::Endpoint remote;
+    abi::Endpoint local;
+    State state = State::kAccepted;
+    bool kept = false;           // a session lives on it
+    bool in_turn = false;        // stands in turns_
+    bool wants_write = false;    // epoll watches for room
+    bool finished_send = false;  // shutdown(SHUT_WR) is done
+    uint64_t deadline_ns = 0;    // when not kept
+    std::list<uint64_t>::iterator waiting;
+    ByteQueue received;
+    StreamSendQueue out;
+    uint16_t first = kNone;  // packets of the burst that tx_burst works on: a list by index
+    uint16_t last = kNone;
+  };
+
+  KernelTcpPort(TcpSocket socket, const TcpSettings& settings, uint16_t index, rte_mempool* packets);
+  Status start();
+
+  // kernel_tcp.cc: connections
+  Stream* find(uint64_t id) const;
+  void handle_events(abi::Tally& tally);
+  void accept_some(abi::Tally& tally);
+  void add_stream(FileDescriptor fd, const abi::Endpoint& remote, abi::Tally& tally);
+  void make_place(const Network& network, abi::Tally& tally);
+  void start_waiting(Stream& stream, uint64_t deadline_ns);
+  void stop_waiting(Stream& stream);
+  void close_due(abi::Tally& tally);
+  void end(Stream& stream, abi::Tally& tally);
+  void share(Stream& stream, std::span<const uint8_t> first, abi::Tally& tally);
+  void pause_accepting();
+  void set_timer();
+  bool watch(int fd, uint64_t tag, uint32_t events, bool modify) const;
+  static Network network_of(const abi::IpAddress& address);
+
+  // kernel_tcp_rx.cc
+  enum class Turn : uint8_t { kDone, kAgain, kEnded };
+  Turn take_turn(Stream& stream, std::span<rte_mbuf*> out, uint16_t& count, abi::Tally& tally);
+  Turn read(Stream& stream, std::span<const uint8_t>& bytes);
+  Turn cut(Stream& stream, std::span<const uint8_t>& bytes, std::span<rte_mbuf*> out, uint16_t& count,
+           abi::Tally& tally);
+  bool accept_first(Stream& stream, std::span<const uint8_t> bytes, Turn& turn, abi::Tally& tally);
+  rte_mbuf* make_packet(const Stream& stream, std::span<const uint8_t> bytes);
+
+  // kernel_tcp_tx.cc
+  void send_list(Stream& stream, std::span<rte_mbuf*> packets, std::span<const uint16_t> next, abi::Tally& tally);
+  void queue_packet(Stream& stream, const rte_mbuf* packet, size_t written, abi::Tally& tally);
+  void flush(Stream& stream);
+  void finish(Stream& stream);
+
+  FileDescriptor listener_;
+  abi::Endpoint local_;
+  TcpSettings settings_;
+  uint16_t index_;
+  rte_mempool* packets_;
+  FileDescriptor epoll_;
+  FileDescriptor timer_;
+  bool accepting_ = true;
+  bool timer_set_ = false;
+  bool short_of_packets_ = false;
+  std::vector<std::unique_ptr<Stream>> slots_;
+  std::vector<uint16_t> free_;
+  std::deque<uint64_t> turns_;   // connections that have, or may have, something to read
+  std::list<uint64_t> waiting_;  // without session, oldest first
+  std::map<Network, uint32_t> waiting_per_network_;
+  std::deque<abi::Endpoint> ended_;
+  std::vector<uint8_t> scratch_;
+  std::unique_ptr<PortShare> share_;
+  uint64_t ended_uncounted_ = 0;  // ended outside of rx_burst, where there is no tally
+};
+
+}  // namespace culvert::drivers

@@ -1,0 +1,132 @@
+// Framing and the send queue: bytes in, bytes out, no sockets.
+#include "drivers/stream_frames.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "drivers/stream_send_queue.h"
+
+namespace culvert::drivers {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes frame(size_t length, uint8_t fill) {
+  Bytes bytes(kFrameHeader + length, fill);
+  bytes[0] = static_cast<uint8_t>(length >> 8);
+  bytes[1] = static_cast<uint8_t>(length);
+  return bytes;
+}
+
+TEST(CutFrame, WaitsForEveryByte) {
+  Bytes whole = frame(300, 7);
+  for (size_t length = 0; length < whole.size(); ++length)
+    EXPECT_EQ(cut_frame(std::span(whole).first(length)).verdict, Cut::kNeedMore) << length;
+  whole.push_back(1);
+  CutFrame cut = cut_frame(whole);
+  EXPECT_EQ(cut.verdict, Cut::kFrame);
+  EXPECT_EQ(cut.used, 302u);
+  EXPECT_EQ(Bytes(cut.packet.begin(), cut.packet.end()), Bytes(300, 7));
+}
+
+TEST(CutFrame, KnowsImpossibleLengthsAtOnce) {
+  for (size_t length = 0; length <= 0xFFFF; ++length) {
+    Bytes header = {static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(length)};
+    bool possible = length >= 1 && length <= kMaxPacket;
+    EXPECT_EQ(cut_frame(header).verdict, possible ? Cut::kNeedMore : Cut::kBad) << length;
+  }
+}
+
+FirstBytes judge(std::initializer_list<uint8_t> bytes) {
+  return judge_first_bytes(std::span(bytes.begin(), bytes.size()));
+}
+
+TEST(JudgeFirstBytes, LetsClientsIn) {
+  EXPECT_EQ(judge({}), FirstBytes::kNeedMore);
+  EXPECT_EQ(judge({0}), FirstBytes::kNeedMore);
+  EXPECT_EQ(judge({0, 14}), FirstBytes::kNeedMore);
+  EXPECT_EQ(judge({0, 14, 0x38}), FirstBytes::kOpenvpn);
+  EXPECT_EQ(judge({0, 255, 0x38}), FirstBytes::kOpenvpn);
+  EXPECT_EQ(judge({1, 0x50, 0x50}), FirstBytes::kOpenvpn) << "tls-crypt-v2, 336 bytes";
+  EXPECT_EQ(judge({4, 0xFE, 0x50}), FirstBytes::kOpenvpn) << "tls-crypt-v2, 1278 bytes";
+}
+
+TEST(JudgeFirstBytes, TellsOthers) {
+  EXPECT_EQ(judge({0, 13}), FirstBytes::kForeign);
+  EXPECT_EQ(judge({1, 0}), FirstBytes::kForeign);
+  EXPECT_EQ(judge({1, 0x4F}), FirstBytes::kForeign);
+  EXPECT_EQ(judge({4, 0xFF}), FirstBytes::kForeign);
+  EXPECT_EQ(judge({'G', 'E', 'T'}), FirstBytes::kForeign);
+  EXPECT_EQ(judge({0x16, 0x03, 0x01}), FirstBytes::kForeign) << "a TLS ClientHello";
+  EXPECT_EQ(judge({0, 14, 0x39}), FirstBytes::kForeign) << "a reset with a key-id";
+  EXPECT_EQ(judge({0, 14, 0x20}), FirstBytes::kForeign) << "no reset";
+  EXPECT_EQ(judge({0, 14, 0x50}), FirstBytes::kForeign) << "too short for a wrapped client key";
+  EXPECT_EQ(judge({1, 0x50, 0x38}), FirstBytes::kForeign) << "too long for a reset without one";
+}
+
+/// Takes up to `count` bytes out of the queue as a socket would.
+Bytes take(StreamSendQueue& queue, size_t count) {
+  std::array<iovec, 3> pieces;
+  size_t pieces_count = queue.gather(pieces);
+  Bytes taken;
+  for (size_t i = 0; i < pieces_count && taken.size() < count; ++i) {
+    auto* bytes = static_cast<const uint8_t*>(pieces[i].iov_base);
+    taken.insert(taken.end(), bytes, bytes + std::min(pieces[i].iov_len, count - taken.size()));
+  }
+  queue.written(taken.size());
+  return taken;
+}
+
+TEST(SendQueue, ControlGoesBeforeDataButNeverIntoAFrame) {
+  Bytes first = frame(10, 1);
+  Bytes second = frame(20, 2);
+  Bytes control = frame(5, 9);
+  // Wherever the write before stopped, control stands between two frames.
+  for (size_t before = 0; before <= first.size() + second.size(); ++before) {
+    StreamSendQueue queue;
+    ASSERT_TRUE(queue.push(Lane::kData, first));
+    ASSERT_TRUE(queue.push(Lane::kData, second));
+    Bytes all = take(queue, before);
+    ASSERT_TRUE(queue.push(Lane::kControl, control));
+    while (!queue.empty()) {
+      Bytes piece = take(queue, 3);
+      all.insert(all.end(), piece.begin(), piece.end());
+    }
+    std::vector<Bytes> expected = {first, second};
+    size_t place = before == 0 ? 0 : before <= first.size() ? 1 : 2;
+    expected.insert(expected.begin() + static_cast<std::ptrdiff_t>(place), control);
+    Bytes joined;
+    for (const Bytes& one : expected) joined.insert(joined.end(), one.begin(), one.end());
+    EXPECT_EQ(all, joined) << "after " << before << " bytes";
+  }
+}
+
+TEST(SendQueue, FinishesWhatWasBegunOutsideOfIt) {
+  Bytes begun = frame(100, 1);
+  StreamSendQueue queue;
+  queue.push_rest(std::span(begun).subspan(40));
+  ASSERT_TRUE(queue.push(Lane::kControl, frame(5, 9)));
+  Bytes all = take(queue, 1000);
+  ASSERT_EQ(all.size(), 62u + 7u);
+  EXPECT_EQ(all[61], 1);
+  EXPECT_EQ(all[62], 0) << "the control frame's length";
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(SendQueue, HasBounds) {
+  StreamSendQueue queue;
+  Bytes packet = frame(1400, 1);
+  while (queue.has_room()) ASSERT_TRUE(queue.push(Lane::kData, packet));
+  EXPECT_LE(queue.size(), StreamSendQueue::kSoftLimit + packet.size());
+  while (queue.push(Lane::kData, packet)) {
+  }
+  EXPECT_LE(queue.size(), StreamSendQueue::kHardLimit);
+  EXPECT_TRUE(queue.push(Lane::kControl, packet)) << "control has a place of its own";
+  while (queue.push(Lane::kControl, packet)) {
+  }
+  EXPECT_LE(queue.size(), StreamSendQueue::kHardLimit + StreamSendQueue::kControlLimit);
+}
+
+}  // namespace
+}  // namespace culvert::drivers
