@@ -104,6 +104,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void carry_out(size_t instance, uint32_t worker);
   void carry_out_one(size_t instance, uint32_t worker, openvpn::Output& output);
   void send_packet(const openvpn::SendPacket& packet, uint32_t worker);
+  void close_stream(const abi::Command& command, uint32_t worker);
   void send_command(size_t instance, abi::Command& command, uint32_t worker);
   void commit(size_t instance, uint32_t worker, openvpn::CommitRecord& commit);
   void on_connected(size_t instance, const openvpn::SessionConnected& connected);

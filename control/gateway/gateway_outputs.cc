@@ -63,7 +63,17 @@ void Gateway::send_packet(const openvpn::SendPacket& packet, uint32_t worker) {
   if (!lanes[through % lanes.size()]->push_packet(message)) tally_.drop(abi::DropReason::control_link_full);
 }
 
+void Gateway::close_stream(const abi::Command& command, uint32_t worker) {
+  auto& lanes = link_.lanes();
+  if (lanes.empty()) return;
+  auto& lane = *lanes[book_->worker_of(command.body.stream.remote, worker) % lanes.size()];
+  // Strangers bring these about: they must not crowd out what sessions need. The port closes it when hand-window is
+  // over.
+  if (lane.backlog() == 0) (void)lane.push(command);
+}
+
 void Gateway::send_command(size_t instance, abi::Command& command, uint32_t worker) {
+  if (command.kind == abi::CommandKind::kCloseStream) return close_stream(command, worker);
   BookEntry* entry = command.kind == abi::CommandKind::kRemoveSession ? book_->find(command.session)
                                                                       : book_->open(command.session, worker, instance);
   auto& lanes = link_.lanes();

@@ -62,6 +62,8 @@ constexpr std::string_view text_of(openvpn::EndReason reason) {
       return "key used up";
     case openvpn::EndReason::kProtocolError:
       return "protocol error";
+    case openvpn::EndReason::kConnectionClosed:
+      return "connection closed";
   }
   return "ended";
 }

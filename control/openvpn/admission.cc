@@ -79,6 +79,11 @@ Admission::Verdict Admission::first_packet(const Datagram& datagram, Opened& ope
   if (!control || control->acks.count) return DropReason::control_malformed;
   if (control->id != 0) return DropReason::control_window;
   if (!limit_.allow(datagram.remote.address, now.mono)) return DropReason::control_rate_limited;
+  // A TCP connection proves the address, so there is no cookie (ssl_pkt.c is asked for UDP only in the reference).
+  if (datagram.remote.transport == abi::Transport::kTcp) {
+    Session::Ids ids{random_session_id(), opened.packet.header.session_id};
+    return Admitted{ids, Wrap(std::move(opened.key)), std::move(opened.client_key), false};
+  }
   if (settings_.wrap.kind != WrapKind::kTlsCryptV2 || supports_early_negotiation(opened.packet.replay)) {
     answer(datagram, opened, settings_.wrap.kind == WrapKind::kTlsCryptV2, now);
     return std::monostate{};

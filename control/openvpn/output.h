@@ -91,6 +91,7 @@ enum class EndReason : uint8_t {
   kServerStopping,
   kLimit,  ///< key used up and no renegotiation came about
   kProtocolError,
+  kConnectionClosed,  ///< TCP: the connection ended
 };
 
 /// The session is over; its peer-id is free again and its commands (kRemoveSession) stand before this in the outputs.

@@ -31,10 +31,16 @@ void Server::receive(const Datagram& datagram, Now now) {
   }
   // A client that was just told to connect again must find the next gateway, not the one that is about to go.
   if (state.stopping) return tally.drop(DropReason::control_stopping);
+  bool known = state.by_address.contains(datagram.remote);
+  bool over_tcp = datagram.remote.transport == abi::Transport::kTcp;
+  // A connection carries one client, which opens another one to begin anew.
+  if (over_tcp && known) return tally.drop(DropReason::control_wrong_session_id);
   Admission::Verdict verdict = state.admission.judge(datagram, *first, now);
   if (auto* reason = std::get_if<DropReason>(&verdict)) {
-    bool known = *reason == DropReason::control_no_session && state.by_address.contains(datagram.remote);
-    tally.drop(known ? DropReason::control_wrong_session_id : *reason);
+    bool other_session = *reason == DropReason::control_no_session && known;
+    tally.drop(other_session ? DropReason::control_wrong_session_id : *reason);
+    // Its client learns at once that it has to begin anew, for instance after a restart of control.
+    if (over_tcp) state.close_stream(datagram.remote, datagram.port);
   } else if (auto* admitted = std::get_if<Admitted>(&verdict)) {
     state.admit(datagram, std::move(*admitted), now);
   }
@@ -104,8 +110,10 @@ void Server::stop(Goodbye goodbye, Now now) {
 void Server::on_event(const abi::Event& event, Now now) {
   State& state = *state_;
   if (event.kind == abi::EventKind::kStreamClosed) {
-    for (ServerSession* session : state.at(event.endpoint))
-      state.end(*session, Goodbye::kSilent, EndReason::kClientExit, "client closed its connection", now);
+    for (ServerSession* session : state.at(event.endpoint)) {
+      session->lose_stream("the connection to the client ended", now);
+      state.settle(*session, now);
+    }
     return;
   }
   ServerSession* session = state.find(event.session);
@@ -164,6 +172,16 @@ void Server::reinstall(ProgressOf progress, void* context, Now now) {
   for (auto& [peer_id, session] : state_->by_peer_id) all.push_back(session);
   for (ServerSession* session : all) {
     session->reinstall([&](uint8_t key_id) { return progress(context, session->ref(), key_id); }, now);
+    state_->settle(*session, now);
+  }
+}
+
+void Server::lose_streams(Now now) {
+  std::vector<ServerSession*> all;
+  for (auto& [session, entry] : state_->sessions)
+    if (session->path().remote.transport == abi::Transport::kTcp) all.push_back(session);
+  for (ServerSession* session : all) {
+    session->lose_stream("the dataplane was started anew, and TCP connections end with it", now);
     state_->settle(*session, now);
   }
 }

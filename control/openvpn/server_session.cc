@@ -12,6 +12,8 @@ namespace {
 
 /// How long a closed session still acknowledges what its client repeats (push.c, receive_exit_message).
 constexpr auto kLinger = 5s;
+/// Over TCP the client repeats nothing: time for our last packet to be on its way before the connection is closed.
+constexpr auto kLingerOverTcp = 1s;
 /// A client that asks again after so long has lost the answer (push.c, process_incoming_push_request).
 constexpr auto kPushAgain = 30s;
 
@@ -236,10 +238,17 @@ void ServerSession::end(Goodbye goodbye, EndReason reason, std::string_view text
       say(build_message(MessageKind::kAuthFailed, text_for_peer));
       break;
   }
-  linger_until_ = now.mono + kLinger;
-  closing_deadline_ = now.mono + (goodbye == Goodbye::kSilent ? kLinger : settings_.hand_window);
+  auto linger = path_.remote.transport == abi::Transport::kTcp ? kLingerOverTcp : kLinger;
+  linger_until_ = now.mono + linger;
+  closing_deadline_ = now.mono + (goodbye == Goodbye::kSilent ? linger : settings_.hand_window);
   if (!has_channel()) phase_ = Phase::kGone;
   pump(now);
+}
+
+void ServerSession::lose_stream(std::string_view text, Now now) {
+  stream_lost_ = true;
+  end(Goodbye::kSilent, EndReason::kConnectionClosed, text, "", now);
+  phase_ = Phase::kGone;
 }
 
 void ServerSession::on_message(const ControlMessage& message, Now now) {

@@ -39,6 +39,9 @@ class ServerSession final : public Session {
   /// Before accept().
   void rename(const std::string& name) { identity_.common_name = name; }
   void end(Goodbye goodbye, EndReason reason, std::string_view text, std::string_view text_for_peer, Now now);
+  /// The TCP connection is gone: nothing can be said any more.
+  void lose_stream(std::string_view text, Now now);
+  bool stream_lost() const { return stream_lost_; }
   /// The dataplane saw an authenticated packet from a new address.
   void move_to(const Path& path, Now now);
 
@@ -79,6 +82,7 @@ class ServerSession final : public Session {
   std::optional<Renewal> renewal_;
   std::string certificate_name_;  ///< identity_.common_name may be another (username-as-common-name)
   bool push_asked_ = false;
+  bool stream_lost_ = false;
   MonoTime handshake_deadline_{};
   MonoTime closing_deadline_{};
   MonoTime linger_until_{};

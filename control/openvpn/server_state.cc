@@ -60,9 +60,18 @@ void Server::State::remove(ServerSession& session) {
   auto it = sessions.find(&session);
   if (it == sessions.end()) return;
   unschedule(session);
-  erase_one(by_address, session.path().remote, session);
+  const Session::Path& path = session.path();
+  erase_one(by_address, path.remote, session);
+  if (path.remote.transport == abi::Transport::kTcp && !session.stream_lost()) close_stream(path.remote, path.port);
   if (!it->second.holds_peer_id) --closing;
   sessions.erase(it);
+}
+
+void Server::State::close_stream(const abi::Endpoint& remote, uint16_t port) {
+  abi::Command command{};
+  command.kind = abi::CommandKind::kCloseStream;
+  command.body.stream = {remote, port};
+  engine.outputs.push_back(SendCommand{command});
 }
 
 void Server::State::unschedule(ServerSession& session) {

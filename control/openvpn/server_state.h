@@ -30,6 +30,7 @@ struct Server::State {
   /// Ends the sessions that `winner`, which is about to be accepted, takes the place of.
   void replace_older(ServerSession& winner, Now now);
   void move(ServerSession& session, const Session::Path& path, Now now);
+  void close_stream(const abi::Endpoint& remote, uint16_t port);
   void add(std::unique_ptr<ServerSession> session);
   void remove(ServerSession& session);
   void schedule(ServerSession& session);

@@ -158,6 +158,8 @@ class Session {
   void write_messages();
   Negotiation* speaking_channel() const;
   std::chrono::nanoseconds switch_delay() const;
+  /// Until a control packet that nobody acknowledged is sent again for the first time.
+  std::chrono::nanoseconds resend_after() const;
   int64_t random_below(int64_t limit);
 
   std::unique_ptr<Negotiation> done_;

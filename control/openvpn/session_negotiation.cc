@@ -21,7 +21,7 @@ Session::Negotiation& Session::begin(uint8_t key_id, const Channel::Settings& se
 }
 
 void Session::start_first(bool resets_done, Opcode reset, Now now) {
-  begin(0, {side_, 0, settings_.tls_timeout, resets_done, reset}, now);
+  begin(0, {side_, 0, resend_after(), resets_done, reset}, now);
   pump(now);
 }
 
@@ -38,7 +38,7 @@ void Session::renegotiate(Now now) {
   Commands commands;
   ring_.next_negotiation(commands);
   send_commands(commands);
-  begin(id, {side_, id, settings_.tls_timeout, false, Opcode::kSoftReset}, now);
+  begin(id, {side_, id, resend_after(), false, Opcode::kSoftReset}, now);
   pump(now);
 }
 
@@ -59,7 +59,7 @@ Session::Negotiation* Session::answer_soft_reset(uint8_t key_id, Now now) {
   if (pending_ && pending_->installed) ring_.abandon(pending_->channel.key_id(), commands);
   ring_.next_negotiation(commands);
   send_commands(commands);
-  begin(key_id, {side_, key_id, settings_.tls_timeout, false, Opcode::kSoftReset}, now);
+  begin(key_id, {side_, key_id, resend_after(), false, Opcode::kSoftReset}, now);
   return pending_.get();
 }
 
@@ -152,6 +152,13 @@ bool Session::install_keys(Negotiation& negotiation) {
   send_commands(commands);
   negotiation.installed = true;
   return true;
+}
+
+std::chrono::nanoseconds Session::resend_after() const {
+  // TCP repeats by itself. What it can't repeat is a packet that found a full queue on its way into the stream.
+  constexpr std::chrono::seconds kOverTcp{10};
+  if (path_.remote.transport == abi::Transport::kUdp) return settings_.tls_timeout;
+  return std::max<std::chrono::nanoseconds>(settings_.tls_timeout, kOverTcp);
 }
 
 std::chrono::nanoseconds Session::switch_delay() const {
