@@ -13,7 +13,21 @@
 
 namespace culvert::config {
 
-enum class OuterFamily : uint8_t { kIpv4, kIpv6 };
+/// What `proto` says.
+struct OuterProtocol {
+  abi::Transport transport = abi::Transport::kUdp;
+  abi::Family family = abi::Family::kNone;  ///< kNone: not said
+};
+
+/// One `local`.
+struct Local {
+  const Statement* statement;
+  abi::IpAddress address;  ///< family kNone: any
+  std::optional<uint16_t> port;
+  std::optional<OuterProtocol> protocol;
+};
+
+inline constexpr size_t kMostSockets = 64;  ///< of one server block
 
 struct Draft {
   Draft(FileLoader& files, Report& findings) : loader(files), report(findings) {}
@@ -29,9 +43,11 @@ struct Draft {
   std::vector<std::string> unknown_allowed;  ///< ignore-unknown-option
 
   uint16_t port = 1194;
-  OuterFamily family = OuterFamily::kIpv4;
+  OuterProtocol protocol;
   bool ipv6_only = false;
-  abi::IpAddress local;
+  std::vector<Local> locals;
+  bool no_delay = false;
+  abi::Endpoint share;  ///< port-share; family kNone: none
   uint32_t receive_buffer = 0;
   uint32_t send_buffer = 0;
   uint32_t mark = 0;
@@ -52,7 +68,9 @@ struct Draft {
 
 /// Says so when `cipher` names one that data-ciphers lacks.
 void warn_about_cipher(Draft& draft);
-/// Endpoints, pools and pushes from server, ifconfig, keepalive and so on (expansions: man page, "helper directive").
+/// Sockets. After everything else: it needs hand-window.
+void finish_listen(Draft& draft);
+/// Pools and pushes from server, ifconfig, keepalive and so on (expansions: man page, "helper directive").
 void finish_network(Draft& draft);
 /// The management interface: loads the password.
 void finish_management(Draft& draft);

@@ -7,46 +7,6 @@
 namespace culvert::config {
 namespace {
 
-abi::OpenPort listen_on(const Draft& draft, const abi::IpAddress& address, bool ipv6_only) {
-  abi::OpenPort port{};
-  port.local.address = address;
-  port.local.transport = abi::Transport::kUdp;
-  port.local.port = draft.port;
-  port.ipv6_only = ipv6_only ? 1 : 0;
-  port.receive_buffer = draft.receive_buffer;
-  port.send_buffer = draft.send_buffer;
-  port.mark = draft.mark;
-  std::memcpy(port.device.data(), draft.device.data(), std::min(draft.device.size(), port.device.size() - 1));
-  return port;
-}
-
-abi::IpAddress any_address(abi::Family family) {
-  abi::IpAddress address;
-  address.family = family;
-  return address;
-}
-
-void finish_listen(Draft& draft) {
-  const Statement* local = draft.find("local");
-  const Statement* proto = draft.find("proto");
-  if (draft.local.family != abi::Family::kNone) {
-    bool clash = draft.local.family == abi::Family::kIpv4 ? proto != nullptr && proto->args[0] == "udp6"
-                                                          : proto != nullptr && proto->args[0] == "udp4";
-    if (clash)
-      return draft.error(*local, "an address of the other IP version than proto " + proto->args[0] + " asks for");
-    draft.config.listen.push_back(listen_on(draft, draft.local, draft.local.family == abi::Family::kIpv6));
-    return;
-  }
-  if (draft.family == OuterFamily::kIpv4) {
-    if (draft.ipv6_only) draft.error(*draft.find("bind"), "ipv6only needs proto udp6");
-    draft.config.listen.push_back(listen_on(draft, any_address(abi::Family::kIpv4), false));
-    return;
-  }
-  // Two sockets instead of one for both: so the dataplane never meets an IPv4 address written as an IPv6 one.
-  draft.config.listen.push_back(listen_on(draft, any_address(abi::Family::kIpv6), true));
-  if (!draft.ipv6_only) draft.config.listen.push_back(listen_on(draft, any_address(abi::Family::kIpv4), false));
-}
-
 /// ifconfig-pool: with `server … nopool`, or with ifconfig.
 void finish_explicit_pool4(Draft& draft) {
   const Statement* pool = draft.find("ifconfig-pool");
@@ -142,6 +102,7 @@ void finish_push(Draft& draft) {
     push.push_back("route-gateway " + to_text(draft.config.pool4->gateway));
     push.push_back("topology subnet");
   }
+  if (draft.find("tcp-nodelay") != nullptr) push.push_back("socket-flags TCP_NODELAY");
   if (draft.find("keepalive") != nullptr) {
     const openvpn::ServerSettings& settings = draft.config.settings;
     push.push_back("ping " + std::to_string(settings.ping.count()));
@@ -178,7 +139,6 @@ void check_windows(Draft& draft) {
 
 void finish_network(Draft& draft) {
   check_device(draft);
-  finish_listen(draft);
   finish_explicit_pool4(draft);
   finish_explicit_pool6(draft);
   bool asked = false;

@@ -15,7 +15,7 @@ namespace culvert::config {
 
 struct Configuration {
   Appliance appliance;
-  std::vector<ServerConfig> servers;  ///< in this version exactly one
+  std::vector<ServerConfig> servers;  ///< one per [[openvpn]] block, at least one
 
   // What both files have a say in, decided:
   abi::OpenTun tun{};  ///< name, MTU, queue length, our addresses

@@ -35,6 +35,7 @@ ServerConfig parse_openvpn(std::string_view text, const std::string& file, FileL
   }
   finish_network(draft);
   finish_hooks(draft);
+  finish_listen(draft);
   finish_tls(draft);
   finish_management(draft);
   return std::move(draft.config);

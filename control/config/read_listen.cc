@@ -28,26 +28,85 @@ void read_lport(Draft& draft, const Statement& statement) {
   read_port(draft, statement);
 }
 
+namespace {
+
+/// Reads the name of a protocol as `proto` and `local` have it; nothing, and a report, when a server can't have it.
+std::optional<OuterProtocol> read_protocol(Draft& draft, const Statement& statement, const std::string& name) {
+  constexpr std::pair<std::string_view, OuterProtocol> kNames[] = {
+      {"udp", {abi::Transport::kUdp, abi::Family::kNone}},
+      {"udp4", {abi::Transport::kUdp, abi::Family::kIpv4}},
+      {"udp6", {abi::Transport::kUdp, abi::Family::kIpv6}},
+      {"tcp", {abi::Transport::kTcp, abi::Family::kNone}},
+      {"tcp4", {abi::Transport::kTcp, abi::Family::kIpv4}},
+      {"tcp6", {abi::Transport::kTcp, abi::Family::kIpv6}},
+      {"tcp-server", {abi::Transport::kTcp, abi::Family::kNone}},
+      {"tcp4-server", {abi::Transport::kTcp, abi::Family::kIpv4}},
+      {"tcp6-server", {abi::Transport::kTcp, abi::Family::kIpv6}}};
+  for (const auto& [known, protocol] : kNames)
+    if (known == name) return protocol;
+  bool of_client = name.starts_with("tcp") && name.ends_with("-client");
+  draft.error(statement, of_client ? "'" + name + "' is for clients: write tcp-server"
+                                   : "'" + name + "' is not a protocol: write udp, udp6, tcp-server or tcp6-server");
+  return std::nullopt;
+}
+
+}  // namespace
+
 void read_local(Draft& draft, const Statement& statement) {
-  draft.local = {};
-  if (statement.args[0] == "*") return;
-  std::optional<abi::IpAddress> address = abi::parse_ip(statement.args[0]);
-  if (!address) {
-    return draft.error(
-        statement, "'" + statement.args[0] + "' is not a numeric address: names are not looked up, write the address");
+  Local local{&statement, {}, {}, {}};
+  if (statement.args[0] != "*") {
+    std::optional<abi::IpAddress> address = abi::parse_ip(statement.args[0]);
+    if (!address) {
+      return draft.error(statement, "'" + statement.args[0] +
+                                        "' is not a numeric address: names are not looked up, write the address");
+    }
+    local.address = *address;
   }
-  draft.local = *address;
+  if (statement.args.size() > 1) {
+    auto port = number_argument(draft, statement, 1, 1, 65535);
+    if (!port) return;
+    local.port = static_cast<uint16_t>(*port);
+  }
+  if (statement.args.size() > 2) {
+    local.protocol = read_protocol(draft, statement, statement.args[2]);
+    if (!local.protocol) return;
+  }
+  draft.locals.push_back(local);
 }
 
 void read_proto(Draft& draft, const Statement& statement) {
-  const std::string& proto = statement.args[0];
-  if (proto.starts_with("tcp")) {
-    return draft.error(statement, "TCP is not supported in this version: write proto udp (or udp6 for IPv4 and IPv6)");
+  if (auto protocol = read_protocol(draft, statement, statement.args[0])) draft.protocol = *protocol;
+}
+
+void read_tcp_nodelay(Draft& draft, const Statement&) {
+  draft.no_delay = true;
+}
+
+void read_socket_flags(Draft& draft, const Statement& statement) {
+  for (const std::string& flag : statement.args) {
+    if (flag != "TCP_NODELAY")
+      return draft.error(statement, "'" + flag + "' is not a flag: TCP_NODELAY is the only one");
+    draft.no_delay = true;
   }
-  if (proto != "udp" && proto != "udp4" && proto != "udp6") {
-    return draft.error(statement, "'" + proto + "' is not a protocol: write proto udp (or udp6 for IPv4 and IPv6)");
+}
+
+void read_port_share(Draft& draft, const Statement& statement) {
+  const std::string& host = statement.args[0];
+  std::optional<abi::IpAddress> address = abi::parse_ip(host == "localhost" ? "127.0.0.1" : host);
+  if (!address) {
+    return draft.error(statement,
+                       "'" + host + "' is not a numeric address: names are not looked up, write the address");
   }
-  draft.family = proto == "udp6" ? OuterFamily::kIpv6 : OuterFamily::kIpv4;
+  auto port = number_argument(draft, statement, 1, 1, 65535);
+  if (!port) return;
+  if (statement.args.size() > 2) {
+    return draft.error(statement,
+                       "the folder for addresses of relayed connections is not supported: leave it out; the web server "
+                       "sees connections from this machine");
+  }
+  draft.share.address = *address;
+  draft.share.port = static_cast<uint16_t>(*port);
+  draft.share.transport = abi::Transport::kTcp;
 }
 
 void read_bind(Draft& draft, const Statement& statement) {

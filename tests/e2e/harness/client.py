@@ -16,12 +16,12 @@ CONNECTED = "Initialization Sequence Completed"
 
 class Client:
     """One openvpn process. `options` are further lines of its configuration, `without` names directives to
-    leave out; `profile` replaces all of it (an .ovpn file)."""
+    leave out; `profile` replaces all of it (an .ovpn file). `protocol`: udp or tcp."""
 
     def __init__(self, host: Host, folder: Path, certificates: Optional[Certificates] = None, name: str = "alice",
                  pair: Optional[Pair] = None, wrap: str = "tls-crypt-v2", remote: str = "192.0.2.1", port: int = PORT,
                  options: Sequence[str] = (), profile: Optional[Path] = None, wrap_key: Optional[Path] = None,
-                 without: Sequence[str] = (), env: Optional[Dict[str, str]] = None):
+                 without: Sequence[str] = (), env: Optional[Dict[str, str]] = None, protocol: str = "udp"):
         self.host = host
         self.namespace = host.namespace
         self.name = name
@@ -35,7 +35,7 @@ class Client:
             profile = self.folder / "client.ovpn"
             key = wrap_key or (certificates.v2_client_key if wrap == "tls-crypt-v2" else certificates.static_key)
             lines = [
-                "client", "dev tun0", f"remote {remote} {port} {'udp6' if ':' in remote else 'udp'}", "nobind",
+                "client", "dev tun0", f"remote {remote} {port} {_protocol(protocol, remote)}", "nobind",
                 f"ca {certificates.ca}", f"cert {pair.certificate}", f"key {pair.key}", "remote-cert-tls server",
                 f"{wrap} {key}" + (" 1" if wrap == "tls-auth" else ""),
                 "connect-retry 1 2", "server-poll-timeout 10", *options]
@@ -153,3 +153,8 @@ class Client:
         except Timeout as timeout:
             assert self.process is not None
             raise Timeout(f"{timeout}\n--- log of the client ---\n{self.process.tail(40)}") from None
+
+
+def _protocol(protocol: str, remote: str) -> str:
+    family = "6" if ":" in remote else "4"
+    return f"tcp{family}-client" if protocol == "tcp" else f"udp{family}"

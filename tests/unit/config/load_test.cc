@@ -69,8 +69,9 @@ TEST(Load, Findings) {
             "etc/culvert.toml: error: [tun] mtu is 1300, but etc/server.conf says tun-mtu 1400: remove one of them\n");
   EXPECT_EQ(load_texts("[tun]\nmtu = 1200\n" + kToml, std::string(kBase) + "server-ipv6 fd12::/64\n").findings,
             "etc/culvert.toml: error: [tun] mtu: IPv6 needs at least 1280 (RFC 8200, section 5)\n");
-  EXPECT_EQ(load_texts(kToml + kToml, kBase).findings,
-            "etc/culvert.toml:3: error: [[openvpn]]: a second one is not supported in this version: remove it\n");
+  EXPECT_TRUE(
+      load_texts(kToml + kToml, kBase)
+          .findings.starts_with("etc/server.conf: error: two [[openvpn]] blocks name this file: remove one of them\n"));
   EXPECT_EQ(load_texts("[[openvpn]]\nconfig = \"none.conf\"\n", kBase).findings,
             "etc/culvert.toml:1: error: [[openvpn]] config etc/none.conf: no such file\n");
   Loaded limited = load_texts("[dataplane]\nsessions = 10\n" + kToml, kBase);
@@ -106,6 +107,38 @@ TEST(Load, BrokenCertificatesAndKeysSayWhere) {
                   .findings.starts_with("etc/server.conf:9: error: tls-groups: "));
   EXPECT_NE(load_texts(kToml, std::string(kBase) + "crl-verify crl.pem\n").configuration->servers[0].settings.tls,
             nullptr);
+}
+
+TEST(Load, SeveralServerBlocks) {
+  const std::string toml = kToml + "[[openvpn]]\nconfig = \"tcp.conf\"\n";
+  std::string base = kBase;
+  std::string second = base;
+  second.replace(second.find("10.8.0.0"), 8, "10.9.0.0");
+  auto load_both = [&](const std::string& first_more, const std::string& second_text) {
+    MemoryLoader files = real_files_below("etc");
+    files.files["etc/tcp.conf"] = {second_text, 0600};
+    return load_texts(toml, base + first_more, files);
+  };
+  Loaded loaded = load_both("user a\nverb 1\n", second + "proto tcp-server\nverb 4\ngroup b\n");
+  ASSERT_TRUE(loaded.configuration) << loaded.findings;
+  EXPECT_EQ(loaded.configuration->servers.size(), 2u);
+  EXPECT_EQ(abi::to_text(loaded.configuration->tun.addresses[0].address), "10.8.0.1");
+  EXPECT_EQ(abi::to_text(loaded.configuration->tun.addresses[1].address), "10.9.0.1");
+  EXPECT_EQ(loaded.configuration->user, "a");
+  EXPECT_EQ(loaded.configuration->group, "b");
+  EXPECT_EQ(loaded.configuration->log_level, openvpn::LogLevel::kDebug);
+
+  auto finds = [&](const std::string& first_more, const std::string& second_text, const std::string& finding) {
+    std::string findings = load_both(first_more, second_text).findings;
+    EXPECT_NE(findings.find("etc/tcp.conf: " + finding), std::string::npos) << findings;
+  };
+  finds("", base + "proto tcp-server\n", "error: its IPv4 network overlaps that of etc/server.conf");
+  finds("server-ipv6 fd12::/64\n", second + "server-ipv6 fd12::/112\nport 2\n", "error: its IPv6 network overlaps");
+  finds("", second, "error: UDP 0.0.0.0:1194 is taken by etc/server.conf: use another port");
+  finds("", second + "local 192.0.2.1\n", "error: UDP 192.0.2.1:1194 is taken by etc/server.conf");
+  finds("", second + "port 2\ntun-mtu 1400\n", "error: tun-mtu is 1400, but 1500 in etc/server.conf");
+  finds("user a\n", second + "port 2\nuser b\n", "error: user b: another server block says a");
+  finds("dev tun0\n", second + "port 2\ndev tun1\n", "warning: dev tun1 is not made: all server blocks share one TUN");
 }
 
 TEST(Load, NoFile) {

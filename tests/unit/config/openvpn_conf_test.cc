@@ -107,13 +107,27 @@ TEST(OpenvpnConf, Listening) {
       {"local 192.0.2.1\n", {"192.0.2.1:1194"}},
       {"local 2001:db8::1\nproto udp6\n", {"[2001:db8::1]:1194"}},
       {"local *\n", {"0.0.0.0:1194"}},
+      {"proto tcp\n", {"tcp 0.0.0.0:1194"}},
+      {"proto tcp4-server\nport 443\n", {"tcp 0.0.0.0:443"}},
+      {"proto tcp6-server\n", {"tcp [::]:1194", "tcp 0.0.0.0:1194"}},
+      {"local 192.0.2.1\nlocal 192.0.2.1 443 tcp-server\nlocal 2001:db8::1 53 udp6\n",
+       {"192.0.2.1:1194", "tcp 192.0.2.1:443", "[2001:db8::1]:53"}},
   };
   for (const Case& c : cases) {
     ServerConfig config = good(c.text);
     std::vector<std::string> endpoints;
-    for (const abi::OpenPort& port : config.listen) endpoints.push_back(abi::to_text(port.local));
+    for (const abi::OpenPort& port : config.listen) {
+      bool is_tcp = port.local.transport == abi::Transport::kTcp;
+      endpoints.push_back((is_tcp ? "tcp " : "") + abi::to_text(port.local));
+    }
     EXPECT_EQ(endpoints, c.endpoints) << c.text;
   }
+  ServerConfig tcp = good("proto tcp-server\ntcp-nodelay\nhand-window 30\nport-share localhost 8443\n");
+  EXPECT_EQ(tcp.listen[0].no_delay, 1);
+  EXPECT_EQ(tcp.listen[0].hand_window, 30u);
+  EXPECT_EQ(abi::to_text(tcp.listen[0].share), "127.0.0.1:8443");
+  EXPECT_NE(std::ranges::find(tcp.push, "socket-flags TCP_NODELAY"), tcp.push.end());
+  EXPECT_EQ(good("proto tcp\nsocket-flags TCP_NODELAY\n").listen[0].no_delay, 1);
   ServerConfig config = good("sndbuf 1000\nrcvbuf 2000\nmark 7\nbind-dev eth0\nproto udp6\n");
   EXPECT_EQ(config.listen[0].send_buffer, 1000u);
   EXPECT_EQ(config.listen[0].receive_buffer, 2000u);

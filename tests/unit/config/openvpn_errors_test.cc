@@ -26,11 +26,19 @@ const Case kCases[] = {
     {"port 11x", "port: '11x' is not a number from 1 to 65535"},
     {"port -1", "port: '-1' is not a number from 1 to 65535"},
     {"port 99999999999999999999", "port: '99999999999999999999' is not a number from 1 to 65535"},
-    {"proto tcp-server", "proto: TCP is not supported in this version: write proto udp (or udp6 for IPv4 and IPv6)"},
-    {"proto sctp", "proto: 'sctp' is not a protocol: write proto udp (or udp6 for IPv4 and IPv6)"},
+    {"proto tcp-client", "proto: 'tcp-client' is for clients: write tcp-server"},
+    {"proto sctp", "proto: 'sctp' is not a protocol: write udp, udp6, tcp-server or tcp6-server"},
+    {"local * 0", "local: '0' is not a number from 1 to 65535"},
+    {"local * 443 sctp", "local: 'sctp' is not a protocol: write udp, udp6, tcp-server or tcp6-server"},
+    {"socket-flags TCP_CORK", "socket-flags: 'TCP_CORK' is not a flag: TCP_NODELAY is the only one"},
+    {"port-share www.example.org 443",
+     "port-share: 'www.example.org' is not a numeric address: names are not looked up, write the address"},
+    {"port-share localhost 443 /tmp",
+     "port-share: the folder for addresses of relayed connections is not supported: leave it out; the web server sees "
+     "connections from this machine"},
     {"local vpn.example.org",
      "local: 'vpn.example.org' is not a numeric address: names are not looked up, write the address"},
-    {"bind ipv6only", "bind: ipv6only needs proto udp6"},
+    {"bind ipv6only", "bind: ipv6only needs proto udp6 or tcp6-server"},
     {"bind x", "bind: the argument can only be ipv6only, not 'x'"},
     {"bind-dev abcdefghijklmnop",
      "bind-dev: 'abcdefghijklmnop' can't be the name of an interface (at most 15 characters)"},
@@ -164,16 +172,22 @@ TEST(OpenvpnErrors, EachHasFileLineAndText) {
     EXPECT_TRUE(found) << c.text << "\n" << parsed.errors;
     EXPECT_FALSE(parsed.report.ok());
   }
+  EXPECT_EQ(parse(std::string(kBase) + "port-share localhost 443\n").errors,
+            "etc/server.conf:9: error: port-share: needs TCP: write proto tcp-server\n");
+  EXPECT_EQ(
+      parse(std::string(kBase) + "local * 443\nlocal 0.0.0.0 443 udp4\n").errors,
+      "etc/server.conf:10: error: local: the same address, port and protocol a second time: remove one of them\n");
+  EXPECT_EQ(parse(std::string(kBase) + "proto tcp4-server\nlocal 2001:db8::1\n").errors,
+            "etc/server.conf:10: error: local: an address of the other IP version than proto tcp4-server asks for\n");
   EXPECT_EQ(parse(std::string(kBase) + "tls-version-min 1.3\ntls-version-max 1.2\n").errors,
             "etc/server.conf:10: error: tls-version-max: is below tls-version-min\n");
 }
 
 TEST(OpenvpnErrors, AllOfAFileAreReported) {
-  Parsed parsed = parse("port x\nproto tcp\nblub\nchroot /var/empty\n");
+  Parsed parsed = parse("port x\nproto sctp\nblub\nchroot /var/empty\n");
   EXPECT_EQ(parsed.errors,
             "etc/server.conf:1: error: port: 'x' is not a number from 1 to 65535\n"
-            "etc/server.conf:2: error: proto: TCP is not supported in this version: write proto udp (or udp6 for IPv4 "
-            "and IPv6)\n"
+            "etc/server.conf:2: error: proto: 'sctp' is not a protocol: write udp, udp6, tcp-server or tcp6-server\n"
             "etc/server.conf:3: error: blub: no such directive in OpenVPN 2.6\n"
             "etc/server.conf:4: error: chroot: use RootDirectory= or the sandboxing of the systemd units in conf/\n"
             "etc/server.conf: error: no addresses for clients: add server 10.8.0.0 255.255.255.0 (or server-ipv6)\n"
