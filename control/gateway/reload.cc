@@ -39,6 +39,7 @@ constexpr std::array kFixed = std::to_array<std::string_view>({
     "server",
     "server-ipv6",
     "sndbuf",
+    "socket-flags",
     "status",
     "syslog",
     "tcp-nodelay",

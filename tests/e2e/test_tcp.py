@@ -59,8 +59,11 @@ def test_control_killed_in_the_middle_of_a_download(stage, big_file):
         before = client.renegotiations()
         wait_until(lambda: client.renegotiations() > before, "a renegotiation with the new control", 30)
         down, up = stream.finish()
-    print(client.counters(), gateway.drops(), gateway.ask("session", "show", "alice"))
-    assert up.lost == down.duplicated == up.duplicated == 0, (down, up)
+    # Next to a download both ends' queues are full at times. Whatever is missing was dropped there, and nowhere in between.
+    drops = gateway.drops()
+    assert up.lost <= client.counters()["tx_dropped"] and down.lost <= drops["tx_queue_full"], (down, up, drops)
+    assert down.duplicated == up.duplicated == 0, (down, up)
+    assert drops["replay_gap"] == drops["replay_duplicate"] == drops["aead_bad_tag"] == 0, drops
     assert client.connects() == 1 and client.warnings() == []
     assert len(gateway.sessions()) == 1
 
