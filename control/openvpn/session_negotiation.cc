@@ -22,7 +22,8 @@ Session::Negotiation& Session::begin(uint8_t key_id, const Channel::Settings& se
 
 void Session::start_first(bool resets_done, Opcode reset, Now now) {
   begin(0, {side_, 0, resend_after(), resets_done, reset}, now);
-  pump(now);
+  // A server is about to be given the packet that brought the session about: its reset carries the acknowledgement.
+  if (side_ == Side::kClient) pump(now);
 }
 
 void Session::renegotiate(Now now) {

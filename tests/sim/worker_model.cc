@@ -40,7 +40,8 @@ void WorkerModel::carry_out(const abi::Command& command) {
       sessions_.erase(found);
       return;
     case abi::CommandKind::kCloseStream:
-      return;  // the wire of the simulation has no connections
+      closed_streams_.push_back(command.body.stream.remote.stream);
+      return;
     default:
       complain("unknown command");
   }

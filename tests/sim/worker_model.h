@@ -41,10 +41,13 @@ class WorkerModel {
   bool open(uint32_t peer_id, const DataPacket& packet, std::optional<abi::Event>* first_use);
 
   const std::map<uint32_t, Session>& sessions() const { return sessions_; }
+  /// Streams that the engine had closed, in order.
+  const std::vector<uint64_t>& closed_streams() const { return closed_streams_; }
   const std::vector<std::string>& errors() const { return errors_; }
 
  private:
   std::map<uint32_t, Session> sessions_;
+  std::vector<uint64_t> closed_streams_;
   std::vector<std::string> errors_;
 };
 

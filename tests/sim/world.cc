@@ -140,7 +140,9 @@ void World::deliver_to_client(const SendPacket& packet) {
   wire.send(packet.bytes, [this, to = packet.remote](std::span<const uint8_t> bytes) {
     for (auto& [host, peer] : clients) {
       if (peer->address != to) continue;
-      with_client(*peer, [&](Client& client, Now now) { client.receive({server_endpoint(), to, 0, bytes}, now); });
+      abi::Endpoint from = server_endpoint();
+      from.transport = to.transport;
+      with_client(*peer, [&](Client& client, Now now) { client.receive({from, to, 0, bytes}, now); });
       return;
     }
   });
