@@ -24,7 +24,7 @@ struct Admitted {
   Session::Ids ids;
   Wrap wrap;
   std::optional<ClientKey> client_key;  ///< tls-crypt-v2
-  bool resets_done = true;              ///< false: over TCP, or a client without cookie support let in by force_cookie = false
+  bool resets_done = true;  ///< false: over TCP, or a client without cookie support let in by force_cookie = false
 };
 
 class Admission {

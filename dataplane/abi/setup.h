@@ -39,8 +39,8 @@ struct Hello {
 /// Have a socket bound to `local` under the number `port`; for TCP one that accepts connections.
 struct OpenPort {
   uint16_t port;
-  uint8_t ipv6_only;  ///< for the wildcard address ::
-  uint8_t no_delay;   ///< TCP: TCP_NODELAY on every connection
+  uint8_t ipv6_only;        ///< for the wildcard address ::
+  uint8_t no_delay;         ///< TCP: TCP_NODELAY on every connection
   uint32_t receive_buffer;  ///< bytes; 0: the dataplane's default
   uint32_t send_buffer;
   uint32_t mark;  ///< SO_MARK, 0: none

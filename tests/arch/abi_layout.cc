@@ -60,7 +60,8 @@ void print_values() {
             session_flag::kClientToClient, session_flag::kMayFloat, session_flag::kInitiator);
   ENUM(Family, kNone, kIpv4, kIpv6);
   ENUM(Transport, kUdp, kTcp);
-  ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute, kCloseStream);
+  ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute,
+       kCloseStream);
   ENUM(Cipher, kAes128Gcm, kAes192Gcm, kAes256Gcm, kChacha20Poly1305);
   ENUM(DataFormat, kV1, kV2);
   ENUM(EventKind, kFloated, kPeerTimeout, kPeerExit, kKeyNearLimit, kKeyFirstUse, kCommandRefused, kStreamClosed);

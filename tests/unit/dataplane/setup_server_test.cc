@@ -203,7 +203,8 @@ TEST_F(SetupServerTest, RefusesBadRequestsAndGoesOn) {
     refused(ask(*client, request), part);
   };
   bad_tun([](abi::OpenTun& tun) { tun.name.fill('x'); }, "does not end");
-  bad_tun([](abi::OpenTun& tun) { tun.addresses[31].address.family = static_cast<abi::Family>(200); }, "malformed address");
+  bad_tun([](abi::OpenTun& tun) { tun.addresses[31].address.family = static_cast<abi::Family>(200); },
+          "malformed address");
   bad_tun([](abi::OpenTun& tun) { tun.addresses[1].address.bytes[0] = 1; }, "malformed address");
   bad_tun([](abi::OpenTun& tun) { tun.tx_queue_length = UINT32_MAX; }, "transmit queue");
   abi::Request unknown{};
