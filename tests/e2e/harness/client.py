@@ -3,7 +3,7 @@
 import re
 import signal
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Pattern, Sequence
 
 from harness.certificates import Certificates, Pair
 from harness.network import Host
@@ -37,8 +37,9 @@ class Client:
             lines = [
                 "client", "dev tun0", f"remote {remote} {port} {_protocol(protocol, remote)}", "nobind",
                 f"ca {certificates.ca}", f"cert {pair.certificate}", f"key {pair.key}", "remote-cert-tls server",
-                f"{wrap} {key}" + (" 1" if wrap == "tls-auth" else ""),
                 "connect-retry 1 2", "server-poll-timeout 10", *options]
+            if wrap != "none":
+                lines.append(f"{wrap} {key}" + (" 1" if wrap == "tls-auth" else ""))
             profile.write_text("".join(f"{line}\n" for line in lines if line.split()[0] not in without))
         self.profile = profile
 
@@ -122,12 +123,13 @@ class Client:
         """How many times TLS finished after the first time, started by either side."""
         return max(0, len(re.findall(r"Control Channel: TLSv", self.log())) - self.connects())
 
-    def warnings(self) -> List[str]:
-        """Lines that an operator would frown at."""
+    def warnings(self, expected: Optional[Pattern[str]] = None) -> List[str]:
+        """Lines that an operator would frown at, but for those in which `expected` is found."""
         bad = re.compile(r"WARNING|ERROR|[Bb]ad |decrypt|Authenticate/Decrypt|replay|TLS Error|Unrecognized|unroutable", re.I)
         fine = re.compile(r"^(Current Parameter Settings|\s|Replay_|NOTE: ).*|.*replay_|.*mute_replay|.*--mute-replay")
         lines = self.log().split("OpenVPN 2.6", 1)[-1].splitlines()
-        return [line for line in lines if bad.search(line) and not fine.match(line)]
+        return [line for line in lines
+                if bad.search(line) and not fine.match(line) and not (expected and expected.search(line))]
 
     def ping(self, address: str, count: int = 1, **options) -> bool:
         return self.namespace.ping(address, count, **options)

@@ -17,7 +17,8 @@ class ServerConf:
     leave out."""
 
     certificates: Certificates
-    wrap: str = "tls-crypt-v2"
+    wrap: str = "tls-crypt-v2"  # or "none"
+    topology: str = "subnet"
     protocol: str = "udp"
     port: int = PORT
     keepalive: str = "10 60"
@@ -33,7 +34,7 @@ class ServerConf:
             f"port {self.port}",
             f"proto {self.protocol}",
             f"dev {self.device}",
-            "topology subnet",
+            f"topology {self.topology}",
             "server 10.8.0.0 255.255.255.0",
             "server-ipv6 fd00:8::/64",
             f"ca {self.certificates.ca}",
