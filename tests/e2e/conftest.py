@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness import namespace, process
+from harness.builds import STOCK
 from harness.certificates import Certificates
 from harness.download import RandomFile
 from harness.stage import Stage
-
-STOCK = os.environ.get("CULVERT_E2E_GATEWAY", "culvert") == "stock"
 
 
 def pytest_configure(config):

@@ -1,10 +1,13 @@
 """The yardsticks themselves: what they must notice, they notice."""
 
+import itertools
+
 import pytest
 
 from harness.attacker import flood_outer
 from harness.download import Download, RandomFile, serving
 from harness.network import Network
+from harness.pairwise import pairwise
 from harness.udp_stream import streaming
 from harness.waiting import Timeout, wait_until
 
@@ -89,3 +92,12 @@ def test_garbage_sends_what_it_reports(pair, tmp_path):
 def test_waiting_gives_up():
     with pytest.raises(Timeout, match="a miracle"):
         wait_until(lambda: False, "a miracle", 0.1)
+
+
+def test_pairwise_has_every_pair_and_few_cases():
+    dimensions = [["a", "b"], ["c", "d", "e"], ["f"], ["g", "h", "i", "j"], ["k", "l"]]
+    cases = pairwise(dimensions)
+    seen = {(one, other) for case in cases for one in case for other in case if one != other}
+    for first, second in itertools.permutations(dimensions, 2):
+        assert seen.issuperset(itertools.product(first, second))
+    assert len(set(cases)) == len(cases) <= 16 and pairwise(dimensions) == cases

@@ -24,6 +24,8 @@ One file, one purpose:
     stock_gateway Debian's openvpn as the gateway: shows that the harness and the tests are right
     client        Debian's openvpn as the client
     download      a file over TCP through the tunnel, compared by SHA-256
+    upload        a file the other way
+    pairwise      few cases in which all pairs of settings occur
     udp_stream    a sequence-numbered stream in both directions: lost, duplicated, reordered
     attacker      garbage, truncated, replayed and bit-flipped packets
 """

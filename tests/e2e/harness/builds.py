@@ -13,6 +13,8 @@ from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[3]
 PLAIN = SOURCES / "build"
+# Debian's openvpn in culvert's place: see ../README.md.
+STOCK = os.environ.get("CULVERT_E2E_GATEWAY", "culvert") == "stock"
 
 
 def build_folder() -> Path:
