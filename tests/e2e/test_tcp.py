@@ -1,8 +1,7 @@
-"""OpenVPN over TCP with stock clients: wraps, both IP versions, restarts of control, slow and silent connections, port-share."""
+"""OpenVPN over TCP with stock clients: both IP versions, restarts of control, slow and silent connections, port-share."""
 
 import contextlib
 import hashlib
-import itertools
 import signal
 import socket
 import threading
@@ -11,19 +10,19 @@ import pytest
 
 from harness.download import Download, serving
 from harness.gateway import Gateway
-from harness.server_conf import INNER4, INNER6, PORT, WRAPS, ServerConf
+from harness.server_conf import INNER4, INNER6, PORT, ServerConf
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
 from test_restart import kill_and_wait_for_next
 
-CASES = list(itertools.product(WRAPS, ("v4", "v6")))
 REMOTES = {"v4": "192.0.2.1", "v6": "2001:db8::1"}
 
 
-@pytest.mark.parametrize("wrap, family", CASES, ids=["-".join(case) for case in CASES])
-def test_connects_and_downloads(stage, big_file, wrap, family):
-    gateway = stage.gateway(wrap=wrap, protocol="tcp6-server", extra=["tcp-nodelay"])
-    client = stage.connected("alice", wrap=wrap, remote=REMOTES[family], protocol="tcp")
+@pytest.mark.parametrize("family", REMOTES)
+def test_connects_and_downloads(stage, big_file, family):
+    """A large file; the wraps and what else clients are set to: test_client_matrix.py."""
+    gateway = stage.gateway(protocol="tcp6-server", extra=["tcp-nodelay"])
+    client = stage.connected("alice", remote=REMOTES[family], protocol="tcp")
     for address in (INNER4, INNER6):
         assert client.ping(address, count=3) and client.ping(address, count=2, size=1400)
     with serving(gateway.namespace, big_file):
@@ -35,6 +34,7 @@ def test_connects_and_downloads(stage, big_file, wrap, family):
     wait_until(lambda: gateway.sessions() == [], "the session to end with its connection", 3)
 
 
+@pytest.mark.long
 def test_renegotiates_without_loss(stage):
     gateway = stage.gateway(protocol="tcp-server", extra=["reneg-sec 5 5"])
     client = stage.connected("alice", protocol="tcp", options=["reneg-sec 7 7"])
@@ -163,10 +163,42 @@ def test_thousand_silent_connections(stage):
         for connection in silent:
             with contextlib.suppress(ConnectionResetError):
                 assert connection.recv(1) == b"", "the gateway says nothing to strangers"
+        at_end = stream.received()
+        wait_until(lambda: stream.received() > at_end + 200, "the stream to flow on")
         accounts = stream.finish()
     assert all(account.perfect for account in accounts), accounts
     assert gateway.counter("streams_silent") >= 1000
     assert alice.connects() == bob.connects() == 1
+
+
+@pytest.mark.culvert_only
+@pytest.mark.parametrize("begin", ["nothing", "hard-reset"])
+@pytest.mark.parametrize("byte", [0x00, 0x38, 0x48, 0x50], ids=["opcode0", "opcode7", "opcode9", "opcode10"])
+def test_one_byte_frames(stage, begin, byte):
+    """64 KiB of frames that hold one byte, alone or behind what looks like a client's first packet: the connection is closed,
+    and a client next to it does not notice."""
+    gateway = stage.gateway(protocol="tcp-server", extra=["hand-window 3"])
+    alice = stage.connected("alice", protocol="tcp")
+    attacker = stage.network.add_host("attacker")
+    frames = bytes((0, 1, byte)) * (65536 // 3)
+    if begin == "hard-reset":
+        packet = bytes((0x50,)) + bytes(range(200)) * 2
+        frames = len(packet).to_bytes(2, "big") + packet + frames
+    with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4) as stream, \
+            attacker.namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        wait_until(lambda: stream.received() > 200, "the stream to flow")
+        connection.settimeout(10)
+        connection.connect(("192.0.2.1", PORT))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(frames)
+            assert connection.recv(1) == b"", "the gateway says nothing to strangers"
+        at_end = stream.received()
+        wait_until(lambda: stream.received() > at_end + 200, "the stream to flow on")
+        accounts = stream.finish()
+    assert all(account.perfect for account in accounts), accounts
+    assert gateway.drops()["stream_not_openvpn" if begin == "nothing" else "control_bad_client_key"] == 1
+    assert gateway.counter("streams_ended") == 1
+    assert alice.connects() == 1 and gateway.session_names() == ["alice"]
 
 
 @pytest.mark.culvert_only
