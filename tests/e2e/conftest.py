@@ -16,11 +16,14 @@ from harness.stage import Stage
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "culvert_only: needs culvert's own command line; not for the stock gateway")
+    config.addinivalue_line("markers", "long: takes ten seconds or more, most of it waiting; begins first")
+    config.addinivalue_line("markers", "xdist_group(name): tests that share an expensive fixture; one worker runs them all")
     # SIGTERM ends the run like Ctrl-C does: fixtures clean up.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", 143))
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)  # keeps the order otherwise
     if STOCK:
         skip = pytest.mark.skip(reason="needs culvert; the gateway is Debian's openvpn (CULVERT_E2E_GATEWAY=stock)")
         for item in items:

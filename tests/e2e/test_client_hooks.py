@@ -62,6 +62,7 @@ def test_exit_1_refuses(stage, tmp_path):
     assert "client-connect: exit status 1" in gateway.log()
 
 
+@pytest.mark.long
 def test_one_that_sleeps_delays_nobody_else(stage, tmp_path):
     """30 s of one client's script: others connect and ping as ever, and the slow one gets in at last."""
     script = write(tmp_path / "slow", "#!/bin/sh\n[ $common_name = slow ] && exec sleep 30\nexit 0\n")

@@ -79,6 +79,7 @@ class Scene:
                 assert growth < 2048, f"{program} grew by {growth} KiB"
 
 
+@pytest.mark.long
 def test_outer_port(stage, small_file):
     scene = Scene(stage)
     attacker = stage.network.add_host("attacker")
@@ -111,6 +112,7 @@ def test_outer_port(stage, small_file):
     scene.assert_unharmed(accounts)
 
 
+@pytest.mark.long
 def test_inner_port(stage, small_file):
     scene = Scene(stage)
     client, gateway = scene.client, scene.gateway

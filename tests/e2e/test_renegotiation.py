@@ -61,6 +61,8 @@ def runs(tmp_path_factory, certificates):
         yield made
 
 
+@pytest.mark.long
+@pytest.mark.xdist_group("renegotiation")
 @pytest.mark.culvert_only  # the stock server loses a packet or two at some renegotiations
 @pytest.mark.parametrize("case", CASES)
 def test_no_packet_is_lost_or_doubled(runs, case):

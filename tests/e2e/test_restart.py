@@ -46,6 +46,7 @@ def test_control_killed_in_the_middle_of_a_download(stage, big_file):
     assert client.connects() == 1 and client.warnings() == []
 
 
+@pytest.mark.long
 def test_control_killed_again_and_again(stage):
     """Three times in a row, a renegotiation by either side in between; then goodbye and kill still work."""
     gateway = stage.gateway(extra=["reneg-sec 6 6"])
@@ -77,6 +78,7 @@ def test_new_clients_get_in_after_control_came_back(stage):
     assert sorted(gateway.session_names()) == ["first", "second"]
 
 
+@pytest.mark.long
 def test_dataplane_killed(stage):
     """Traffic is back within a bounded time, with the same sessions: nobody connects again, no packet-id is used twice."""
     gateway = stage.gateway()

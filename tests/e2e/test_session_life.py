@@ -53,6 +53,7 @@ def test_client_that_changes_its_source_port_keeps_its_session(stage, remote):
         wait_until(lambda: gateway.session_of("roamer")["remote"].endswith(f":{MOVED_PORT}"), "the operator to see it")
 
 
+@pytest.mark.long
 def test_killed_client_ends_by_timeout(stage):
     gateway = stage.gateway(keepalive="1 4")  # the server's own limit is twice the pushed 4 s
     victim, other = stage.connected("victim"), stage.connected("other")
