@@ -1,10 +1,19 @@
-"""Thirty clients at once, and what they may say to each other."""
+"""Thirty clients at once, and what they may say to each other; a crowd over UDP and TCP that stays for long."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from harness.crowd import Crowd
+from harness.process import cpu_seconds, resident_kib
 from harness.server_conf import INNER4, INNER6
+from harness.waiting import stays_true
 
 CLIENTS = 30
+CROWD = int(os.environ.get("CULVERT_E2E_CLIENTS", "20"))
+CROWD_SECONDS = 60 * float(os.environ.get("CULVERT_E2E_MINUTES", "0.25"))
+CROWD_RATE = 4  # packets per second, client and direction
 
 
 def test_thirty_clients_at_once(stage):
@@ -47,3 +56,37 @@ def test_without_client_to_client_the_kernel_decides(stage):
     assert not alice.ping(bob.inner4, count=3, seconds=0.5), "crossed although the firewall forbids it"
     assert not alice.ping(bob.inner6, count=3, seconds=0.5)
     assert alice.ping(INNER4) and bob.ping(INNER4)
+
+
+@pytest.mark.long
+@pytest.mark.culvert_only
+def test_crowd_stays_through_reloads(stage):
+    """Half of them over UDP, half over TCP; keys change, two reloads happen, and no packet is lost."""
+    gateway = stage.gateway(extra=["local * 1194 udp", "local * 443 tcp-server", f"reneg-sec {max(6, CROWD_SECONDS / 3):.0f}",
+                                   f"max-clients {CROWD}"])
+    clients = [stage.client(f"client-{number}", **({"protocol": "tcp", "port": 443} if number % 2 else {}))
+               for number in range(CROWD)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.wait_connected(60 + CROWD)
+    crowd = Crowd(gateway.namespace, INNER4, clients, CROWD_RATE)
+    before = {program: cpu_seconds(pid) for program, pid in gateway.pids().items()}
+
+    def all_is_well() -> bool:
+        return crowd.error is None and gateway.process.running()
+    for number in range(3):
+        if number:
+            conf = gateway.folder / "server.conf"
+            conf.write_text(conf.read_text() + f'push "dhcp-option DNS 10.8.0.{number}"\n')
+            answer = gateway.ask("reload")
+            assert answer["applied"] == ["push"] and answer["sessions_ended"] == 0, answer
+        stays_true(all_is_well, "the gateway runs", CROWD_SECONDS / 3)
+    account = crowd.finish()
+    used = {program: cpu_seconds(pid) - before[program] for program, pid in gateway.pids().items()}
+    memory = {program: resident_kib(pid) // 1024 for program, pid in gateway.pids().items()}
+    print(f"\n{CROWD} clients, {CROWD_SECONDS:.0f} s: {account}, CPU seconds {used}, MiB {memory}")
+    assert account["lost"] == account["duplicated"] == 0 and account["sent"] > CROWD * CROWD_SECONDS, crowd.losers()
+    assert [client.name for client in clients if client.connects() != 1 or client.warnings()] == []
+    assert min(client.renegotiations() for client in clients) >= 1
+    assert sorted(gateway.session_names()) == sorted(client.name for client in clients)

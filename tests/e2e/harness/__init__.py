@@ -27,5 +27,6 @@ One file, one purpose:
     upload        a file the other way
     pairwise      few cases in which all pairs of settings occur
     udp_stream    a sequence-numbered stream in both directions: lost, duplicated, reordered
+    crowd         the same for hundreds of clients, a few packets per second each
     attacker      garbage, truncated, replayed and bit-flipped packets
 """
