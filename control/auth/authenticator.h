@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,11 +19,18 @@ struct AuthRequest {
   abi::Endpoint remote;
   openvpn::ClientIdentity identity;  ///< with the password, which is wiped when the last authenticator is done
   bool renewal = false;              ///< a connected client renegotiates: it keeps its addresses, whoever it is
+  // With auth-gen-token, for those who are asked behind it (server-options.rst):
+  std::string token_session{};  ///< session_id
+  std::string token_state{};    ///< session_state: "Initial", "Authenticated", "Expired", "Invalid", …
 };
 
 /// Let in.
 struct Allow {
   std::vector<std::string> config;  ///< lines as of a client-config-dir file, applied behind that file's
+  std::string token{};              ///< to be pushed as auth-token; empty: none
+  std::string token_session{};      ///< as in AuthRequest, for scripts that follow
+  std::string token_state{};
+  std::optional<std::string> username{};  ///< who it is, when that is not what the client says
 };
 
 /// Refused.

@@ -78,6 +78,7 @@ void PasswordScript::begin(const AuthRequest& request, Done done) {
   hooks::Environment environment = settings_.environment;
   hooks::add_identity(environment, request.identity);
   hooks::add_remote(environment, request.remote, false);
+  hooks::add_token(environment, request.token_session, request.token_state);
   environment.set("script_type", "user-pass-verify");
   environment.set("auth_control_file", asked.control->path());
   environment.set("auth_pending_file", asked.pending->path());

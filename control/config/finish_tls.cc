@@ -22,6 +22,7 @@ std::string_view kind_of(std::string_view text) {
       {"-----BEGIN OpenVPN Static key V1-----", "a tls-auth or tls-crypt key"},
       {"-----BEGIN OpenVPN tls-crypt-v2 server key-----", "a tls-crypt-v2 server key"},
       {"-----BEGIN OpenVPN tls-crypt-v2 client key-----", "a tls-crypt-v2 client key"},
+      {"-----BEGIN OpenVPN auth-token server key-----", "a secret for tokens"},
       {"-----BEGIN CERTIFICATE REQUEST-----", "a certificate request, which still has to be signed"},
       {"-----BEGIN CERTIFICATE-----", "a certificate"},
       {"-----BEGIN TRUSTED CERTIFICATE-----", "a certificate"},
@@ -187,6 +188,18 @@ void take_server_key(Draft& draft, const Statement& statement) {
   draft.config.settings.wrap.server_key = *key;
 }
 
+void take_token_secret(Draft& draft) {
+  const Statement* statement = draft.find("auth-gen-token-secret");
+  if (statement == nullptr) return;
+  std::optional<std::string> text = load(draft, *statement, kKeyLimit, true);
+  if (!text) return;
+  Result<openvpn::AuthTokenKey> key = openvpn::parse_auth_token_key(*text);
+  explicit_bzero(text->data(), text->size());
+  if (!key) return draft.error(*statement, key.error() + ": `culvert genkey auth-token FILE` makes one");
+  if (!draft.config.access.tokens) return draft.warning(*statement, "has no effect without auth-gen-token");
+  draft.config.access.tokens->secret = *key;
+}
+
 void finish_wrap(Draft& draft) {
   const Statement* v2 = draft.find("tls-crypt-v2");
   const Statement* crypt = draft.find("tls-crypt");
@@ -214,6 +227,7 @@ void finish_tls(Draft& draft) {
   finish_certificates(draft);
   note_sources(draft);
   finish_wrap(draft);
+  take_token_secret(draft);
 }
 
 }  // namespace culvert::config

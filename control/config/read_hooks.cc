@@ -61,6 +61,27 @@ void read_auth_user_pass_optional(Draft& draft, const Statement&) {
   draft.config.access.password_optional = true;
 }
 
+void read_auth_gen_token(Draft& draft, const Statement& statement) {
+  constexpr uint32_t kLongest = 10 * 365 * 86400;
+  TokenConfig tokens;
+  const std::vector<std::string>& args = statement.args;
+  if (!args.empty()) {
+    auto lifetime = number_argument(draft, statement, 0, 0, kLongest);
+    tokens.lifetime = std::chrono::seconds(lifetime.value_or(0));
+  }
+  for (size_t i = 1; i < args.size(); ++i) {
+    if (args[i] == "external-auth") {
+      tokens.external_auth = true;
+    } else if (i == 1) {
+      auto renewal = number_argument(draft, statement, i, 0, kLongest);
+      tokens.renewal = std::chrono::seconds(renewal.value_or(0));
+    } else {
+      draft.error(statement, "the third argument can only be external-auth, not '" + args[i] + "'");
+    }
+  }
+  draft.config.access.tokens = tokens;
+}
+
 void read_username_as_common_name(Draft& draft, const Statement&) {
   draft.config.access.username_as_common_name = true;
 }
@@ -78,7 +99,28 @@ void read_max_routes_per_client(Draft& draft, const Statement& statement) {
   if (auto n = number_argument(draft, statement, 0, 1, 65536)) draft.config.access.max_routes_per_client = *n;
 }
 
+namespace {
+
+/// Defaults and limits as in the reference (options.c, options_postprocess_verify_ce).
+void finish_tokens(Draft& draft) {
+  if (!draft.config.access.tokens) return;
+  const Statement& statement = *draft.find("auth-gen-token");
+  const openvpn::ServerSettings& settings = draft.config.settings;
+  TokenConfig& tokens = *draft.config.access.tokens;
+  if (settings.reneg_sec.count() == 0)
+    return draft.error(statement, "needs renegotiations, at which tokens are renewed: remove reneg-sec 0");
+  if (tokens.renewal.count() == 0) {
+    tokens.renewal = settings.reneg_sec;
+  } else if (tokens.renewal < 2 * settings.hand_window) {
+    draft.error(statement, "the renewal time must be at least twice hand-window (" +
+                               std::to_string(settings.hand_window.count()) + " s)");
+  }
+}
+
+}  // namespace
+
 void finish_hooks(Draft& draft) {
+  finish_tokens(draft);
   HookConfig& hooks = draft.config.hooks;
   AccessConfig& access = draft.config.access;
   finish_program(draft, "auth-user-pass-verify", hooks.auth_user_pass_verify);
@@ -98,7 +140,8 @@ void finish_hooks(Draft& draft) {
     draft.error(*draft.find("auth-user-pass-optional"), "together with verify-client-cert " +
                                                             draft.find("verify-client-cert")->args[0] +
                                                             " it would let anybody in: remove one of them");
-  for (const char* name : {"auth-user-pass-optional", "username-as-common-name", "verify-client-cert"}) {
+  for (const char* name :
+       {"auth-user-pass-optional", "username-as-common-name", "verify-client-cert", "auth-gen-token"}) {
     if (std::string_view(name) == "verify-client-cert" && !without_certificate) continue;
     if (draft.find(name) != nullptr && !passwords)
       draft.error(*draft.find(name), "needs someone who checks passwords: add auth-user-pass-verify");

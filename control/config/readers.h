@@ -96,6 +96,7 @@ void read_auth_user_pass_verify(Draft& draft, const Statement& statement);
 void read_client_connect(Draft& draft, const Statement& statement);
 void read_client_disconnect(Draft& draft, const Statement& statement);
 void read_auth_user_pass_optional(Draft& draft, const Statement& statement);
+void read_auth_gen_token(Draft& draft, const Statement& statement);
 void read_username_as_common_name(Draft& draft, const Statement& statement);
 void read_client_config_dir(Draft& draft, const Statement& statement);
 void read_ccd_exclusive(Draft& draft, const Statement& statement);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "control/crypto/tls.h"
+#include "control/openvpn/key_files.h"
 #include "control/openvpn/output.h"
 #include "control/openvpn/settings.h"
 #include "dataplane/abi/setup.h"
@@ -76,6 +77,14 @@ struct HookConfig {
   bool any() const { return !(auth_user_pass_verify.empty() && client_connect.empty() && client_disconnect.empty()); }
 };
 
+/// auth-gen-token.
+struct TokenConfig {
+  std::chrono::seconds lifetime{0};  ///< 0: for ever
+  std::chrono::seconds renewal{0};   ///< 0 while reading: reneg-sec
+  bool external_auth = false;
+  std::optional<openvpn::AuthTokenKey> secret;  ///< auth-gen-token-secret; none: one of this gateway's own
+};
+
 /// Who gets in, besides what TLS says.
 struct AccessConfig {
   bool password_optional = false;  ///< auth-user-pass-optional
@@ -83,6 +92,7 @@ struct AccessConfig {
   std::string client_config_dir;  ///< empty: none
   bool ccd_exclusive = false;
   uint32_t max_routes_per_client = 256;
+  std::optional<TokenConfig> tokens;
 };
 
 struct ServerConfig {

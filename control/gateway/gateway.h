@@ -3,7 +3,8 @@
 //
 // gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says, attaching, adopting, reinstalling;
 // gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new configuration, revoked certificates;
-// gateway_entry.cc: who gets in; gateway_hooks.cc: scripts; operator.cc: what the operator asks.
+// gateway_entry.cc: who gets in; gateway_tokens.cc: tokens; gateway_hooks.cc: scripts; operator.cc: what the operator
+// asks.
 #pragma once
 
 #include <memory>
@@ -121,6 +122,10 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void refuse(size_t instance, abi::SessionRef session, std::string_view for_client, std::string_view for_operator);
   /// Forgets what still runs to decide about the session.
   void stop_entering(size_t instance, abi::SessionRef session);
+
+  // gateway_tokens.cc
+  static void set_token_settings(Instance& instance);
+  void renew_token_later(size_t index, abi::SessionRef session);
 
   // gateway_hooks.cc
   bool run_client_connect(size_t instance, abi::SessionRef session);

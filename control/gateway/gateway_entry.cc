@@ -41,6 +41,8 @@ void Gateway::make_hooks(Instance& instance) {
     instance.authenticators.add(*instance.password_script);
   }
   config.settings.verify_renewals = !instance.authenticators.empty();
+  instance.tokens = std::make_unique<auth::TokenGate>(instance.authenticators, random_, [] { return io::now().wall; });
+  set_token_settings(instance);
 }
 
 void Gateway::decide(size_t index, Waiting client) {
@@ -52,10 +54,12 @@ void Gateway::decide(size_t index, Waiting client) {
     verify(index, std::move(client));
   } else {
     wipe_password(client);
-    if (client.request.renewal)
-      instance.server->accept_renewal(client.request.session, {}, io::now());
-    else
+    if (client.request.renewal) {
+      instance.server->accept_renewal(client.request.session, client.token_push(), io::now());
+      renew_token_later(index, client.request.session);
+    } else {
       admit(index, std::move(client));
+    }
   }
   deciding_ = outer;
 }
@@ -71,6 +75,10 @@ void Gateway::verify(size_t index, Waiting client) {
                   "it sent no username and password: its profile needs auth-user-pass (or the server "
                   "auth-user-pass-optional)");
   }
+  if (identity.username.empty() && !access.password_optional) {
+    wipe_password(client);
+    return refuse(index, session, "", "it sent an empty username, which only auth-user-pass-optional lets pass");
+  }
   if (access.username_as_common_name && identity.username.size() > kLongestName) {
     wipe_password(client);
     return refuse(index, session, "", "its username is longer than 64 bytes, which username-as-common-name can't take");
@@ -82,7 +90,7 @@ void Gateway::verify(size_t index, Waiting client) {
                             .renewal = client.request.renewal};
   wipe_password(client);
   instance.entering[session].client = std::move(client);
-  instance.authenticators.begin(
+  instance.tokens->begin(
       request, [this, index, session](auth::Verdict verdict) { on_verdict(index, session, std::move(verdict)); });
   io::wipe(request.identity.password.data(), request.identity.password.size());
 }
@@ -101,7 +109,8 @@ void Gateway::on_verdict(size_t index, abi::SessionRef session, auth::Verdict ve
     Waiting client = std::move(found->second.client);
     instance.entering.erase(found);
     client.verified = true;
-    client.config = std::move(std::get<auth::Allow>(verdict).config);
+    client.allowed = std::move(std::get<auth::Allow>(verdict));
+    if (client.allowed.username) client.request.identity.username = *client.allowed.username;
     instance.waiting.push_back(std::move(client));
   }
   if (!deciding_) carry_out(index, worker);
@@ -145,7 +154,7 @@ void Gateway::admit(size_t index, Waiting client) {
   policy::ClientSettings own = policy::settings_for_all(instance.config);
   policy::apply_client_config_dir(own, request.identity.common_name, instance.config, loader_);
   std::string lines;
-  for (const std::string& line : client.config) lines += line + "\n";
+  for (const std::string& line : client.allowed.config) lines += line + "\n";
   policy::apply_lines(own, lines, "lines for " + request.identity.common_name, instance.config, loader_);
   bool revoked = instance.revoked(request.identity.serial);
   auto decision = policy::decide(instance.config, request, revoked, own, instance.addresses, now.mono);
@@ -177,6 +186,7 @@ void Gateway::connect(size_t index, Waiting client, policy::ClientSettings own, 
   hooks::add_remote(entering.environment, request.remote, false);
   hooks::add_remote(entering.environment, request.remote, true);
   hooks::add_addresses(entering.environment, entering.grant);
+  hooks::add_token(entering.environment, entering.client.allowed.token_session, entering.client.allowed.token_state);
   if (BookEntry* entry = book_->find(session)) hooks::add_time(entering.environment, entry->since);
   if (instance.config.hooks.client_connect.empty()) return finish_client_connect(index, session);
   if (run_client_connect(index, session)) return;
@@ -186,7 +196,7 @@ void Gateway::connect(size_t index, Waiting client, policy::ClientSettings own, 
 
 void Gateway::stop_entering(size_t index, abi::SessionRef session) {
   Instance& instance = *instances_[index];
-  instance.authenticators.cancel(session);
+  instance.tokens->cancel(session);
   std::erase_if(instance.waiting, [&](const Waiting& client) { return client.request.session == session; });
   auto found = instance.entering.find(session);
   if (found == instance.entering.end()) return;

@@ -118,7 +118,9 @@ void Gateway::finish_client_connect(size_t index, abi::SessionRef session) {
     io::log_within(log_budget_, now.mono, io::LogLevel::kWarning, "left out: " + finding);
   if (!instance.config.hooks.client_disconnect.empty())
     entry->environment = std::make_shared<hooks::Environment>(std::move(entering.environment));
+  for (std::string& option : entering.client.token_push()) entering.grant.push.push_back(std::move(option));
   instance.server->accept(session, entering.grant, now);
+  renew_token_later(index, session);
 }
 
 void Gateway::remember_environment(const Instance& instance, BookEntry& entry, const openvpn::SessionInfo& session) {

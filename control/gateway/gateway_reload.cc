@@ -92,6 +92,7 @@ void Gateway::take_over(size_t index, config::ServerConfig next) {
   instance.revoked_folder = auth::RevokedFolder(next.crl_dir);
   bool new_pool = !same_pool(instance.config, next);
   instance.config = std::move(next);
+  set_token_settings(instance);
   if (instance.server) instance.server->set_settings(instance.config.settings);
   if (!new_pool) return;
   // Sessions keep their addresses, also those that the new pool has no place for.

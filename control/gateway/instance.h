@@ -5,11 +5,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "control/auth/auth_chain.h"
 #include "control/auth/crl_watch.h"
 #include "control/auth/password_script.h"
 #include "control/auth/revoked_folder.h"
+#include "control/auth/token_gate.h"
 #include "control/config/server_config.h"
 #include "control/openvpn/server.h"
 #include "control/policy/admission.h"
@@ -21,8 +23,13 @@ struct Waiting {
   openvpn::ConnectRequest request;
   uint32_t worker = 0;    ///< on which it arrived
   bool alone = false;     ///< older sessions of the same name have been ended
-  bool verified = false;  ///< the instance's authenticators have let it in, and `config` is what they add
-  std::vector<std::string> config;
+  bool verified = false;  ///< the instance's authenticators have let it in
+  auth::Allow allowed;    ///< what they add
+
+  /// Its token as an option to push, if it is given one.
+  std::vector<std::string> token_push() const {
+    return allowed.token.empty() ? std::vector<std::string>() : std::vector{"auth-token " + allowed.token};
+  }
 };
 
 /// A client whose authenticators, or whose client-connect script, have not answered yet.
@@ -60,7 +67,9 @@ struct Instance {
   std::map<abi::SessionRef, Entering> entering;
   hooks::Environment environment;  ///< of all its scripts
   std::unique_ptr<auth::PasswordScript> password_script;
-  auth::AuthChain authenticators;  ///< empty: the certificate is enough
+  auth::AuthChain authenticators;           ///< empty: the certificate is enough
+  std::unique_ptr<auth::TokenGate> tokens;  ///< in front of them
+  std::set<abi::SessionRef> token_timers;   ///< sessions that a newer token is due for by time
 };
 
 }  // namespace culvert::gateway

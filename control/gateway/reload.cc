@@ -116,6 +116,10 @@ void compare(const ServerConfig& before, const ServerConfig& after, ReloadReport
   contents("cert", before.tls.certificate_pem != after.tls.certificate_pem);
   contents("key", before.tls.key_pem != after.tls.key_pem);
   contents("crl-verify", before.tls.crl_pem != after.tls.crl_pem);
+  auto token_secret = [](const ServerConfig& config) {
+    return config.access.tokens ? config.access.tokens->secret : std::nullopt;
+  };
+  contents("auth-gen-token-secret", token_secret(before) != token_secret(after));
   const openvpn::WrapSettings& old_wrap = before.settings.wrap;
   const openvpn::WrapSettings& new_wrap = after.settings.wrap;
   contents("tls-crypt", old_wrap.key != new_wrap.key || old_wrap.server_key != new_wrap.server_key);

@@ -126,6 +126,12 @@ void add_identity(Environment& environment, const openvpn::ClientIdentity& ident
   environment.set("common_name", identity.common_name.empty() ? "UNDEF" : tame_name(identity.common_name, " "));
 }
 
+void add_token(Environment& environment, const std::string& session, const std::string& state) {
+  if (session.empty()) return;
+  environment.set("session_id", session);
+  environment.set("session_state", state);
+}
+
 void add_remote(Environment& environment, const abi::Endpoint& remote, bool trusted) {
   const std::string prefix = trusted ? "trusted" : "untrusted";
   bool ip6 = remote.address.family == abi::Family::kIpv6;

@@ -18,6 +18,9 @@ Environment server_environment(const config::ServerConfig& server, const std::st
 /// Certificates (X509_0_CN, tls_serial_0, …), peer-info (IV_…, UV_…), username, common_name. Not the password.
 void add_identity(Environment& environment, const openvpn::ClientIdentity& identity);
 
+/// session_id and session_state of auth-gen-token; without a session nothing.
+void add_token(Environment& environment, const std::string& session, const std::string& state);
+
 /// trusted_ip, trusted_ip6 and trusted_port, or untrusted_… while nobody has vouched for the client.
 void add_remote(Environment& environment, const abi::Endpoint& remote, bool trusted);
 

@@ -38,6 +38,10 @@ Environment environment_of(const auth::AuthRequest& request) {
     environment.push_back("username=" + identity.username);
     environment.push_back("password=" + identity.password);
   }
+  if (!request.token_session.empty()) {
+    environment.push_back("session_id=" + request.token_session);
+    environment.push_back("session_state=" + request.token_state);
+  }
   return environment;
 }
 

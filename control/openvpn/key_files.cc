@@ -12,12 +12,20 @@ constexpr std::string_view kStaticKeyLabel = "OpenVPN Static key V1";
 constexpr std::string_view kServerKeyLabel = "OpenVPN tls-crypt-v2 server key";
 constexpr std::string_view kClientKeyLabel = "OpenVPN tls-crypt-v2 client key";
 
+constexpr std::string_view kTokenKeyLabel = "OpenVPN auth-token server key";
+
+// The file holds the reference's `struct key`: room for a cipher's key, then for an HMAC's, 64 bytes each. HMAC-SHA256
+// takes the first 32 of the latter (crypto.c, init_key_ctx).
+constexpr size_t kTokenFileSize = 128;
+constexpr size_t kTokenKeyAt = 64;
+
 /// Says which directive a key file belongs to that was given to another one. Empty when the text is none of ours.
 std::string what_it_is(std::string_view text) {
   auto has = [text](std::string_view label) { return text.find("-----BEGIN " + std::string(label)) != text.npos; };
   if (has(kStaticKeyLabel)) return "this is a static key, for tls-auth or tls-crypt";
   if (has(kServerKeyLabel)) return "this is the server's key, for tls-crypt-v2 of a server";
   if (has(kClientKeyLabel)) return "this is a client's key, for tls-crypt-v2 of a client";
+  if (has(kTokenKeyLabel)) return "this is a secret for auth-gen-token-secret";
   if (has("")) return "this is another kind of PEM file, perhaps a certificate or its private key";
   return {};
 }
@@ -122,6 +130,23 @@ Result<std::string> write_tls_crypt_v2_client_key(const ClientKeyFile& file) {
   auto text = crypto::pem_encode(kClientKeyLabel, bytes);
   crypto::wipe(bytes);
   return text;
+}
+
+Result<AuthTokenKey> parse_auth_token_key(std::string_view text) {
+  auto bytes = crypto::pem_decode(kTokenKeyLabel, text);
+  if (!bytes) return not_a(kTokenKeyLabel, text, bytes.error());
+  AuthTokenKey key{};
+  const bool fits = bytes->size() >= kTokenFileSize;
+  if (fits) std::copy_n(bytes->begin() + kTokenKeyAt, key.size(), key.begin());
+  crypto::wipe(*bytes);
+  if (!fits) return not_a(kTokenKeyLabel, text, "it does not hold " + std::to_string(kTokenFileSize) + " bytes");
+  return key;
+}
+
+Result<std::string> make_auth_token_key(Random& random) {
+  crypto::Secret<kTokenFileSize> key;
+  random.fill(key.span());
+  return crypto::pem_encode(kTokenKeyLabel, key.span());
 }
 
 StaticKey make_static_key(Random& random) {

@@ -1,6 +1,7 @@
 // Key files of the control channel, as `openvpn --genkey` writes and reads them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -29,6 +30,13 @@ struct ClientKeyFile {
 };
 Result<ClientKeyFile> parse_tls_crypt_v2_client_key(std::string_view text);
 Result<std::string> write_tls_crypt_v2_client_key(const ClientKeyFile& file);
+
+/// "-----BEGIN OpenVPN auth-token server key-----": the secret behind auth-gen-token. Of the file's 128 bytes 32 are
+/// used.
+using AuthTokenKey = std::array<uint8_t, 32>;
+Result<AuthTokenKey> parse_auth_token_key(std::string_view text);
+/// A new random one, as a file.
+Result<std::string> make_auth_token_key(Random& random);
 
 /// New random keys.
 StaticKey make_static_key(Random& random);

@@ -81,10 +81,17 @@ void Server::refuse(abi::SessionRef ref, std::string_view reason_for_client, std
   state_->settle(*session, now);
 }
 
-void Server::accept_renewal(abi::SessionRef ref, const std::vector<std::string>& push, Now now) {
+void Server::accept_renewal(abi::SessionRef ref, const std::vector<std::string>& options, Now now) {
   ServerSession* session = state_->find(ref);
   if (!session) return;
-  session->accept_renewal(push, now);
+  session->accept_renewal(options, now);
+  state_->settle(*session, now);
+}
+
+void Server::push(abi::SessionRef ref, const std::vector<std::string>& options, Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session) return;
+  session->push(options, now);
   state_->settle(*session, now);
 }
 

@@ -76,8 +76,10 @@ class Server {
   void refuse(abi::SessionRef session, std::string_view reason_for_client, std::string_view reason_for_operator,
               Now now);
 
-  /// Lets a renegotiation go on. `push`: options for a further PUSH_REPLY, may be empty.
-  void accept_renewal(abi::SessionRef session, const std::vector<std::string>& push, Now now);
+  /// Lets a renegotiation go on. `options`: for a further PUSH_REPLY, may be empty.
+  void accept_renewal(abi::SessionRef session, const std::vector<std::string>& options, Now now);
+  /// A further PUSH_REPLY for a connected client. A session that is gone, or not connected yet, makes it a no-op.
+  void push(abi::SessionRef session, const std::vector<std::string>& options, Now now);
   /// Tells a client that waits for its decision to wait up to `timeout` longer, from now; at most as long as a client
   /// would (push.c, send_auth_pending_messages). `extra` goes behind INFO_PRE, when not empty.
   void auth_pending(abi::SessionRef session, std::chrono::seconds timeout, std::string_view extra, Now now);

@@ -122,7 +122,7 @@ bool ServerSession::same_client(const Negotiation& negotiation, const KeyMethod2
   return hash == identity_.certificate_hash && same_name(message.username, identity_.username);
 }
 
-void ServerSession::accept_renewal(const std::vector<std::string>& push, Now now) {
+void ServerSession::accept_renewal(const std::vector<std::string>& options, Now now) {
   if (!renewal_ || phase_ != Phase::kConnected) return;
   Renewal renewal = std::move(*renewal_);
   renewal_.reset();
@@ -131,9 +131,13 @@ void ServerSession::accept_renewal(const std::vector<std::string>& push, Now now
   if (!install_keys(*negotiation))
     return end(Goodbye::kRestart, EndReason::kProtocolError, "data keys could not be derived", "", now);
   answer_keys(*negotiation, renewal.options, now);
+  push(options, now);
+}
+
+void ServerSession::push(const std::vector<std::string>& options, Now now) {
   if (phase_ != Phase::kConnected) return;
-  if (!push.empty())
-    for (const std::string& message : split_push_reply(push, nullptr))
+  if (!options.empty())
+    for (const std::string& message : split_push_reply(options, nullptr))
       say(build_message(MessageKind::kPushReply, message));
   pump(now);
 }

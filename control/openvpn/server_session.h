@@ -34,7 +34,8 @@ class ServerSession final : public Session {
 
   void accept(const ClientGrant& grant, Now now);
   void refuse(std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
-  void accept_renewal(const std::vector<std::string>& push, Now now);
+  void accept_renewal(const std::vector<std::string>& options, Now now);
+  void push(const std::vector<std::string>& options, Now now);
   void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);
   /// Before accept().
   void rename(const std::string& name) { identity_.common_name = name; }

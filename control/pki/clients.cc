@@ -193,6 +193,16 @@ Result<ClientRow> revoke_client(const std::string& folder, const std::string& na
   return row_of(folder, *entry, now);
 }
 
+Status make_token_secret(const std::string& path) {
+  if (exists(path)) return Error{path + ": is there already: remove it first, if its tokens may lose their worth"};
+  crypto::SystemRandom random;
+  Result<std::string> text = openvpn::make_auth_token_key(random);
+  if (!text) return Error{text.error()};
+  Status written = write_file(path, *text, 0600);
+  crypto::wipe(*text);
+  return written;
+}
+
 Result<std::vector<ClientRow>> list_clients(const std::string& folder, sys_seconds now) {
   Result<Registry> registry = read_registry(folder);
   if (!registry) return Error{registry.error()};

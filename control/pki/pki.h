@@ -64,6 +64,10 @@ Result<ClientRow> add_client(const AddOptions& options, std::chrono::sys_seconds
 /// Puts the client's certificate on the CRL. The running gateway has to be told to read it (the CLI does).
 Result<ClientRow> revoke_client(const std::string& folder, const std::string& name, std::chrono::sys_seconds now);
 
+/// Writes a new secret for auth-gen-token-secret (0600). Refuses a file that is there: its tokens would be worth
+/// nothing.
+Status make_token_secret(const std::string& path);
+
 Result<std::vector<ClientRow>> list_clients(const std::string& folder, std::chrono::sys_seconds now);
 
 }  // namespace culvert::pki

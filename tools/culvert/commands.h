@@ -19,7 +19,7 @@ struct Context {
 
 /// status, sessions, session show|kill, drops, counters, workers, ports.
 void add_gateway_commands(CLI::App& app, Context& context);
-/// init, client add|revoke|list.
+/// init, client add|revoke|list, genkey auth-token.
 void add_pki_commands(CLI::App& app, Context& context);
 /// config check, reload.
 void add_config_commands(CLI::App& app, Context& context);

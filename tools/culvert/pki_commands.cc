@@ -133,10 +133,22 @@ void add_client_list(CLI::App& client, Context& context) {
   });
 }
 
+void add_genkey(CLI::App& app, Context& context) {
+  CLI::App* genkey = app.add_subcommand("genkey", "make a key file")->require_subcommand(1);
+  CLI::App* token = genkey->add_subcommand("auth-token", "a secret for auth-gen-token-secret");
+  auto path = std::make_shared<std::string>();
+  token->add_option("FILE", *path, "file to make")->required();
+  token->callback([&context, path] {
+    if (Status made = pki::make_token_secret(*path); !made) return context.fail(made.error());
+    std::printf("made %s\n", path->c_str());
+  });
+}
+
 }  // namespace
 
 void add_pki_commands(CLI::App& app, Context& context) {
   add_init(app, context);
+  add_genkey(app, context);
   CLI::App* client = app.add_subcommand("client", "clients and their certificates")->require_subcommand(1);
   add_client_add(*client, context);
   add_client_revoke(*client, context);

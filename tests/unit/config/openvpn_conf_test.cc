@@ -307,6 +307,30 @@ TEST(OpenvpnConf, Wrapping) {
   EXPECT_TRUE(wrap("tls-crypt-v2 v2.key force-cookie\n").force_cookie);
 }
 
+TEST(OpenvpnConf, Tokens) {
+  const std::string passwords = "script-security 2\nauth-user-pass-verify verify via-file\n";
+  EXPECT_FALSE(good(passwords).access.tokens);
+  auto tokens = good(passwords + "auth-gen-token\nreneg-sec 1800\n").access.tokens;
+  ASSERT_TRUE(tokens);
+  EXPECT_EQ(tokens->lifetime.count(), 0);
+  EXPECT_EQ(tokens->renewal.count(), 1800);
+  EXPECT_FALSE(tokens->external_auth || tokens->secret);
+  tokens = good(passwords + "auth-gen-token 86400 600 external-auth\nauth-gen-token-secret token.key\n").access.tokens;
+  EXPECT_EQ(tokens->lifetime.count(), 86400);
+  EXPECT_EQ(tokens->renewal.count(), 600);
+  EXPECT_TRUE(tokens->external_auth);
+  ASSERT_TRUE(tokens->secret);
+  EXPECT_EQ(tokens->secret->front(), 64);
+  EXPECT_EQ(tokens->secret->back(), 95);
+  tokens = good(passwords + "auth-gen-token 60 external-auth\n<auth-gen-token-secret>\n" + token_secret_text() +
+                "</auth-gen-token-secret>\n")
+               .access.tokens;
+  EXPECT_TRUE(tokens->external_auth && tokens->secret);
+  EXPECT_EQ(tokens->renewal.count(), 3600);
+  good("auth-gen-token-secret token.key\n",
+       "etc/server.conf:9: warning: auth-gen-token-secret: has no effect without auth-gen-token\n");
+}
+
 TEST(OpenvpnConf, Process) {
   ServerConfig config = good("user nobody\ngroup nogroup\nverb 4\ndev tun7\ntxqueuelen 500\n");
   EXPECT_EQ(config.user, "nobody");

@@ -1,8 +1,10 @@
 #include "tests/unit/config/support.h"
 
+#include <array>
 #include <stdexcept>
 
 #include "control/crypto/certificate.h"
+#include "control/crypto/pem.h"
 #include "control/openvpn/key_files.h"
 
 namespace culvert::config::test {
@@ -20,6 +22,13 @@ std::string server_key_text() {
   return text ? *text : "";
 }
 
+std::string token_secret_text() {
+  std::array<uint8_t, 128> bytes;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i);
+  auto text = crypto::pem_encode("OpenVPN auth-token server key", bytes);
+  return text ? *text : "";
+}
+
 MemoryLoader files_below(const std::string& folder) {
   MemoryLoader loader;
   loader.files[folder + "/ca.crt"] = {"-----BEGIN CERTIFICATE-----\nca\n-----END CERTIFICATE-----\n", 0644};
@@ -31,6 +40,7 @@ MemoryLoader files_below(const std::string& folder) {
   loader.files[folder + "/password"] = {"secret\nsecond line\n", 0600};
   loader.files[folder + "/tc.key"] = {static_key_text(), 0600};
   loader.files[folder + "/v2.key"] = {server_key_text(), 0600};
+  loader.files[folder + "/token.key"] = {token_secret_text(), 0600};
   return loader;
 }
 

@@ -30,6 +30,9 @@ std::string static_key_text();
 /// tls-crypt-v2 server key likewise.
 std::string server_key_text();
 
+/// A secret for auth-gen-token-secret; its HMAC key counts up from 64.
+std::string token_secret_text();
+
 /// Certificates, keys and so on below `folder`, none of them a real one: reading a configuration tells files apart by
 /// their armour, and leaves their contents to TlsContext.
 MemoryLoader files_below(const std::string& folder);
