@@ -83,6 +83,7 @@ void PasswordScript::begin(const AuthRequest& request, Done done) {
   environment.set("auth_control_file", asked.control->path());
   environment.set("auth_pending_file", asked.pending->path());
   environment.set("auth_failed_reason_file", asked.reason->path());
+  asked.environment = environment;
   hooks::Command command{.argv = settings_.program,
                          .environment = environment.strings(),
                          .label = "auth-user-pass-verify of " + asked.who,
@@ -109,6 +110,38 @@ void PasswordScript::on_exit(abi::SessionRef session, const hooks::Outcome& outc
   if (outcome.ok()) return finish(session, Allow{});
   if (outcome.ending == hooks::Ending::kExited && outcome.status == kDeferred) return look(session);
   refuse(session, outcome.text);
+}
+
+void PasswordScript::challenge_response(abi::SessionRef session, std::string_view response) {
+  auto found = asked_.find(session);
+  // One answer at a time: a client that sends more before the first is judged has nothing to gain by it.
+  if (found == asked_.end() || settings_.challenge_program.empty() || found->second.answer) return;
+  Asked& asked = found->second;
+  auto file = hooks::TempFile::make(settings_.tmp_dir, "cr", std::string(response) + "\n");
+  if (!file) return refuse(session, file.error(), "client-crresponse");
+  asked.environment.set("script_type", "client-crresponse");
+  hooks::Command command{.argv = settings_.challenge_program,
+                         .environment = asked.environment.strings(),
+                         .label = "client-crresponse of " + asked.who,
+                         .client = hooks::client_key(session)};
+  command.argv.push_back(file->path());
+  auto job = runner_.run(std::move(command),
+                         [this, session](const hooks::Outcome& outcome) { on_answer_judged(session, outcome); });
+  if (job == 0)
+    return finish(session,
+                  Deny{"TEMP:server is busy", "too many scripts wait already: raise [control] hook_processes"});
+  asked.answer.emplace(Answer{job, std::move(*file)});
+}
+
+void PasswordScript::on_answer_judged(abi::SessionRef session, const hooks::Outcome& outcome) {
+  auto found = asked_.find(session);
+  if (found == asked_.end()) return;
+  found->second.answer.reset();
+  if (!outcome.ok()) return refuse(session, outcome.text, "client-crresponse");
+  // What it thinks of the answer stands in auth_control_file, or will.
+  if (found->second.job != 0) return;
+  loop_.cancel(found->second.timer);
+  look(session);
 }
 
 void PasswordScript::look(abi::SessionRef session) {
@@ -148,11 +181,11 @@ bool PasswordScript::look_at_pending(abi::SessionRef session) {
   return asked_.contains(session);
 }
 
-void PasswordScript::refuse(abi::SessionRef session, const std::string& why) {
+void PasswordScript::refuse(abi::SessionRef session, const std::string& why, const char* who) {
   Asked& asked = asked_.at(session);
   std::string reason = asked.reason ? asked.reason->read(kMaxAnswer).value_or("") : "";
   reason = reason.substr(0, reason.find('\n'));
-  std::string text = "auth-user-pass-verify refused \"" + asked.who + "\": " + why;
+  std::string text = std::string(who) + " refused \"" + asked.who + "\": " + why;
   finish(session, Deny{reason, text});
 }
 
@@ -169,6 +202,7 @@ void PasswordScript::cancel(abi::SessionRef session) {
   if (found == asked_.end()) return;
   loop_.cancel(found->second.timer);
   if (found->second.job != 0) runner_.cancel(found->second.job);
+  if (found->second.answer) runner_.cancel(found->second.answer->job);
   asked_.erase(found);
 }
 

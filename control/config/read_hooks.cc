@@ -49,6 +49,10 @@ void read_auth_user_pass_verify(Draft& draft, const Statement& statement) {
     draft.error(statement, "the second argument can only be via-file or via-env, not '" + method + "'");
 }
 
+void read_client_crresponse(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.client_crresponse);
+}
+
 void read_client_connect(Draft& draft, const Statement& statement) {
   read_program(draft, statement, draft.config.hooks.client_connect);
 }
@@ -124,6 +128,10 @@ void finish_hooks(Draft& draft) {
   HookConfig& hooks = draft.config.hooks;
   AccessConfig& access = draft.config.access;
   finish_program(draft, "auth-user-pass-verify", hooks.auth_user_pass_verify);
+  finish_program(draft, "client-crresponse", hooks.client_crresponse);
+  if (!hooks.client_crresponse.empty() && hooks.auth_user_pass_verify.empty())
+    draft.error(*draft.find("client-crresponse"),
+                "needs auth-user-pass-verify, which asks for the response (auth_pending_file) and waits for it");
   finish_program(draft, "client-connect", hooks.client_connect);
   finish_program(draft, "client-disconnect", hooks.client_disconnect);
   if (hooks.password_in_environment && draft.script_security < 3)

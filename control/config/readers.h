@@ -93,6 +93,7 @@ void read_script_security(Draft& draft, const Statement& statement);
 void read_tmp_dir(Draft& draft, const Statement& statement);
 void read_setenv_safe(Draft& draft, const Statement& statement);
 void read_auth_user_pass_verify(Draft& draft, const Statement& statement);
+void read_client_crresponse(Draft& draft, const Statement& statement);
 void read_client_connect(Draft& draft, const Statement& statement);
 void read_client_disconnect(Draft& draft, const Statement& statement);
 void read_auth_user_pass_optional(Draft& draft, const Statement& statement);

@@ -70,6 +70,7 @@ struct HookConfig {
   using Program = std::vector<std::string>;  ///< path and arguments; the path is absolute or counts from where we run
   Program auth_user_pass_verify;
   bool password_in_environment = false;  ///< auth-user-pass-verify via-env; else via-file
+  Program client_crresponse;
   Program client_connect;
   Program client_disconnect;
   std::string tmp_dir = "/tmp";

@@ -37,7 +37,8 @@ void Gateway::make_hooks(Instance& instance) {
         auth::PasswordScript::Settings{.program = config.hooks.auth_user_pass_verify,
                                        .via_environment = config.hooks.password_in_environment,
                                        .tmp_dir = config.hooks.tmp_dir,
-                                       .environment = instance.environment});
+                                       .environment = instance.environment,
+                                       .challenge_program = config.hooks.client_crresponse});
     instance.authenticators.add(*instance.password_script);
   }
   config.settings.verify_renewals = !instance.authenticators.empty();
@@ -101,6 +102,11 @@ void Gateway::on_verdict(size_t index, abi::SessionRef session, auth::Verdict ve
   if (found == instance.entering.end()) return;
   uint32_t worker = found->second.client.worker;
   if (auto* pending = std::get_if<auth::Pending>(&verdict)) {
+    if (found->second.client.request.renewal)
+      io::log_within(log_budget_, io::mono_now(), io::LogLevel::kWarning,
+                     found->second.client.request.identity.common_name +
+                         " can't be asked for more at a renegotiation, and keeps its key as long as that lasts: "
+                         "auth-gen-token spares users the question");
     instance.server->auth_pending(session, pending->timeout, pending->extra, io::now());
   } else if (auto* deny = std::get_if<auth::Deny>(&verdict)) {
     instance.entering.erase(found);

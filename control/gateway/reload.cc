@@ -59,6 +59,7 @@ constexpr std::array kFixed = std::to_array<std::string_view>({
     "management-client-auth",
     "tmp-dir",
     "auth-user-pass-verify",
+    "client-crresponse",
     "setenv",
     "setenv-safe",
 });
@@ -154,6 +155,7 @@ void keep_fixed(const ServerConfig& running, ServerConfig& after) {
   after.user = running.user;
   // Scripts under way hold on to these.
   after.hooks.auth_user_pass_verify = running.hooks.auth_user_pass_verify;
+  after.hooks.client_crresponse = running.hooks.client_crresponse;
   after.hooks.password_in_environment = running.hooks.password_in_environment;
   after.hooks.tmp_dir = running.hooks.tmp_dir;
   after.hooks.variables = running.hooks.variables;

@@ -29,7 +29,14 @@ struct PasswordScriptTest : ::testing::Test {
                   PasswordScript::Settings{.program = {path, "first argument"},
                                            .via_environment = via_environment,
                                            .tmp_dir = folder / "tmp",
-                                           .environment = {}});
+                                           .environment = {},
+                                           .challenge_program = {challenge}});
+  }
+  /// client-crresponse; before script().
+  void challenge_script(const std::string& text) {
+    challenge = folder / "challenge";
+    std::ofstream(challenge) << "#!/bin/sh\n" << text;
+    chmod(challenge.c_str(), 0755);
   }
   void begin() {
     judge->begin(request, [this](Verdict verdict) { verdicts.push_back(std::move(verdict)); });
@@ -40,6 +47,7 @@ struct PasswordScriptTest : ::testing::Test {
   bool no_files_left() { return std::filesystem::is_empty(folder / "tmp"); }
   std::string for_client() { return std::get<Deny>(verdicts.at(0)).for_client; }
 
+  std::string challenge = "/no/such/program";
   std::unique_ptr<io::EventLoop> loop;
   io::Folder folder;
   std::optional<hooks::Runner> runner;
@@ -108,6 +116,52 @@ TEST_F(PasswordScriptTest, PendingIsToldOnceAndTheVerdictFollows) {
   std::ofstream(where) << "1";
   ASSERT_TRUE(wait_for(2));
   EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[1]));
+  EXPECT_TRUE(no_files_left());
+}
+
+constexpr const char* kAskForCode = "printf '30\\ncrtext\\nCR_TEXT:R:code\\n' > $auth_pending_file; exit 2";
+
+TEST_F(PasswordScriptTest, AResponseIsJudgedByClientCrresponse) {
+  challenge_script(
+      "[ \"$script_type|$username\" = 'client-crresponse|al_ice' ] || exit 1\n"
+      "[ \"$(cat $1)\" = MTIzNDU2 ] && echo 1 > $auth_control_file && exit 0\n"
+      "echo 'wrong code' > $auth_failed_reason_file; echo 0 > $auth_control_file");
+  script(kAskForCode);
+  for (std::string response : {"MTIzNDU2", "b3RoZXI="}) {
+    verdicts.clear();
+    begin();
+    ASSERT_TRUE(wait_for(1));
+    judge->challenge_response(request.session, response);
+    ASSERT_TRUE(wait_for(2));
+    EXPECT_EQ(std::holds_alternative<Allow>(verdicts[1]), response == "MTIzNDU2");
+    EXPECT_TRUE(no_files_left());
+  }
+  EXPECT_EQ(std::get<Deny>(verdicts[1]).for_client, "wrong code");
+}
+
+TEST_F(PasswordScriptTest, ClientCrresponseThatFailsRefuses) {
+  challenge_script("exit 1");
+  script(kAskForCode);
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  judge->challenge_response(request.session, "x");
+  ASSERT_TRUE(wait_for(2));
+  EXPECT_EQ(std::get<Deny>(verdicts[1]).for_operator.find("client-crresponse refused"), 0u);
+}
+
+TEST_F(PasswordScriptTest, OneResponseAtATimeAndNoneWithoutAQuestion) {
+  challenge_script("echo once >> " + (folder / "runs") + "; exec sleep 1000");
+  script(kAskForCode);
+  judge->challenge_response(request.session, "x");
+  EXPECT_EQ(runner->running() + runner->waiting(), 0u);
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  for (int i = 0; i < 100; ++i) judge->challenge_response(request.session, "x");
+  EXPECT_EQ(runner->running() + runner->waiting(), 1u);
+  ASSERT_TRUE(io::run_until(*loop, [&] { return runner->running() == 1; }));
+  judge->cancel(request.session);
+  ASSERT_TRUE(io::run_until(*loop, [&] { return runner->running() == 0; }));
+  EXPECT_EQ(verdicts.size(), 1u);
   EXPECT_TRUE(no_files_left());
 }
 

@@ -117,6 +117,7 @@ const std::map<std::string, std::string>& good_uses() {
       {"auth-gen-token-secret",
        "script-security 2\nauth-user-pass-verify verify via-file\nauth-gen-token\nauth-gen-token-secret token.key"},
       {"username-as-common-name", "script-security 2\nauth-user-pass-verify verify via-file\nusername-as-common-name"},
+      {"client-crresponse", "script-security 2\nauth-user-pass-verify verify via-file\nclient-crresponse respond"},
       {"client-connect", "script-security 2\nclient-connect \"connect 'an argument'\""},
       {"client-disconnect", "script-security 2\nclient-disconnect disconnect"},
       {"client-config-dir", "client-config-dir ccd"},

@@ -137,6 +137,9 @@ const Case kCases[] = {
     {"auth-gen-token-secret v2.key",
      "auth-gen-token-secret: not an \"OpenVPN auth-token server key\" file: this is the server's key, for "
      "tls-crypt-v2 of a server: `culvert genkey auth-token FILE` makes one"},
+    {"client-crresponse x\nscript-security 2",
+     "client-crresponse: needs auth-user-pass-verify, which asks for the response (auth_pending_file) and waits for "
+     "it"},
     {"verify-client-cert none", "verify-client-cert: needs someone who checks passwords: add auth-user-pass-verify"},
     {"verify-client-cert maybe", "verify-client-cert: can only be none, optional or require, not 'maybe'"},
     {"client-connect hook", "client-connect: runs a program, which script-security 1 forbids: add script-security 2"},
