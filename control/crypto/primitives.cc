@@ -15,27 +15,13 @@
 namespace culvert::crypto {
 namespace {
 
-const char* digest_name(Digest digest) {
-  switch (digest) {
-    case Digest::kSha1:
-      return "SHA1";
-    case Digest::kSha256:
-      return "SHA256";
-    case Digest::kSha384:
-      return "SHA384";
-    case Digest::kSha512:
-      return "SHA512";
-  }
-  return "";
-}
-
 /// A context that knows its digest, to be copied: looking the digest up by name takes longer than hashing a packet
 /// does, and a flood of first packets must stay cheap. Its key is zero.
 OwnedMacCtx make_hmac_template(Digest digest) {
   OwnedMac mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
   OwnedMacCtx context(mac ? EVP_MAC_CTX_new(mac.get()) : nullptr);
   if (!context) return nullptr;
-  std::string name = digest_name(digest);
+  std::string name(digest_name(digest));
   const std::array params = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
                              OSSL_PARAM_construct_end()};
   const std::array<uint8_t, kMaxDigestSize> zero{};

@@ -70,6 +70,21 @@ constexpr size_t digest_size(Digest digest) {
   return 0;
 }
 
+/// "SHA256": what both OpenSSL and OpenVPN's options call it.
+constexpr std::string_view digest_name(Digest digest) {
+  switch (digest) {
+    case Digest::kSha1:
+      return "SHA1";
+    case Digest::kSha256:
+      return "SHA256";
+    case Digest::kSha384:
+      return "SHA384";
+    case Digest::kSha512:
+      return "SHA512";
+  }
+  return "";
+}
+
 /// HMAC (RFC 2104) over the parts as if they stood one after the other. `out` takes digest_size(digest) bytes.
 /// False when libcrypto refuses (out of memory, or a policy that forbids the digest); `out` is then undefined.
 [[nodiscard]] bool hmac(Digest digest, Bytes key, std::initializer_list<Bytes> parts, std::span<uint8_t> out);

@@ -208,20 +208,10 @@ std::optional<MonoTime> ClientSession::role_deadline() const {
 }
 
 SessionInfo ClientSession::info() const {
-  SessionInfo info;
-  info.session = ref_;
-  info.connected = phase_ == Phase::kConnected;
-  info.remote = path_.remote;
+  SessionInfo info = common_info();
   info.identity = server_;
   info.grant.ip4 = pushed_.ip4;
   info.grant.ip6 = pushed_.ip6;
-  info.cipher = agreement_.cipher;
-  info.key_id = ring_.sending().value_or(0);
-  info.renegotiations = renegotiations_;
-  info.connected_since = connected_since_;
-  info.wrap = settings_.wrap.kind;
-  info.dynamic_tls_crypt = dynamic_wrap_.has_value();
-  info.tls_key_export = agreement_.tls_key_export;
   return info;
 }
 

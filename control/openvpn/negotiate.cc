@@ -62,20 +62,6 @@ Result<abi::Cipher> choose_cipher(const ServerSettings& settings, const PeerCapa
                                    : "; the client does not negotiate: set data-ciphers-fallback, or update it")};
 }
 
-std::string_view digest_name(Digest digest) {
-  switch (digest) {
-    case Digest::kSha1:
-      return "SHA1";
-    case Digest::kSha256:
-      return "SHA256";
-    case Digest::kSha384:
-      return "SHA384";
-    case Digest::kSha512:
-      return "SHA512";
-  }
-  return "SHA1";
-}
-
 std::string proto_text(const abi::Endpoint& remote, bool server) {
   bool v6 = remote.address.family == abi::Family::kIpv6;
   if (remote.transport == abi::Transport::kUdp) return v6 ? "UDPv6" : "UDPv4";
@@ -180,7 +166,7 @@ std::string options_string(const CommonSettings& settings, bool server, const ab
   if (tls_auth && settings.wrap.direction >= 0) text += ",keydir " + std::to_string(settings.wrap.direction);
   text +=
       follow("cipher", settings.data_ciphers.empty() ? "" : std::string(cipher_name(settings.data_ciphers.front())));
-  text += follow("auth", tls_auth ? std::string(digest_name(settings.wrap.auth)) : "[null-digest]");
+  text += follow("auth", tls_auth ? std::string(crypto::digest_name(settings.wrap.auth)) : "[null-digest]");
   text += follow("keysize", "256");
   if (tls_auth) text += ",tls-auth";
   text += server ? ",key-method 2,tls-server" : ",key-method 2,tls-client";

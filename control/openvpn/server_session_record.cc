@@ -129,19 +129,9 @@ void ServerSession::adopt(const abi::ControlRecord& record, Now now) {
 }
 
 SessionInfo ServerSession::info() const {
-  SessionInfo info;
-  info.session = ref_;
-  info.connected = phase_ == Phase::kConnected;
-  info.remote = path_.remote;
+  SessionInfo info = common_info();
   info.identity = identity_;
   info.grant = grant_;
-  info.cipher = agreement_.cipher;
-  info.key_id = ring_.sending().value_or(0);
-  info.renegotiations = renegotiations_;
-  info.connected_since = connected_since_;
-  info.wrap = settings_.wrap.kind;
-  info.dynamic_tls_crypt = dynamic_wrap_.has_value();
-  info.tls_key_export = agreement_.tls_key_export;
   return info;
 }
 

@@ -119,6 +119,21 @@ std::optional<MonoTime> Session::next_deadline() const {
   return earlier(earlier(at, must_rekey_by_), earlier(renegotiate_at_, role_deadline()));
 }
 
+SessionInfo Session::common_info() const {
+  SessionInfo info;
+  info.session = ref_;
+  info.connected = is_connected();
+  info.remote = path_.remote;
+  info.cipher = agreement_.cipher;
+  info.key_id = ring_.sending().value_or(0);
+  info.renegotiations = renegotiations_;
+  info.connected_since = connected_since_;
+  info.wrap = settings_.wrap.kind;
+  info.dynamic_tls_crypt = dynamic_wrap_.has_value();
+  info.tls_key_export = agreement_.tls_key_export;
+  return info;
+}
+
 void Session::on_key_first_use(uint8_t key_id, Now now) {
   Commands commands;
   ring_.peer_has(key_id, commands);

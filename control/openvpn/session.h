@@ -106,6 +106,8 @@ class Session {
   /// May this negotiation give the worker keys (the session is connected and not ending)?
   virtual bool is_connected() const = 0;
 
+  /// What both roles say about themselves in the same way; identity and grant are the role's.
+  SessionInfo common_info() const;
   void send_key_method2(Negotiation& negotiation, KeyMethod2 message, Now now);
   /// Derives the data keys and installs them.
   bool install_keys(Negotiation& negotiation);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "control/crypto/primitives.h"
 #include "dataplane/abi/command.h"
 
 namespace culvert::crypto {
@@ -24,7 +25,7 @@ enum class WrapKind : uint8_t { kNone, kTlsAuth, kTlsCrypt, kTlsCryptV2 };
 using StaticKey = std::array<uint8_t, 256>;
 
 /// Digest of tls-auth (directive `auth`).
-enum class Digest : uint8_t { kSha1, kSha256, kSha384, kSha512 };
+using Digest = crypto::Digest;
 
 struct WrapSettings {
   WrapKind kind = WrapKind::kNone;

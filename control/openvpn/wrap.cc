@@ -20,20 +20,6 @@ constexpr size_t kCipherPart = 64;  // of a half; the HMAC part follows
 using HeaderBytes = std::array<uint8_t, kHeaderSize>;
 using ReplayBytes = std::array<uint8_t, kReplaySize>;
 
-crypto::Digest to_crypto(Digest digest) {
-  switch (digest) {
-    case Digest::kSha1:
-      return crypto::Digest::kSha1;
-    case Digest::kSha256:
-      return crypto::Digest::kSha256;
-    case Digest::kSha384:
-      return crypto::Digest::kSha384;
-    case Digest::kSha512:
-      break;
-  }
-  return crypto::Digest::kSha512;
-}
-
 HeaderBytes write_header(const ControlHeader& header) {
   HeaderBytes bytes;
   bytes[0] = wire::opcode_byte(header.opcode.opcode, header.opcode.key_id);
@@ -104,7 +90,7 @@ WrapKey WrapKey::from_settings(const WrapSettings& settings, Side side) {
   }
   WrapKey wrap;
   wrap.kind_ = WrapKind::kTlsAuth;
-  wrap.digest_ = to_crypto(settings.auth);
+  wrap.digest_ = settings.auth;
   // crypto.c, key_direction_state_init: without a direction both sides use the first half for everything.
   if (settings.direction < 0)
     wrap.load(settings.key, 0, 0);
