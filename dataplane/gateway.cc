@@ -49,6 +49,8 @@ drivers::TunSettings to_settings(const abi::OpenTun& request) {
   settings.tx_queue_length = request.tx_queue_length;
   for (const abi::TunAddress& one : request.addresses)
     if (one.address.family != abi::Family::kNone) settings.addresses.push_back(one);
+  for (const abi::TunRoute& one : request.routes)
+    if (one.network.family != abi::Family::kNone) settings.routes.push_back(one);
   return settings;
 }
 

@@ -73,6 +73,14 @@ Status check_tun(const TunSettings& settings) {
                                         : "its IPv4 address needs a prefix length of 1 to 32");
     has_ip6 = has_ip6 || is_ip6;
   }
+  for (const abi::TunRoute& one : settings.routes) {
+    bool is_ip6 = one.network.family == abi::Family::kIpv6;
+    if (!is_ip6 && one.network.family != abi::Family::kIpv4)
+      return fail(settings.name, "one of its routes is neither IPv4 nor IPv6");
+    if (one.prefix > (is_ip6 ? 128 : 32)) return fail(settings.name, "one of its routes has too long a prefix");
+    if (one.gateway.family != abi::Family::kNone && one.gateway.family != one.network.family)
+      return fail(settings.name, "one of its routes has a gateway of the other family");
+  }
   uint32_t least = has_ip6 ? kMinTunMtuIpv6 : kMinTunMtu;
   if (settings.mtu < least || settings.mtu > kMaxTunMtu)
     return fail(settings.name, "MTU " + std::to_string(settings.mtu) + " is not between " + std::to_string(least) +
@@ -101,6 +109,7 @@ Status configure_tun(const std::string& name, const TunSettings& settings) {
   if (!netlink) return fail(name, netlink.error());
   if (auto done = netlink->set_link(settings); !done) return fail(name, done.error());
   if (auto done = netlink->set_addresses(settings); !done) return fail(name, done.error());
+  if (auto done = netlink->set_routes(settings); !done) return fail(name, done.error());
   return {};
 }
 

@@ -22,6 +22,7 @@ struct TunSettings {
   uint32_t mtu = 1500;           ///< bytes
   uint32_t tx_queue_length = 0;  ///< packets; 0: the kernel's default
   std::vector<abi::TunAddress> addresses;
+  std::vector<abi::TunRoute> routes;
 
   friend bool operator==(const TunSettings&, const TunSettings&) = default;
 };
@@ -39,8 +40,8 @@ Status check_tun(const TunSettings& settings);
 /// sense.
 Result<TunDevice> make_tun(const TunSettings& settings);
 
-/// Brings the existing device `name` to `settings`: MTU, queue length, exactly these addresses, up. The name in
-/// `settings` is not looked at.
+/// Brings the existing device `name` to `settings`: MTU, queue length, exactly these addresses and routes, up. The name
+/// in `settings` is not looked at.
 Status configure_tun(const std::string& name, const TunSettings& settings);
 
 }  // namespace culvert::drivers

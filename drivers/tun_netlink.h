@@ -19,12 +19,19 @@ class TunNetlink {
   Status set_link(const TunSettings& settings);
   /// Exactly the addresses of `settings`: adds what is missing, takes away what is not in it.
   Status set_addresses(const TunSettings& settings);
+  /// Exactly the routes of `settings` among those that we made ourselves (kRouteProtocol); others are left alone.
+  Status set_routes(const TunSettings& settings);
+
+  /// What our routes are marked with (`ip route` shows it as "proto 67"); not one that another program is known to use
+  /// (iproute2, rt_protos).
+  static constexpr uint8_t kRouteProtocol = 67;
 
  private:
   struct FreeSocket {
     void operator()(nl_sock* socket) const { nl_socket_free(socket); }
   };
   Status add_address(const abi::IpAddress& address, uint8_t prefix);
+  Status add_route(const abi::TunRoute& route);
 
   std::unique_ptr<nl_sock, FreeSocket> socket_;
   int index_ = 0;

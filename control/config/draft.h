@@ -42,6 +42,8 @@ struct Draft {
   std::deque<Statement> made;                ///< statements that stood inside others (setenv opt); pointers stay valid
   std::vector<std::string> unknown_allowed;  ///< ignore-unknown-option
 
+  std::vector<const Statement*> routes;  ///< route, route-ipv6
+
   uint16_t port = 1194;
   OuterProtocol protocol;
   bool ipv6_only = false;
@@ -72,6 +74,8 @@ void warn_about_cipher(Draft& draft);
 void finish_listen(Draft& draft);
 /// Pools and pushes from server, ifconfig, keepalive and so on (expansions: man page, "helper directive").
 void finish_network(Draft& draft);
+/// Routes into the tunnel. After the pools.
+void finish_routes(Draft& draft);
 /// The management interface: loads the password.
 void finish_management(Draft& draft);
 /// Scripts, passwords and settings per client.

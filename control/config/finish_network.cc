@@ -3,9 +3,45 @@
 #include <cstring>
 
 #include "control/config/arguments.h"
+#include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::config {
 namespace {
+
+/// ifconfig ADDRESS NETMASK, or with topology p2p and net30 ifconfig ADDRESS OTHER-END.
+void read_own_address(Draft& draft, const Statement& ifconfig) {
+  std::optional<Ip4> address = parse_ip4(ifconfig.args[0]);
+  if (!address) return;
+  if (draft.config.topology != openvpn::Topology::kSubnet) {
+    std::optional<Ip4> peer = parse_ip4(ifconfig.args[1]);
+    if (!peer || parse_mask(ifconfig.args[1]) || *peer == *address) {
+      return draft.error(ifconfig, "with topology " + std::string(openvpn::topology_name(draft.config.topology)) +
+                                       " the second argument is the tunnel's other end, such as " +
+                                       to_text(to_ip4(to_u32(*address) + 1)) + ", not '" + ifconfig.args[1] + "'");
+    }
+    draft.config.pool4 = Pool4{*address, 32, *address, {}, {}, *peer};
+    return;
+  }
+  std::optional<uint8_t> prefix = mask_argument(draft, ifconfig, 1);
+  if (!prefix) return;
+  if (*prefix < 16 || *prefix > 29)
+    return draft.error(ifconfig, "the network must be from /16 to /29, not /" + std::to_string(*prefix));
+  Ip4 network = to_ip4(to_u32(*address) & mask_of(*prefix));
+  draft.config.pool4 = Pool4{network, *prefix, *address, {}, {}, {}};
+}
+
+/// What `server` means with topology p2p and net30 (helper.c, helper_client_server).
+void finish_point_to_point(Draft& draft) {
+  if (draft.config.topology == openvpn::Topology::kSubnet || draft.find("server") == nullptr || !draft.config.pool4)
+    return;
+  Pool4& pool = *draft.config.pool4;
+  uint32_t network = to_u32(pool.network);
+  uint32_t broadcast = network | ~mask_of(pool.prefix);
+  pool.peer = to_ip4(network + 2);
+  pool.first = to_ip4(network + 4);
+  pool.last = to_ip4(broadcast - (pool.prefix == 29 ? 0 : 4));
+  draft.config.routes.push_back({.network = abi::ipv4(pool.network), .prefix = pool.prefix});
+}
 
 /// ifconfig-pool: with `server … nopool`, or with ifconfig.
 void finish_explicit_pool4(Draft& draft) {
@@ -27,13 +63,7 @@ void finish_explicit_pool4(Draft& draft) {
     return draft.error(*pool, "server makes a pool already: remove one of them, or add nopool to server");
   if (server == nullptr && ifconfig == nullptr)
     return draft.error(*pool, "needs ifconfig ADDRESS NETMASK for the gateway's own address");
-  if (ifconfig != nullptr) {
-    std::optional<Ip4> address = parse_ip4(ifconfig->args[0]);
-    std::optional<uint8_t> prefix = parse_mask(ifconfig->args[1]);
-    if (!address || !prefix) return;
-    Ip4 network = to_ip4(to_u32(*address) & mask_of(*prefix));
-    draft.config.pool4 = Pool4{network, *prefix, *address, {}, {}};
-  }
+  if (ifconfig != nullptr) read_own_address(draft, *ifconfig);
   if (!draft.config.pool4) return;
   Pool4& made = *draft.config.pool4;
   std::optional<Ip4> first = parse_ip4(pool->args[0]);
@@ -42,11 +72,13 @@ void finish_explicit_pool4(Draft& draft) {
   uint32_t network = to_u32(made.network);
   uint32_t broadcast = network | ~mask_of(made.prefix);
   bool inside = to_u32(*first) > network && to_u32(*last) < broadcast && to_u32(*first) <= to_u32(*last);
-  if (!inside) {
+  if (!inside && draft.config.topology == openvpn::Topology::kSubnet) {
     return draft.error(*pool, "must lie inside " + to_text(made.network) + "/" + std::to_string(made.prefix) +
                                   ", without its first and last address");
   }
-  if (to_u32(made.gateway) >= to_u32(*first) && to_u32(made.gateway) <= to_u32(*last)) {
+  // With net30 the four addresses that the pool's first one stands in count as a whole.
+  uint32_t lowest = to_u32(*first) & (draft.config.topology == openvpn::Topology::kNet30 ? ~uint32_t{3} : ~uint32_t{0});
+  if (to_u32(made.gateway) >= lowest && to_u32(made.gateway) <= to_u32(*last)) {
     return draft.error(*pool, "holds the gateway's own address " + to_text(made.gateway) + ": leave it out");
   }
   made.first = *first;
@@ -88,10 +120,24 @@ void finish_explicit_pool6(Draft& draft) {
 }
 
 void finish_topology(Draft& draft) {
+  const std::string name(openvpn::topology_name(draft.config.topology));
+  for (const std::string& option : draft.config.push)
+    if (option.starts_with("topology ") && option != "topology " + name)
+      draft.error(*draft.find("push"), "'" + option + "', but the server has topology " + name +
+                                           ": write topology once, without push; it is pushed by itself");
+
   if (draft.find("topology") != nullptr || !draft.config.pool4) return;
   draft.report.warning(
       draft.config.file, 0,
       "no topology: subnet is used (2.6 would use net30, later versions subnet); write topology subnet");
+}
+
+void finish_persistent_pool(Draft& draft) {
+  const Statement* persist = draft.find("ifconfig-pool-persist");
+  if (persist == nullptr || !draft.config.persistent_pool) return;
+  draft.config.persistent_pool->file = join_path(draft.folder, persist->args[0]);
+  if (draft.config.duplicate_cn)
+    draft.warning(*persist, "has no effect together with duplicate-cn, which gives a name several addresses");
 }
 
 /// What helper directives push goes behind what the file itself pushes, as in the reference (helper.c).
@@ -99,8 +145,14 @@ void finish_push(Draft& draft) {
   std::vector<std::string>& push = draft.config.push;
   if (draft.find("server-ipv6") != nullptr) push.push_back("tun-ipv6");
   if (draft.find("server") != nullptr && draft.config.pool4) {
-    push.push_back("route-gateway " + to_text(draft.config.pool4->gateway));
-    push.push_back("topology subnet");
+    const Pool4& pool = *draft.config.pool4;
+    if (draft.config.topology == openvpn::Topology::kSubnet)
+      push.push_back("route-gateway " + to_text(pool.gateway));
+    else if (draft.config.settings.client_to_client)
+      push.push_back("route " + to_text(pool.network) + " " + to_text(to_ip4(mask_of(pool.prefix))));
+    else if (draft.config.topology == openvpn::Topology::kNet30)
+      push.push_back("route " + to_text(pool.gateway));
+    push.push_back("topology " + std::string(openvpn::topology_name(draft.config.topology)));
   }
   if (draft.find("tcp-nodelay") != nullptr) push.push_back("socket-flags TCP_NODELAY");
   if (draft.find("keepalive") != nullptr) {
@@ -139,6 +191,7 @@ void check_windows(Draft& draft) {
 
 void finish_network(Draft& draft) {
   check_device(draft);
+  finish_point_to_point(draft);
   finish_explicit_pool4(draft);
   finish_explicit_pool6(draft);
   bool asked = false;
@@ -151,6 +204,8 @@ void finish_network(Draft& draft) {
                        "no addresses for clients: add server 10.8.0.0 255.255.255.0 (or server-ipv6)");
   }
   finish_topology(draft);
+  finish_persistent_pool(draft);
+  finish_routes(draft);
   finish_push(draft);
   check_windows(draft);
   warn_about_cipher(draft);

@@ -35,8 +35,11 @@ void check_limits(Configuration& made, ServerConfig& server, Report& report) {
 }
 
 bool overlap(const Pool4& a, const Pool4& b) {
-  uint32_t mask = mask_of(std::min(a.prefix, b.prefix));
-  return (to_u32(a.network) & mask) == (to_u32(b.network) & mask);
+  auto lowest = [](const Pool4& pool) { return std::min(to_u32(pool.network), to_u32(pool.first)); };
+  auto highest = [](const Pool4& pool) {
+    return std::max(to_u32(pool.network) | ~mask_of(pool.prefix), to_u32(pool.last));
+  };
+  return lowest(a) <= highest(b) && lowest(b) <= highest(a);
 }
 
 bool overlap(const Pool6& a, const Pool6& b) {
@@ -75,6 +78,18 @@ void check_pair(const ServerConfig& first, const ServerConfig& second, Report& r
                        first.file + " or by [tun] name in culvert.toml");
 }
 
+void plan_routes(Configuration& made, Report& report) {
+  size_t next = 0;
+  for (const ServerConfig& server : made.servers)
+    for (const abi::TunRoute& route : server.routes) {
+      if (next == made.tun.routes.size())
+        return report.error(server.file, 0,
+                            "more than " + std::to_string(made.tun.routes.size()) +
+                                " routes for one TUN: write fewer, larger networks");
+      made.tun.routes[next++] = route;
+    }
+}
+
 void plan_tun(Configuration& made, Report& report) {
   const Appliance& appliance = made.appliance;
   std::string name;
@@ -87,9 +102,12 @@ void plan_tun(Configuration& made, Report& report) {
       return report.error(appliance.file, 0,
                           "more than " + std::to_string(made.tun.addresses.size()) +
                               " addresses for one TUN: remove server blocks, or run a second gateway");
-    if (server.pool4) made.tun.addresses[next++] = {abi::ipv4(server.pool4->gateway), server.pool4->prefix};
+    bool network = server.topology == openvpn::Topology::kSubnet;
+    if (server.pool4)
+      made.tun.addresses[next++] = {abi::ipv4(server.pool4->gateway), network ? server.pool4->prefix : uint8_t{32}};
     if (server.pool6) made.tun.addresses[next++] = {abi::ipv6(server.pool6->gateway), server.pool6->prefix};
   }
+  plan_routes(made, report);
   if (appliance.tun_name) name = *appliance.tun_name;
   if (name.empty()) name = kDefaultTunName;
   std::memcpy(made.tun.name.data(), name.data(), std::min(name.size(), made.tun.name.size() - 1));

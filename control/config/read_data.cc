@@ -51,7 +51,6 @@ std::string why_not_pushed(const std::vector<std::string>& words) {
   }
   if (name == "compress" || name == "comp-lzo") return "compression is not supported: remove it";
   if (name == "fragment") return "fragment is not supported in this version: remove it";
-  if (name == "topology" && (words.size() != 2 || words[1] != "subnet")) return "only topology subnet is supported";
   if (name == "tun-mtu")
     return "tun-mtu is pushed to clients that can take it, from this file's own tun-mtu: remove it";
   return "";

@@ -56,22 +56,16 @@ void read_server_ipv6(Draft& draft, const Statement& statement) {
 }
 
 void read_topology(Draft& draft, const Statement& statement) {
-  const std::string& mode = statement.args[0];
-  if (mode == "subnet") return;
-  if (mode == "net30" || mode == "p2p") {
-    return draft.error(
-        statement,
-        mode + " is not supported in this version; every client since 2009 can do subnet: write topology subnet");
+  for (auto topology : {openvpn::Topology::kSubnet, openvpn::Topology::kP2p, openvpn::Topology::kNet30}) {
+    if (statement.args[0] != openvpn::topology_name(topology)) continue;
+    draft.config.topology = topology;
+    return;
   }
-  draft.error(statement, "'" + mode + "' is not a topology: write topology subnet");
+  draft.error(statement, "'" + statement.args[0] + "' is not a topology: write topology subnet");
 }
 
 void read_ifconfig(Draft& draft, const Statement& statement) {
-  std::optional<Ip4> address = ip4_argument(draft, statement, 0);
-  std::optional<uint8_t> prefix = mask_argument(draft, statement, 1);
-  if (address && prefix && (*prefix < 16 || *prefix > 29)) {
-    draft.error(statement, "the network must be from /16 to /29, not /" + std::to_string(*prefix));
-  }
+  ip4_argument(draft, statement, 0);  // what the second one means depends on the topology: finish_network
 }
 
 void read_ifconfig_ipv6(Draft& draft, const Statement& statement) {
@@ -84,6 +78,23 @@ void read_ifconfig_pool(Draft& draft, const Statement& statement) {
   std::optional<Ip4> last = ip4_argument(draft, statement, 1);
   if (statement.args.size() == 3) mask_argument(draft, statement, 2);
   if (first && last && to_u32(*first) > to_u32(*last)) draft.error(statement, "the first address is behind the last");
+}
+
+void read_ifconfig_pool_persist(Draft& draft, const Statement& statement) {
+  if (statement.args[0].empty()) return draft.error(statement, "names no file");
+  PersistentPool persistent;
+  if (statement.args.size() == 2) {
+    auto every = number_argument(draft, statement, 1, 0, 86400);
+    if (!every) return;
+    persistent.every = std::chrono::seconds(*every);
+  }
+  draft.config.persistent_pool = persistent;
+}
+
+void read_ifconfig_push_constraint(Draft& draft, const Statement& statement) {
+  auto network = ip4_argument(draft, statement, 0);
+  auto prefix = mask_argument(draft, statement, 1);
+  if (network && prefix) draft.config.access.ifconfig_push_constraint = {*network, *prefix};
 }
 
 void read_ifconfig_ipv6_pool(Draft& draft, const Statement& statement) {

@@ -15,6 +15,8 @@ void read_topology(Draft& draft, const Statement& statement);
 void read_ifconfig(Draft& draft, const Statement& statement);
 void read_ifconfig_ipv6(Draft& draft, const Statement& statement);
 void read_ifconfig_pool(Draft& draft, const Statement& statement);
+void read_ifconfig_pool_persist(Draft& draft, const Statement& statement);
+void read_ifconfig_push_constraint(Draft& draft, const Statement& statement);
 void read_ifconfig_ipv6_pool(Draft& draft, const Statement& statement);
 void read_client_to_client(Draft& draft, const Statement& statement);
 void read_duplicate_cn(Draft& draft, const Statement& statement);
@@ -23,6 +25,13 @@ void read_connect_freq_initial(Draft& draft, const Statement& statement);
 void read_dev(Draft& draft, const Statement& statement);
 void read_dev_type(Draft& draft, const Statement& statement);
 void read_txqueuelen(Draft& draft, const Statement& statement);
+
+// routes.cc
+void read_route(Draft& draft, const Statement& statement);
+void read_route_ipv6(Draft& draft, const Statement& statement);
+void read_route_gateway(Draft& draft, const Statement& statement);
+void read_route_ipv6_gateway(Draft& draft, const Statement& statement);
+void read_route_metric(Draft& draft, const Statement& statement);
 
 // read_listen.cc
 void read_port(Draft& draft, const Statement& statement);

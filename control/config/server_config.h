@@ -18,13 +18,15 @@
 
 namespace culvert::config {
 
-/// IPv4 side of the tunnel. The network is the TUN's; clients get first..last, one address each, with its prefix.
+/// IPv4 side of the tunnel. Clients get first..last: with topology subnet or p2p one address each, with net30 every
+/// four addresses make one client's network.
 struct Pool4 {
-  std::array<uint8_t, 4> network{};
+  std::array<uint8_t, 4> network{};  ///< kSubnet: the TUN's; else what `server` names, or the gateway's own address
   uint8_t prefix = 24;
   std::array<uint8_t, 4> gateway{};  ///< ours, on the TUN
   std::array<uint8_t, 4> first{};
   std::array<uint8_t, 4> last{};  ///< inclusive
+  std::array<uint8_t, 4> peer{};  ///< p2p, net30: the other end that `ifconfig` names
 };
 
 /// IPv6 side. Client n gets first + n, inside the network.
@@ -33,6 +35,14 @@ struct Pool6 {
   uint8_t prefix = 64;
   std::array<uint8_t, 16> gateway{};
   std::array<uint8_t, 16> first{};
+};
+
+/// ifconfig-pool-persist: who had which address.
+struct PersistentPool {
+  std::string file;
+  std::chrono::seconds every{600};  ///< it is written; 0: it is only read, and its addresses are kept for their names
+
+  bool operator==(const PersistentPool&) const = default;
 };
 
 /// Where a directive stands and what file it names, for findings that come up later.
@@ -86,6 +96,11 @@ struct TokenConfig {
   std::optional<openvpn::AuthTokenKey> secret;  ///< auth-gen-token-secret; none: one of this gateway's own
 };
 
+struct Network4 {
+  std::array<uint8_t, 4> network{};
+  uint8_t prefix = 0;
+};
+
 /// Who gets in, besides what TLS says.
 struct AccessConfig {
   bool password_optional = false;  ///< auth-user-pass-optional
@@ -94,6 +109,7 @@ struct AccessConfig {
   bool ccd_exclusive = false;
   uint32_t max_routes_per_client = 256;
   std::optional<TokenConfig> tokens;
+  std::optional<Network4> ifconfig_push_constraint;
 };
 
 struct ServerConfig {
@@ -113,10 +129,13 @@ struct ServerConfig {
   HookConfig hooks;
   AccessConfig access;
 
+  openvpn::Topology topology = openvpn::Topology::kSubnet;
   std::optional<Pool4> pool4;
   std::optional<Pool6> pool6;
   std::string dev_name;                         ///< `dev tun7`; empty for `dev tun`
   std::optional<uint32_t> tun_tx_queue_length;  ///< txqueuelen; culvert.toml's goes first
+  std::vector<abi::TunRoute> routes;            ///< that the kernel sends into the TUN: route, route-ipv6, server
+  std::optional<PersistentPool> persistent_pool;
 
   /// What every client is pushed besides its addresses, peer-id, cipher and protocol flags: topology, route-gateway,
   /// ping, ping-restart and the `push` directives, in order. Goes into ClientGrant::push.

@@ -60,10 +60,40 @@ Status Gateway::start(std::optional<gid_t> admin_group) {
   admin_ = std::move(*admin);
   if (admin_group && chown(path.c_str(), static_cast<uid_t>(-1), *admin_group) != 0)
     return Error{path + ": can't be given to group " + std::to_string(*admin_group) + ": " + std::strerror(errno)};
+  if (Status opened = open_persistent_pools(); !opened) return opened;
   if (Status opened = open_desks(); !opened) return opened;
   link_.start();
   watch_crls();
   return {};
+}
+
+Status Gateway::open_persistent_pools() {
+  for (size_t i = 0; i < instances_.size(); ++i) {
+    Instance& instance = *instances_[i];
+    const auto& wanted = instance.config.persistent_pool;
+    if (!wanted || instance.config.duplicate_cn) continue;
+    auto file = pool::PersistentPool::open(wanted->file, wanted->every.count() == 0);
+    if (!file) return Error{file.error()};
+    for (const std::string& finding : file->read(instance.addresses, io::mono_now()))
+      io::log(io::LogLevel::kWarning, "left out: " + finding);
+    instance.persistent_pool.emplace(std::move(*file));
+    if (wanted->every.count() > 0) write_pool_later(i);
+  }
+  return {};
+}
+
+void Gateway::write_pool_later(size_t index) {
+  loop_.at(io::mono_now() + instances_[index]->config.persistent_pool->every, [this, index] {
+    write_pool(index);
+    write_pool_later(index);
+  });
+}
+
+void Gateway::write_pool(size_t index) {
+  Instance& instance = *instances_[index];
+  if (!instance.persistent_pool) return;
+  if (Status written = instance.persistent_pool->write(instance.addresses); !written)
+    io::log_within(log_budget_, io::mono_now(), io::LogLevel::kError, written.error());
 }
 
 Status Gateway::open_desks() {
@@ -176,6 +206,7 @@ void Gateway::stop() {
     auto goodbye = instances_[i]->config.exit_notify > 0 ? openvpn::Goodbye::kRestart : openvpn::Goodbye::kSilent;
     instances_[i]->server->stop(goodbye, io::now());
     carry_out(i, 0);
+    write_pool(i);
   }
 }
 

@@ -73,6 +73,9 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   abi::Tally control_tally() const;
 
   Status open_desks();
+  Status open_persistent_pools();
+  void write_pool_later(size_t index);
+  void write_pool(size_t index);
   void tell_state(std::string_view state, const std::string& text, bool with_addresses = false);
 
   // gateway_reload.cc
@@ -82,6 +85,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Ends the sessions whose certificates are revoked; how many.
   size_t end_revoked(size_t instance);
   void take_over(size_t instance, config::ServerConfig next);
+  void take_over_routes();
 
   // gateway_link.cc
   void on_attached(const std::shared_ptr<io::LinkMapping>& old) override;

@@ -65,6 +65,7 @@ Result<ReloadReport> Gateway::reload() {
     take_over(i, std::move(next->servers[i]));
     report.ended += end_revoked(i);
   }
+  take_over_routes();
   std::string run_dir = configuration_.appliance.run_dir;
   configuration_.appliance = std::move(next->appliance);
   configuration_.appliance.run_dir = run_dir;
@@ -85,6 +86,18 @@ void Gateway::reload_and_log() {
   }
 }
 
+void Gateway::take_over_routes() {
+  abi::OpenTun tun = configuration_.tun;
+  tun.routes = {};
+  size_t next = 0;
+  for (const auto& instance : instances_)
+    for (const abi::TunRoute& route : instance->config.routes)
+      if (next < tun.routes.size()) tun.routes[next++] = route;
+  if (tun.routes == configuration_.tun.routes) return;
+  configuration_.tun = tun;
+  ports_->change_tun(tun);
+}
+
 void Gateway::take_over(size_t index, config::ServerConfig next) {
   Instance& instance = *instances_[index];
   keep_fixed(instance.config, next);
@@ -97,6 +110,7 @@ void Gateway::take_over(size_t index, config::ServerConfig next) {
   if (!new_pool) return;
   // Sessions keep their addresses, also those that the new pool has no place for.
   instance.addresses = pool::AddressPool(policy::ranges_of(instance.config));
+  if (instance.persistent_pool) instance.persistent_pool->read(instance.addresses, io::mono_now());
   if (!book_) return;
   book_->each([&](abi::SessionRef, BookEntry& entry) {
     if (entry.instance != index || !entry.lease) return;

@@ -15,6 +15,7 @@
 #include "control/config/server_config.h"
 #include "control/openvpn/server.h"
 #include "control/policy/admission.h"
+#include "control/pool/persistent_pool.h"
 
 namespace culvert::gateway {
 
@@ -60,6 +61,7 @@ struct Instance {
 
   config::ServerConfig config;
   pool::AddressPool addresses;
+  std::optional<pool::PersistentPool> persistent_pool;
   auth::CrlWatch crl;
   auth::RevokedFolder revoked_folder;
   std::unique_ptr<openvpn::Server> server;  ///< made when the size of the session table is known

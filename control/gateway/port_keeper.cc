@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/io/log.h"
 #include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::gateway {
@@ -64,6 +65,15 @@ void PortKeeper::finish() {
     done({});
   else
     done(Error{first_error_});
+}
+
+void PortKeeper::change_tun(const abi::OpenTun& tun) {
+  tun_ = tun;
+  if (!open_) return;
+  link_.open_tun(tun_, [this](const Result<std::string>& result) {
+    tun_state_ = result ? std::string(kOpen) : result.error();
+    if (!result) io::log(io::LogLevel::kError, "tun " + name_of(tun_) + ": " + result.error());
+  });
 }
 
 void PortKeeper::lost() {

@@ -26,7 +26,9 @@ class PortKeeper {
   void apply(std::function<void(Status)> done);
 
   bool open() const { return open_; }
-  void lost();  ///< the dataplane is gone, and the ports with it
+  void lost();
+  /// Has the TUN's addresses and routes changed, now if it is open.
+  void change_tun(const abi::OpenTun& tun);  ///< the dataplane is gone, and the ports with it
 
   std::vector<admin::PortRow> rows() const;
   /// "udp 0.0.0.0:1194"

@@ -22,6 +22,7 @@ constexpr std::array kFixed = std::to_array<std::string_view>({
     "group",
     "ifconfig",
     "ifconfig-ipv6",
+    "ifconfig-pool-persist",
     "ipv6only",
     "local",
     "log",
@@ -34,8 +35,6 @@ constexpr std::array kFixed = std::to_array<std::string_view>({
     "port-share",
     "proto",
     "rcvbuf",
-    "route",
-    "route-ipv6",
     "server",
     "server-ipv6",
     "sndbuf",
@@ -82,6 +81,7 @@ bool same_network(const ServerConfig& a, const ServerConfig& b) {
   auto equal6 = [](const config::Pool6& x, const config::Pool6& y) {
     return x.network == y.network && x.prefix == y.prefix && x.gateway == y.gateway;
   };
+  if (a.topology != b.topology) return false;
   if (a.pool4.has_value() != b.pool4.has_value() || a.pool6.has_value() != b.pool6.has_value()) return false;
   return (!a.pool4 || equal4(*a.pool4, *b.pool4)) && (!a.pool6 || equal6(*a.pool6, *b.pool6));
 }
@@ -164,8 +164,11 @@ void keep_fixed(const ServerConfig& running, ServerConfig& after) {
   after.status_file = running.status_file;
   after.status_every = running.status_every;
   after.group = running.group;
+  after.persistent_pool = running.persistent_pool;
   if (same_network(running, after)) return;
   // Clients must be told of the networks that the TUN has.
+  after.topology = running.topology;
+  after.routes = running.routes;
   after.pool4 = running.pool4;
   after.pool6 = running.pool6;
   after.push = running.push;

@@ -97,7 +97,10 @@ Environment server_environment(const config::ServerConfig& server, const std::st
   add_listeners(environment, server);
   if (server.pool4) {
     environment.set("ifconfig_local", abi::to_text(abi::ipv4(server.pool4->gateway)));
-    environment.set("ifconfig_netmask", netmask(server.pool4->prefix));
+    if (server.topology == openvpn::Topology::kSubnet)
+      environment.set("ifconfig_netmask", netmask(server.pool4->prefix));
+    else
+      environment.set("ifconfig_remote", abi::to_text(abi::ipv4(server.pool4->peer)));
   }
   if (server.pool6) {
     environment.set("ifconfig_ipv6_local", abi::to_text(abi::ipv6(server.pool6->gateway)));
@@ -140,12 +143,15 @@ void add_remote(Environment& environment, const abi::Endpoint& remote, bool trus
 }
 
 void add_addresses(Environment& environment, const openvpn::ClientGrant& grant) {
-  for (const char* name : {"ifconfig_pool_remote_ip", "ifconfig_pool_netmask", "ifconfig_pool_remote_ip6",
-                           "ifconfig_pool_local_ip6", "ifconfig_pool_ip6_netbits"})
+  for (const char* name : {"ifconfig_pool_remote_ip", "ifconfig_pool_local_ip", "ifconfig_pool_netmask",
+                           "ifconfig_pool_remote_ip6", "ifconfig_pool_local_ip6", "ifconfig_pool_ip6_netbits"})
     environment.remove(name);
   if (grant.ip4 != std::array<uint8_t, 4>{}) {
     environment.set("ifconfig_pool_remote_ip", abi::to_text(abi::ipv4(grant.ip4)));
-    environment.set("ifconfig_pool_netmask", netmask(grant.ip4_prefix));
+    if (grant.topology == openvpn::Topology::kSubnet)
+      environment.set("ifconfig_pool_netmask", netmask(grant.ip4_prefix));
+    else
+      environment.set("ifconfig_pool_local_ip", abi::to_text(abi::ipv4(grant.ip4_peer)));
   }
   if (grant.ip6 != std::array<uint8_t, 16>{}) {
     environment.set("ifconfig_pool_remote_ip6", abi::to_text(abi::ipv6(grant.ip6)));

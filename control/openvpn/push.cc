@@ -35,6 +35,13 @@ std::string netmask(uint8_t prefix) {
   return abi::to_text(address);
 }
 
+std::string ifconfig(const ClientGrant& grant) {
+  bool aliased = grant.ip4_alias != std::array<uint8_t, 4>{};
+  std::string local = abi::to_text(abi::ipv4(aliased ? grant.ip4_alias : grant.ip4));
+  bool network = grant.topology == Topology::kSubnet;
+  return "ifconfig " + local + " " + (network ? netmask(grant.ip4_prefix) : abi::to_text(abi::ipv4(grant.ip4_peer)));
+}
+
 std::string protocol_flags(const Agreement& agreement) {
   std::string flags;
   if (agreement.cc_exit) {
@@ -128,8 +135,8 @@ std::vector<std::string> push_options(const ServerSettings& settings, const Clie
   bool has6 = grant.ip6 != std::array<uint8_t, 16>{};
   if (has6) generate("tun-ipv6", "");  // clients up to 2.3 need it, later ones skip it
   if (has4) {
-    generate("topology", "subnet");
-    if (grant.ip4_gateway != std::array<uint8_t, 4>{})
+    generate("topology", std::string(topology_name(grant.topology)));
+    if (grant.topology == Topology::kSubnet && grant.ip4_gateway != std::array<uint8_t, 4>{})
       generate("route-gateway", abi::to_text(abi::ipv4(grant.ip4_gateway)));
   }
   if (has6) {
@@ -137,7 +144,7 @@ std::vector<std::string> push_options(const ServerSettings& settings, const Clie
     options.push_back("ifconfig-ipv6 " + abi::to_text(abi::ipv6(grant.ip6)) + "/" + std::to_string(grant.ip6_prefix) +
                       " " + (gateway == "-" ? "::" : gateway));
   }
-  if (has4) options.push_back("ifconfig " + abi::to_text(abi::ipv4(grant.ip4)) + " " + netmask(grant.ip4_prefix));
+  if (has4) options.push_back(ifconfig(grant));
   if (agreement.format == abi::DataFormat::kV2) options.push_back("peer-id " + std::to_string(peer_id));
   if (agreement.push_cipher) options.push_back("cipher " + std::string(cipher_name(agreement.cipher)));
   if (agreement.tls_key_export && !agreement.cc_exit) options.push_back("key-derivation tls-ekm");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/crypto/primitives.h"
@@ -80,10 +81,24 @@ struct ClientSettings : CommonSettings {
   uint32_t capabilities = ~uint32_t{0};  ///< IV_PROTO bits that may be announced; fewer make it an older client
 };
 
+/// How clients see their IPv4 network (directive `topology`).
+enum class Topology : uint8_t {
+  kSubnet,  ///< an address in a network
+  kP2p,     ///< an address of their own, with the gateway's as the other end
+  kNet30,   ///< two addresses out of four: theirs and one for the other end (clients on old Windows)
+};
+/// "subnet", as in configurations and on the wire.
+constexpr std::string_view topology_name(Topology topology) {
+  return topology == Topology::kSubnet ? "subnet" : topology == Topology::kP2p ? "p2p" : "net30";
+}
+
 /// What control grants a client that it accepted.
 struct ClientGrant {
-  std::array<uint8_t, 4> ip4{};  ///< 0.0.0.0: none
-  uint8_t ip4_prefix = 24;       ///< of the pool's network (topology subnet)
+  Topology topology = Topology::kSubnet;
+  std::array<uint8_t, 4> ip4{};        ///< 0.0.0.0: none
+  uint8_t ip4_prefix = 24;             ///< kSubnet: of the pool's network
+  std::array<uint8_t, 4> ip4_peer{};   ///< kP2p, kNet30: the other end of the client's tunnel
+  std::array<uint8_t, 4> ip4_alias{};  ///< what the client is told instead of ip4 (NAT in between); 0.0.0.0: that
   std::array<uint8_t, 4> ip4_gateway{};
   std::array<uint8_t, 16> ip6{};  ///< ::: none
   uint8_t ip6_prefix = 64;

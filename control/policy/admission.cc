@@ -53,7 +53,9 @@ std::string session_name(const config::ServerConfig& config, const openvpn::Clie
 pool::AddressRanges ranges_of(const config::ServerConfig& config) {
   pool::AddressRanges ranges;
   if (config.pool4) {
-    ranges.v4 = {.first = config.pool4->first, .last = config.pool4->last};
+    ranges.v4 = {.first = config.pool4->first,
+                 .last = config.pool4->last,
+                 .in_fours = config.topology == openvpn::Topology::kNet30};
     ranges.reserved.push_back(abi::ipv4(config.pool4->gateway));
   }
   if (config.pool6) {
@@ -97,11 +99,18 @@ Decision decide(const config::ServerConfig& config, const openvpn::ConnectReques
   if (config.pool4) {
     grant.ip4_gateway = config.pool4->gateway;
     grant.ip4_prefix = config.pool4->prefix;
-    if (admitted.lease) grant.ip4 = admitted.lease->ip4;
+    grant.topology = config.topology;
+    grant.ip4_peer = config.pool4->gateway;
+    if (admitted.lease) {
+      grant.ip4 = admitted.lease->ip4;
+      if (config.topology == openvpn::Topology::kNet30) grant.ip4_peer = admitted.lease->peer;
+    }
   }
   if (own.ip4) {
     grant.ip4 = own.ip4->address;
     grant.ip4_prefix = own.ip4->prefix;
+    grant.ip4_alias = own.ip4->alias;
+    if (config.topology != openvpn::Topology::kSubnet) grant.ip4_peer = own.ip4->peer;
   }
   if (config.pool6) {
     grant.ip6_gateway = config.pool6->gateway;

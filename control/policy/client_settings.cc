@@ -60,11 +60,24 @@ std::string read_iroute6(Applying& to, const Words& words) {
 }
 
 std::string read_ifconfig_push(Applying& to, const Words& words) {
-  auto address = words.size() >= 3 ? config::parse_ip4(words[1]) : std::nullopt;
-  auto prefix = words.size() >= 3 ? config::parse_mask(words[2]) : std::nullopt;
-  if (!address || !prefix || words.size() > 4) return "takes an IPv4 address and a netmask (topology subnet)";
+  bool network = to.server.topology == openvpn::Topology::kSubnet;
+  bool counted = words.size() == 3 || words.size() == 4;
+  auto address = counted ? config::parse_ip4(words[1]) : std::nullopt;
+  auto prefix = counted && network ? config::parse_mask(words[2]) : std::optional<uint8_t>(32);
+  auto peer = counted && !network ? config::parse_ip4(words[2]) : std::optional<config::Ip4>(config::Ip4{});
+  auto alias = words.size() == 4 ? config::parse_ip4(words[3]) : std::optional<config::Ip4>(config::Ip4{});
+  if (!address || !prefix || !peer || !alias) {
+    return "takes an IPv4 address and " +
+           std::string(network ? "a netmask (topology subnet)"
+                               : "that of the other end (topology " +
+                                     std::string(openvpn::topology_name(to.server.topology)) + ")") +
+           ", and perhaps the address that the client is told instead";
+  }
   if (to.server.pool4 && *address == to.server.pool4->gateway) return "is the gateway's own address";
-  to.settings.ip4 = {*address, *prefix};
+  const std::optional<config::Network4>& allowed = to.server.access.ifconfig_push_constraint;
+  if (allowed && (config::to_u32(*address) & config::mask_of(allowed->prefix)) != config::to_u32(allowed->network))
+    return "lies outside ifconfig-push-constraint";
+  to.settings.ip4 = {*address, *prefix, *peer, *alias};
   return "";
 }
 

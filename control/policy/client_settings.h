@@ -17,7 +17,9 @@ namespace culvert::policy {
 struct ClientSettings {
   struct Static4 {
     std::array<uint8_t, 4> address{};
-    uint8_t prefix = 24;
+    uint8_t prefix = 24;             ///< topology subnet
+    std::array<uint8_t, 4> peer{};   ///< topology p2p, net30
+    std::array<uint8_t, 4> alias{};  ///< what the client is told its address is; 0.0.0.0: the same
   };
   struct Static6 {
     std::array<uint8_t, 16> address{};

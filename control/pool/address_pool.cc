@@ -42,8 +42,10 @@ std::optional<uint32_t> distance(const Ipv6& a, const Ipv6& b) {
 }  // namespace
 
 AddressPool::AddressPool(const AddressRanges& ranges) : ranges_(ranges) {
+  if (ranges_.v4 && ranges_.v4->in_fours) ranges_.v4->first[3] &= 0xFC;
   if (ranges.v4 && value(ranges.v4->last) >= value(ranges.v4->first)) {
-    uint64_t span = uint64_t{value(ranges.v4->last)} - value(ranges.v4->first) + 1;
+    uint64_t span = uint64_t{value(ranges.v4->last)} - value(ranges_.v4->first) + 1;
+    if (ranges.v4->in_fours) span = (span + 3) / 4;  // pool.c, ifconfig_pool_init
     size_ = static_cast<uint32_t>(std::min<uint64_t>(span, ranges.max_slots));
   } else if (!ranges.v4 && ranges.v6) {
     size_ = ranges.max_slots;
@@ -62,7 +64,8 @@ std::optional<uint32_t> AddressPool::slot_of(const abi::IpAddress& address) cons
   std::optional<uint32_t> slot;
   if (address.family == abi::Family::kIpv4 && ranges_.v4) {
     Ipv4 ip4{address.bytes[0], address.bytes[1], address.bytes[2], address.bytes[3]};
-    if (value(ip4) >= value(ranges_.v4->first)) slot = value(ip4) - value(ranges_.v4->first);
+    if (value(ip4) >= value(ranges_.v4->first))
+      slot = (value(ip4) - value(ranges_.v4->first)) / (ranges_.v4->in_fours ? 4 : 1);
   } else if (address.family == abi::Family::kIpv6 && ranges_.v6) {
     slot = distance(ranges_.v6->first, address.bytes);
   }
@@ -72,9 +75,39 @@ std::optional<uint32_t> AddressPool::slot_of(const abi::IpAddress& address) cons
 Lease AddressPool::lease_of(uint32_t slot) const {
   Lease lease;
   lease.slot = slot;
-  if (ranges_.v4) lease.ip4 = plus(ranges_.v4->first, slot);
+  if (ranges_.v4 && ranges_.v4->in_fours) {
+    lease.peer = plus(ranges_.v4->first, slot * 4 + 1);
+    lease.ip4 = plus(ranges_.v4->first, slot * 4 + 2);
+  } else if (ranges_.v4) {
+    lease.ip4 = plus(ranges_.v4->first, slot);
+  }
   if (ranges_.v6) lease.ip6 = plus(ranges_.v6->first, slot);
   return lease;
+}
+
+Ipv4 AddressPool::base_of(uint32_t slot) const {
+  if (!ranges_.v4) return {};
+  return plus(ranges_.v4->first, slot * (ranges_.v4->in_fours ? 4 : 1));
+}
+
+std::vector<uint32_t> AddressPool::remembered() const {
+  std::vector<uint32_t> numbers;
+  for (const auto& [number, slot] : slots_)
+    if (!slot.name.empty()) numbers.push_back(number);
+  std::ranges::sort(numbers);
+  return numbers;
+}
+
+bool AddressPool::remember(std::string_view name, const abi::IpAddress& address, bool fixed, MonoTime now) {
+  auto number = slot_of(address);
+  if (!number || slots_.contains(*number)) return false;
+  Slot& slot = slots_[*number];
+  slot.name = name;
+  slot.fixed = fixed;
+  slot.free_since = now - kRest;
+  if (!fixed) free_.insert({slot.free_since, *number});
+  last_slot_of_.insert_or_assign(slot.name, *number);
+  return true;
 }
 
 Lease AddressPool::occupy(uint32_t number, std::string_view name) {
@@ -83,6 +116,7 @@ Lease AddressPool::occupy(uint32_t number, std::string_view name) {
   auto last = last_slot_of_.find(slot.name);
   if (last != last_slot_of_.end() && last->second == number) last_slot_of_.erase(last);
   slot.taken = true;
+  slot.fixed = slot.fixed && slot.name == name;
   slot.name = name;
   last_slot_of_.insert_or_assign(slot.name, number);
   ++taken_;
@@ -115,7 +149,7 @@ void AddressPool::give_back(const Lease& lease, MonoTime now) {
   if (found == slots_.end() || !found->second.taken) return;
   found->second.taken = false;
   found->second.free_since = now;
-  free_.insert({now, lease.slot});
+  if (!found->second.fixed) free_.insert({now, lease.slot});
   --taken_;
 }
 

@@ -23,6 +23,8 @@ struct AddressRanges {
   struct V4 {
     Ipv4 first{};
     Ipv4 last{};  ///< inclusive; network, gateway and broadcast address lie outside
+    /// A slot is four addresses, of which the third is the client's and the second its other end (topology net30).
+    bool in_fours = false;
   };
   struct V6 {
     Ipv6 first{};  ///< slot n has first + n
@@ -35,7 +37,8 @@ struct AddressRanges {
 
 struct Lease {
   uint32_t slot = 0;
-  Ipv4 ip4{};  ///< 0.0.0.0 when the pool has no IPv4
+  Ipv4 ip4{};   ///< 0.0.0.0 when the pool has no IPv4
+  Ipv4 peer{};  ///< in_fours: the other end of the client's tunnel
   Ipv6 ip6{};
 };
 
@@ -57,6 +60,17 @@ class AddressPool {
   /// Marks the addresses of a session that is alive already as taken by `name`. Nothing: not of this pool, or taken.
   std::optional<Lease> adopt(std::string_view name, const Ipv4& ip4, const Ipv6& ip6);
 
+  /// `name` had `address` in an earlier run: it gets it again as long as nobody else needs it, or with `fixed` nobody
+  /// else ever gets it (ifconfig-pool-persist with 0). False: not of this pool, reserved, or somebody's already.
+  bool remember(std::string_view name, const abi::IpAddress& address, bool fixed, MonoTime now);
+  /// Calls visit(name, first IPv4 address of the slot, IPv6 address) for every slot that has, or last had, a name; in
+  /// their order.
+  template <class Visit>
+  void each_remembered(Visit visit) const {
+    for (uint32_t number : remembered())
+      visit(std::string_view(slots_.at(number).name), base_of(number), lease_of(number).ip6);
+  }
+
   size_t capacity() const { return capacity_; }
   size_t taken() const { return taken_; }
 
@@ -66,11 +80,14 @@ class AddressPool {
   struct Slot {
     bool taken = false;
     bool reserved = false;
+    bool fixed = false;  ///< only for the client that `name` says
     MonoTime free_since{};
     std::string name;  ///< of the client that has it, or had it last
   };
 
   Lease lease_of(uint32_t slot) const;
+  Ipv4 base_of(uint32_t slot) const;
+  std::vector<uint32_t> remembered() const;
   std::optional<uint32_t> slot_of(const abi::IpAddress& address) const;
   Lease occupy(uint32_t slot, std::string_view name);
   std::optional<uint32_t> next_unused();

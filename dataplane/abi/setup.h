@@ -67,12 +67,26 @@ struct TunAddress {
 
 inline constexpr size_t kMaxTunAddresses = 32;
 
-/// Have the TUN up with these addresses (family kNone: none).
+/// A network that the kernel sends into the TUN, besides those of its addresses.
+struct TunRoute {
+  IpAddress network{};  ///< family kNone: none
+  uint8_t prefix = 0;   ///< bits
+  IpAddress gateway{};  ///< inside the tunnel; family kNone: none is named
+  uint8_t reserved = 0;
+  uint32_t metric = 0;  ///< priority among routes to the same network; 0: the kernel's default
+
+  friend bool operator==(const TunRoute&, const TunRoute&) = default;
+};
+
+inline constexpr size_t kMaxTunRoutes = 512;
+
+/// Have the TUN up with these addresses and routes (family kNone: none).
 struct OpenTun {
   std::array<char, 16> name;  ///< empty or with %d: the kernel chooses; the reply's text is the name
   uint32_t mtu;
   uint32_t tx_queue_length;
   std::array<TunAddress, kMaxTunAddresses> addresses;  ///< of every server block, in any order
+  std::array<TunRoute, kMaxTunRoutes> routes;          ///< likewise
 };
 
 struct Request {

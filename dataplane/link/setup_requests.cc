@@ -68,6 +68,8 @@ Status check_open_tun(const abi::OpenTun& request) {
   if (!is_text(request.name)) return Error{"open TUN: the name does not end, or is no text"};
   for (const abi::TunAddress& one : request.addresses)
     if (!is_valid(one.address)) return Error{"open TUN: malformed address"};
+  for (const abi::TunRoute& one : request.routes)
+    if (!is_valid(one.network) || !is_valid(one.gateway)) return Error{"open TUN: malformed route"};
   constexpr uint32_t kMostTxQueue = 1'000'000;
   if (request.tx_queue_length > kMostTxQueue)
     return Error{"open TUN: a transmit queue of " + std::to_string(request.tx_queue_length) + " packets is more than " +

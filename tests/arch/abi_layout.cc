@@ -92,7 +92,8 @@ void print_setup() {
          share);
   STRUCT(KeepPorts, ports);
   STRUCT(TunAddress, address, prefix);
-  STRUCT(OpenTun, name, mtu, tx_queue_length, addresses);
+  STRUCT(TunRoute, network, prefix, gateway, reserved, metric);
+  STRUCT(OpenTun, name, mtu, tx_queue_length, addresses, routes);
   STRUCT(Request, kind, reserved, body);
   STRUCT(Reply, status, reserved, text);
 }

@@ -11,8 +11,10 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 #include <set>
+#include <sstream>
 
 #include "dataplane/abi/endpoint_text.h"
 #include "tests/unit/support/eal.h"
@@ -213,6 +215,43 @@ TEST_F(Tun, ConfiguringAgainChangesWhatDiffers) {
   EXPECT_EQ(ask_interface("cvt0", SIOCGIFMTU), 1500);
   EXPECT_EQ(addresses_of("cvt0"), (std::set<std::string>{"10.9.0.1", "10.10.0.1"}));
   EXPECT_TRUE(configure_tun("cvt0", settings)) << "the same again changes nothing";
+}
+
+/// Routes into the interface as the kernel lists them (/proc/net/route: hexadecimal, low byte first).
+std::set<std::string> routes_into(const std::string& name) {
+  std::set<std::string> found;
+  std::ifstream file("/proc/thread-self/net/route");
+  std::string line;
+  while (std::getline(file, line)) {
+    std::istringstream fields(line);
+    std::string interface, destination, gateway, flags, references, use, metric, mask;
+    fields >> interface >> destination >> gateway >> flags >> references >> use >> metric >> mask;
+    if (interface == name) found.insert(destination + "/" + mask + " via " + gateway + " metric " + metric);
+  }
+  return found;
+}
+
+TEST_F(Tun, RoutesAreExactlyThoseAskedFor) {
+  TunSettings settings = settings_for("cvtroute");
+  settings.addresses = {{*abi::parse_ip("10.8.0.1"), 32}, {*abi::parse_ip("fd00:8::1"), 112}};
+  settings.routes = {
+      {.network = *abi::parse_ip("10.8.0.0"), .prefix = 24},
+      {.network = *abi::parse_ip("192.168.7.0"), .prefix = 24, .gateway = *abi::parse_ip("10.8.0.2"), .metric = 77},
+      {.network = *abi::parse_ip("fd77::"), .prefix = 64}};
+  auto port = open(settings);
+  ASSERT_TRUE(port);
+  std::set<std::string> both = {"0000080A/00FFFFFF via 00000000 metric 0", "0007A8C0/00FFFFFF via 0200080A metric 77"};
+  EXPECT_EQ(routes_into("cvtroute"), both);
+  EXPECT_TRUE(configure_tun("cvtroute", settings)) << "again: they are there already";
+  EXPECT_EQ(routes_into("cvtroute"), both);
+  settings.routes.erase(settings.routes.begin() + 1);
+  ASSERT_TRUE(configure_tun("cvtroute", settings));
+  EXPECT_EQ(routes_into("cvtroute"), std::set<std::string>{"0000080A/00FFFFFF via 00000000 metric 0"});
+  settings.routes.push_back(
+      {.network = *abi::parse_ip("10.8.0.0"), .prefix = 24, .gateway = *abi::parse_ip("10.8.0.3")});
+  Status twice = configure_tun("cvtroute", settings);
+  EXPECT_FALSE(twice);
+  EXPECT_NE(twice.error().find("the route to 10.8.0.0/24 exists already"), std::string::npos) << twice.error();
 }
 
 TEST_F(Tun, ErrorsSayWhatIsWrong) {

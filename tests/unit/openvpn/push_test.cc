@@ -37,6 +37,17 @@ TEST(Push, ModernClient) {
                "peer-id 7", "cipher AES-256-GCM", "protocol-flags cc-exit tls-ekm dyn-tls-crypt", "tun-mtu 1500"}));
 }
 
+TEST(Push, TheTopologySaysWhatIfconfigNames) {
+  ClientGrant given = grant();
+  given.topology = Topology::kNet30;
+  given.ip4_peer = {10, 8, 0, 6};
+  Agreement none;
+  EXPECT_EQ(push_options({}, given, none, 7), (Options{"topology net30", "ifconfig 10.8.0.5 10.8.0.6"}));
+  given.topology = Topology::kP2p;
+  given.ip4_alias = {192, 168, 1, 5};
+  EXPECT_EQ(push_options({}, given, none, 7), (Options{"topology p2p", "ifconfig 192.168.1.5 10.8.0.6"}));
+}
+
 TEST(Push, WhatTheGrantNamesIsNotGeneratedAgain) {
   ClientGrant given = grant();
   given.push = {"topology subnet", "route-gateway 10.8.0.254"};

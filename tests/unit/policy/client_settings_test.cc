@@ -41,6 +41,22 @@ struct ClientSettingsTest : ::testing::Test {
   Files files;
 };
 
+TEST_F(ClientSettingsTest, IfconfigPushFollowsTheTopology) {
+  using Address = std::array<uint8_t, 4>;
+  EXPECT_EQ(lines("ifconfig-push 10.8.0.9 255.255.255.0 192.168.9.9").ip4->alias, (Address{192, 168, 9, 9}));
+  server.topology = openvpn::Topology::kNet30;
+  ClientSettings settings = lines("ifconfig-push 10.8.0.9 10.8.0.10");
+  EXPECT_EQ(settings.ip4->address, (Address{10, 8, 0, 9}));
+  EXPECT_EQ(settings.ip4->peer, (Address{10, 8, 0, 10}));
+  EXPECT_EQ(wrong("ifconfig-push 10.8.0.9"),
+            "alice:1: ifconfig-push: takes an IPv4 address and that of the other end (topology net30), and perhaps the "
+            "address that the client is told instead");
+  server.access.ifconfig_push_constraint = {{10, 8, 0, 0}, 24};
+  EXPECT_EQ(wrong("ifconfig-push 10.8.0.13 10.8.0.14"), "");
+  EXPECT_EQ(wrong("ifconfig-push 10.8.1.13 10.8.1.14"),
+            "alice:1: ifconfig-push: lies outside ifconfig-push-constraint");
+}
+
 TEST_F(ClientSettingsTest, TakesAllKindsOfLines) {
   ClientSettings settings = lines(
       "# comment\n\nifconfig-push 10.8.0.7 255.255.255.0\nifconfig-ipv6-push fd00:8::7/64 fd00:8::1\r\n"

@@ -157,5 +157,48 @@ TEST(AddressPool, GivingBackTwiceOrWhatWasNeverTakenDoesNothing) {
   EXPECT_FALSE(pool.take("d", at(60)));
 }
 
+AddressRanges fours() {
+  AddressRanges ranges;
+  ranges.v4 = {.first = {10, 8, 0, 4}, .last = {10, 8, 0, 251}, .in_fours = true};
+  ranges.v6 = {.first = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0}};
+  return ranges;
+}
+
+TEST(AddressPool, InFoursAClientHasTheThirdAndItsOtherEndTheSecond) {
+  AddressPool pool(fours());
+  EXPECT_EQ(pool.capacity(), 62u);
+  Lease first = *pool.take("a", at(0));
+  EXPECT_EQ(text(first), "10.8.0.6 fd00::1000");
+  EXPECT_EQ(first.peer, (Ipv4{10, 8, 0, 5}));
+  EXPECT_EQ(text(*pool.take("b", at(0))), "10.8.0.10 fd00::1001");
+  auto exact = pool.take_exact("c", *abi::parse_ip("10.8.0.13"));
+  EXPECT_TRUE(exact.lease) << "any of the four takes the slot";
+  EXPECT_EQ(text(*pool.take("d", at(0))), "10.8.0.18 fd00::1003");
+  pool.give_back(first, at(1));
+  EXPECT_TRUE(pool.adopt("a", first.ip4, first.ip6));
+}
+
+TEST(AddressPool, RemembersAcrossRuns) {
+  AddressPool pool(ranges(3));
+  EXPECT_TRUE(pool.remember("alice", *abi::parse_ip("10.8.0.4"), false, at(0)));
+  EXPECT_FALSE(pool.remember("bob", *abi::parse_ip("10.8.0.4"), false, at(0))) << "alice has it";
+  EXPECT_FALSE(pool.remember("bob", *abi::parse_ip("10.9.0.4"), false, at(0))) << "outside";
+  EXPECT_EQ(text(*pool.take("bob", at(0))), "10.8.0.2 fd00::1000");
+  EXPECT_EQ(text(*pool.take("carol", at(0))), "10.8.0.3 fd00::1001");
+  EXPECT_EQ(text(*pool.take("dave", at(0))), "10.8.0.4 fd00::1002") << "nothing else is left";
+  EXPECT_FALSE(pool.take("alice", at(0)));
+}
+
+TEST(AddressPool, FixedAddressesGoToNobodyElse) {
+  AddressPool pool(ranges(2));
+  EXPECT_TRUE(pool.remember("alice", *abi::parse_ip("10.8.0.2"), true, at(0)));
+  EXPECT_EQ(text(*pool.take("bob", at(0))), "10.8.0.3 fd00::1001");
+  EXPECT_FALSE(pool.take("carol", at(100)));
+  Lease lease = *pool.take("alice", at(100));
+  EXPECT_EQ(text(lease), "10.8.0.2 fd00::1000");
+  pool.give_back(lease, at(101));
+  EXPECT_FALSE(pool.take("carol", at(1000)));
+}
+
 }  // namespace
 }  // namespace culvert::pool

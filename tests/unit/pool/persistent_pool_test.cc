@@ -1,0 +1,96 @@
+// ifconfig-pool-persist: the reference's files are read, and what is written is such a file.
+#include "control/pool/persistent_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "dataplane/abi/endpoint_text.h"
+#include "tests/unit/support/temporary_folder.h"
+
+namespace culvert::pool {
+namespace {
+
+MonoTime at(int64_t s) {
+  return MonoTime(std::chrono::seconds(1000 + s));
+}
+
+AddressRanges ranges(bool in_fours) {
+  AddressRanges ranges;
+  ranges.v4 = {.first = {10, 8, 0, 4}, .last = {10, 8, 0, 251}, .in_fours = in_fours};
+  ranges.v6 = {.first = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0}};
+  return ranges;
+}
+
+struct PersistentPoolTest : ::testing::Test {
+  void put(const std::string& text) { std::ofstream(path) << text; }
+  std::string get() const {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+  testing::TemporaryFolder folder;
+  std::string path = folder.path() + "/ipp.txt";
+};
+
+TEST_F(PersistentPoolTest, WhatIsWrittenIsReadAgain) {
+  for (bool in_fours : {false, true}) {
+    put("");
+    AddressPool pool(ranges(in_fours));
+    auto file = PersistentPool::open(path, false);
+    ASSERT_TRUE(file) << file.error();
+    Lease alice = *pool.take("alice", at(0));
+    Lease bob = *pool.take("bob", at(0));
+    pool.give_back(alice, at(1));
+    ASSERT_TRUE(file->write(pool));
+    EXPECT_EQ(get(), in_fours ? "alice,10.8.0.4,fd00::1000\nbob,10.8.0.8,fd00::1001\n"
+                              : "alice,10.8.0.4,fd00::1000\nbob,10.8.0.5,fd00::1001\n");
+    AddressPool next(ranges(in_fours));
+    EXPECT_TRUE(PersistentPool::open(path, false)->read(next, at(0)).empty());
+    EXPECT_EQ(next.take("bob", at(0))->ip4, bob.ip4);
+    EXPECT_EQ(next.take("alice", at(0))->ip4, alice.ip4);
+  }
+}
+
+TEST_F(PersistentPoolTest, ShorterContentsLeaveNothingBehind) {
+  put("somebody with a long name,10.8.0.9,fd00::1005\nand another,10.8.0.10,\n");
+  AddressPool pool(ranges(false));
+  (void)pool.take("a", at(0));
+  ASSERT_TRUE(PersistentPool::open(path, false)->write(pool));
+  EXPECT_EQ(get(), "a,10.8.0.4,fd00::1000\n");
+}
+
+TEST_F(PersistentPoolTest, ReadOnlyFilesAreNotWrittenAndBindTheirNames) {
+  put("# by hand\n\nalice,10.8.0.4\nbob,,fd00::1001\r\n");
+  AddressPool pool(ranges(false));
+  auto file = PersistentPool::open(path, true);
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(file->read(pool, at(0)).empty());
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("carol", at(0))->ip4)), "10.8.0.6");
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("bob", at(0))->ip4)), "10.8.0.5");
+  std::string before = get();
+  EXPECT_TRUE(file->write(pool));
+  EXPECT_EQ(get(), before);
+}
+
+TEST_F(PersistentPoolTest, LinesThatMakeNoSenseAreNamed) {
+  put("alice\nbob,10.8.0\ncarol,10.9.0.1\ndave,10.8.0.5\nerin,10.8.0.5\n");
+  AddressPool pool(ranges(false));
+  std::vector<std::string> findings = PersistentPool::open(path, false)->read(pool, at(0));
+  ASSERT_EQ(findings.size(), 4u);
+  EXPECT_EQ(findings[0], path + ":1: takes NAME,IPv4,IPv6");
+  EXPECT_EQ(findings[1], path + ":2: '10.8.0' is no address");
+  EXPECT_EQ(findings[2], path + ":3: the address of carol lies outside the pool, or another name has it");
+  EXPECT_EQ(findings[3], path + ":5: the address of erin lies outside the pool, or another name has it");
+}
+
+TEST_F(PersistentPoolTest, ErrorsNameTheFile) {
+  EXPECT_EQ(PersistentPool::open(path, true).error(), "ifconfig-pool-persist " + path + ": No such file or directory");
+  EXPECT_EQ(PersistentPool::open(folder.path(), true).error(),
+            "ifconfig-pool-persist " + folder.path() + ": is not a file");
+}
+
+}  // namespace
+}  // namespace culvert::pool
