@@ -54,15 +54,52 @@ install_packages() {
   say "installing with apt: ${missing[*]}"
   log=$(mktemp)
   # A fresh machine has no package lists yet, an old one has stale ones: fetch them only when needed.
-  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
-    if ! as_root apt-get update >"$log" 2>&1 ||
-      ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+  if ! apt_get "$log" install -y --no-install-recommends "${missing[@]}"; then
+    if ! apt_get "$log" update || ! apt_get "$log" install -y --no-install-recommends "${missing[@]}"; then
       tail -n 15 "$log" >&2
       rm -f "$log"
       die "apt-get could not install the packages above (its last lines are shown): is there a network, and a Debian 12 mirror in /etc/apt?"
     fi
   fi
   rm -f "$log"
+}
+
+# apt_get LOG WORD…: apt-get, which asks nothing; a terminal shows what it does at the moment.
+apt_get() {
+  local log=$1
+  shift
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@" </dev/null 2>&1 | tee "$log" | last_line
+}
+
+# Shows the newest line of its input, on a terminal; elsewhere nothing.
+last_line() {
+  local line
+  [ -t 1 ] || exec cat >/dev/null
+  while IFS= read -r line; do printf '\r\033[K  %.*s' $((${COLUMNS:-80} - 3)) "$line"; done
+  printf '\r\033[K'
+}
+
+# compile DIR JOBS LOG TARGET…: ninja with its output in LOG, and how far it is: a counter on a terminal, else a line per quarter.
+compile() {
+  local dir=$1 compile_jobs=$2 log=$3
+  shift 3
+  ninja -C "$dir" -j "$compile_jobs" "$@" 2>&1 | tee "$log" | progress
+}
+
+# Reads ninja's output.
+progress() {
+  local line quarter shown=0
+  while IFS= read -r line; do
+    [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+    quarter=$((4 * BASH_REMATCH[1] / BASH_REMATCH[2]))
+    if [ -t 1 ]; then
+      printf '\r  %d of %d' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    elif [ $quarter -gt $shown ]; then
+      shown=$quarter
+      printf '  %d of %d\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    fi
+  done
+  if [ -t 1 ]; then printf '\r\033[K'; fi
 }
 
 # configure DIR OPTION…: makes or refreshes a build folder. Its log is shown only on failure.
