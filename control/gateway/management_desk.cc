@@ -174,6 +174,10 @@ bool ManagementDesk::kill_client(uint64_t cid, management::Kill how) {
   return !found.empty() && end(found, how, "by the management interface") > 0;
 }
 
+void ManagementDesk::log_command(const std::string& line) {
+  io::log(io::LogLevel::kDebug, "MANAGEMENT: CMD '" + line + "'");
+}
+
 void ManagementDesk::signal(management::Signal signal) {
   switch (signal) {
     case management::Signal::kHangup:

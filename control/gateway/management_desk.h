@@ -46,6 +46,7 @@ class ManagementDesk final : public management::Daemon {
   size_t kill_address(const abi::IpAddress& address, uint16_t port, std::optional<bool> tcp) override;
   bool kill_client(uint64_t cid, management::Kill how) override;
   void signal(management::Signal signal) override;
+  void log_command(const std::string& line) override;
   void release_hold() override;
   int verbosity() const override;
   void set_verbosity(int level) override;

@@ -15,6 +15,12 @@ std::optional<Number> whole_number(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
+/// A client ID. A negative one is no error of its own in the reference; no client has it.
+std::optional<uint64_t> client_id(const std::string& text) {
+  if (text.starts_with('-') && whole_number<int64_t>(text)) return UINT64_MAX;
+  return whole_number<uint64_t>(text);
+}
+
 }  // namespace
 
 void Dialogue::kill(const std::string& victim) {
@@ -30,6 +36,8 @@ void Dialogue::kill(const std::string& victim) {
 void Dialogue::kill_address(const std::string& victim, size_t colon) {
   std::string host = victim.substr(0, colon);
   std::string port_text = victim.substr(colon + 1);
+  if (port_text.empty()) return say("ERROR: common name '" + host + "' not found");
+  if (host.empty() || host.back() == ':') return say("ERROR: kill parse");
   // 2.6: IP:port; newer ones put the protocol before it.
   std::optional<bool> tcp;
   for (const char* protocol : {"udp", "tcp"}) {
@@ -49,7 +57,7 @@ void Dialogue::kill_address(const std::string& victim, size_t colon) {
 }
 
 std::optional<Dialogue::ClientKey> Dialogue::client_key(const Words& words) {
-  auto cid = whole_number<uint64_t>(words[1]);
+  auto cid = client_id(words[1]);
   auto kid = whole_number<uint32_t>(words[2]);
   if (!cid) {
     say("ERROR: cannot parse CID");
@@ -67,7 +75,7 @@ void Dialogue::say_done(const char* command, bool done) {
 }
 
 void Dialogue::client_kill(const Words& words) {
-  auto cid = whole_number<uint64_t>(words[1]);
+  auto cid = client_id(words[1]);
   if (!cid) return say("ERROR: cannot parse CID");
   Kill how = words.size() > 2 && words[2].starts_with("HALT") ? Kill::kHalt : Kill::kRestart;
   say_done("client-kill", daemon_.kill_client(*cid, how));

@@ -41,7 +41,7 @@ constexpr auto kCommands = std::to_array<CommandInfo>({
     {"needok", kNotNeeded, 2, false, ""},
     {"needstr", kNotNeeded, 2, false, ""},
     {"net", kNet, 0, true, ""},
-    {"password", kNotNeeded, 2, true, ""},
+    {"password", kNotNeeded, 2, false, ""},
     {"pid", kPid, 0, true, "pid: process ID of the control process"},
     {"pk-sig", kNotAvailable, 0, true, ""},
     {"pkcs11-id-count", kKeyCount, 0, true, ""},
@@ -137,7 +137,9 @@ void Dialogue::run(CommandId command, const Words& words, Now now) {
     case kNotNeeded:
       return say_not_needed(words[0]);
     case kUnsupported:
-      return say("ERROR: The '" + words[0] + "' command is not supported by the current daemon mode");
+      // The reference misspells it, and programs compare.
+      return say("ERROR: The '" + (words[0] == "cr-response" ? "cr-repsonse" : words[0]) +
+                 "' command is not supported by the current daemon mode");
     case kNotAvailable:
       return say("ERROR: The " + words[0] + " command is not currently available");
     case kNet:
@@ -158,12 +160,7 @@ void Dialogue::help() {
 }
 
 void Dialogue::version(const Words& words) {
-  if (words.size() > 1) {
-    // Version 3 and older did not know an answer to this.
-    int version = number_of(words[1]);
-    if (version > 3) say("SUCCESS: Management client version set to " + std::to_string(version));
-    return;
-  }
+  if (words.size() > 1) return;  // the program's own version, taken without an answer
   say("OpenVPN Version: " + daemon_.title());
   say("Management Version: 5");
   say("END");
@@ -253,8 +250,10 @@ void Dialogue::mute(const Words& words) {
 
 void Dialogue::auth_retry(const Words& words) {
   if (words.size() == 1) return say("SUCCESS: auth-retry=" + board_.auth_retry);
-  if (words[1] != "none" && words[1] != "interact" && words[1] != "nointeract")
+  if (words[1] != "none" && words[1] != "interact" && words[1] != "nointeract") {
+    say("--auth-retry method must be 'interact', 'nointeract', or 'none'");
     return say("ERROR: bad auth-retry parameter");
+  }
   board_.auth_retry = words[1];
   say("SUCCESS: auth-retry parameter changed");
 }

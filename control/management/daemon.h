@@ -52,6 +52,8 @@ class Daemon {
   virtual bool deny_client(uint64_t, uint32_t, const std::string&, const std::string&) { return false; }
   virtual bool delay_client(uint64_t, uint32_t, const std::string&, std::chrono::seconds) { return false; }
   virtual void signal(Signal signal) = 0;
+  /// A line that a program sent, for the log; printable, and without a password.
+  virtual void log_command(const std::string& line) = 0;
   /// `hold release`: the gateway may open its ports.
   virtual void release_hold() = 0;
   /// OpenVPN's scale, 0 to 11.

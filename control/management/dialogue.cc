@@ -5,6 +5,7 @@
 
 #include "control/config/statement.h"
 #include "control/management/commands.h"
+#include "control/management/status_text.h"
 
 namespace culvert::management {
 namespace {
@@ -77,11 +78,12 @@ void Dialogue::obey(std::string_view line, Now now) {
   if (!authorized_) return check_password(line, now);
   if (extra_) return take_extra(line);
   Result<Words> words = config::split_line(line);
+  log_command(line, words);
   if (!words) return say("ERROR: " + words.error());
   if (words->empty()) return;
   const std::string& name = words->front();
   const CommandInfo* command = find_command(name);
-  if (command == nullptr) return say("ERROR: unknown command [" + name + "], enter 'help' for more options");
+  if (command == nullptr) return say("ERROR: unknown command, enter 'help' for more options");
   size_t given = words->size() - 1;
   if (given < command->parameters) {
     std::string count = std::to_string(command->parameters);
@@ -91,6 +93,15 @@ void Dialogue::obey(std::string_view line, Now now) {
   run(command->id, *words, now);
 }
 
+/// As the reference does: every command but one that programs ask all the time, and no password.
+void Dialogue::log_command(std::string_view line, const Result<Words>& words) {
+  if (line == "load-stats") return;
+  bool secret = words && !words->empty() && words->front() == "password";
+  obeying_ = false;  // told before the answer, not behind it
+  daemon_.log_command(secret ? "password [...]" : one_field(line));
+  obeying_ = true;
+}
+
 void Dialogue::check_password(std::string_view line, Now now) {
   if (line.empty()) return;  // the second half of CR LF
   if (same_secret(line, settings_.password)) {
@@ -98,7 +109,8 @@ void Dialogue::check_password(std::string_view line, Now now) {
     say("SUCCESS: password is correct");
     return welcome();
   }
-  say("ERROR: bad password");
+  // 2.6 writes "ERROR: bad password" to nobody: it holds back all text until the password was right. Asking again says
+  // it.
   if (++wrong_passwords_ >= kPasswordTries) {
     finished_ = true;
     return;

@@ -13,6 +13,7 @@
 #include "control/management/daemon.h"
 #include "control/management/history.h"
 #include "control/now.h"
+#include "dataplane/abi/result.h"
 
 namespace culvert::management {
 
@@ -82,6 +83,7 @@ class Dialogue {
   void tell(std::string_view line);
   void take_lines(Now now);
   void obey(std::string_view line, Now now);
+  void log_command(std::string_view line, const Result<Words>& words);
   void check_password(std::string_view line, Now now);
   void say(std::string_view line);
   void show_bytecounts();

@@ -14,21 +14,24 @@ from harness.waiting import wait_until
 class StockGateway:
     kind = "stock"
 
-    def __init__(self, host: Host, conf: ServerConf, folder: Path):
+    def __init__(self, host: Host, conf: ServerConf, folder: Path, password: Optional[Path] = None):
+        """`password`: the file that holds the management interface's."""
         self.host = host
         self.namespace = host.namespace
         self.conf = conf
         self.folder = folder
         self.management = folder / "management.sock"
+        self._password = [password] if password else []
         self.process: Optional[Process] = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "server.conf").write_text(conf.text() + "disable-dco\nduplicate-cn\n")
 
-    def start(self) -> "StockGateway":
+    def start(self, ready: bool = True) -> "StockGateway":
         self.process = self.namespace.start(
-            ["openvpn", "--config", self.folder / "server.conf", "--management", self.management, "unix"],
+            ["openvpn", "--config", self.folder / "server.conf", "--management", self.management, "unix", *self._password],
             self.folder / "gateway.log", cwd=self.folder)
-        self.process.wait_for_log("Initialization Sequence Completed")
+        if ready:
+            self.process.wait_for_log("Initialization Sequence Completed")
         return self
 
     def stop(self) -> int:

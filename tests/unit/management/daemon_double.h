@@ -60,6 +60,7 @@ class DaemonDouble final : public Daemon {
     signals.push_back(signal);
     if (on_signal) on_signal();
   }
+  void log_command(const std::string& line) override { commands.push_back(line); }
   void release_hold() override { released = true; }
   int verbosity() const override { return verb; }
   void set_verbosity(int level) override { verb = level; }
@@ -68,6 +69,7 @@ class DaemonDouble final : public Daemon {
                              client(1, "bob", "2001:db8::7", 51821, "fd00::3")};
   std::vector<Signal> signals;
   std::function<void()> on_signal;
+  std::vector<std::string> commands;
   std::vector<std::string> config;
   std::string denied;
   bool released = false;
