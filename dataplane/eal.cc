@@ -134,7 +134,8 @@ Result<EalInfo> start_eal(const EalOptions& options) {
 }
 
 Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count) {
-  rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, kPoolCache, kPacketPrivateSize,
+  uint32_t cache = std::min<uint32_t>(kPoolCache, count / 2);  // DPDK refuses one of more than two thirds of the pool
+  rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, cache, kPacketPrivateSize,
                                               kHeadroom + kMaxPacket + kTailroom, SOCKET_ID_ANY);
   if (!pool) return Error{"no memory for " + std::to_string(count) + " packet buffers: " + rte_strerror(rte_errno)};
   return pool;
