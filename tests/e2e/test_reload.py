@@ -83,18 +83,20 @@ def test_certificate_changed_by_reload(stage, certificates):
     assert alice.ping(INNER4) and alice.connects() == 1
 
 
-@pytest.mark.parametrize("form", ["file", "dir"])
-def test_revoked_client_ends_within_two_seconds(stage, certificates, form):
+@pytest.mark.parametrize("protocol, form", [("udp", "file"), ("udp", "dir"), ("tcp", "file"), ("tcp", "dir")])
+def test_revoked_client_ends_within_two_seconds(stage, certificates, protocol, form):
     """The list gains the certificate of a client that is connected: that session ends, and no other."""
     authority = certificates.authority
-    pair = authority.issue(f"revoked-{form}")
+    name = f"revoked-{protocol}-{form}"
+    pair = authority.issue(name)
     folder = stage.folder / "revoked"
     folder.mkdir()
     listed = stage.folder / "crl.pem"
     listed.write_bytes(authority.crl().read_bytes())
-    gateway = stage.gateway(extra=[f"crl-verify {listed}" if form == "file" else f"crl-verify {folder} dir"])
-    bad = stage.connected(f"revoked-{form}", pair=pair)
-    bob = stage.connected("bob")
+    gateway = stage.gateway(protocol={"udp": "udp", "tcp": "tcp-server"}[protocol],
+                            extra=[f"crl-verify {listed}" if form == "file" else f"crl-verify {folder} dir"])
+    bad = stage.connected(name, pair=pair, protocol=protocol)
+    bob = stage.connected("bob", protocol=protocol)
     if form == "file":
         authority.revoke(pair)
         listed.write_bytes(authority.crl().read_bytes())
@@ -104,7 +106,7 @@ def test_revoked_client_ends_within_two_seconds(stage, certificates, form):
         (folder / str(int(serial.split("=")[1], 16))).touch()
     assert seconds_until(lambda: gateway.session_names() == ["bob"], "the revoked session to end") < 2.0
     wait_until(lambda: "command was pushed by server" in bad.log(), "the client to hear of it")
-    again = stage.client(f"revoked-{form}", pair=pair)
+    again = stage.client(name, pair=pair, protocol=protocol)
     again.start()
     stays_true(lambda: gateway.session_names() == ["bob"] and again.connects() == 0, "nobody but bob connected", 3)
     assert bob.ping(INNER4) and bob.connects() == 1

@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from harness.process import Process
 
@@ -93,6 +93,12 @@ class Namespace:
         done = self.try_run("ping", "-n", "-q", "-i", "0.05", "-c", str(count), "-W", f"{seconds:g}", "-s", str(size),
                             address)
         return done.returncode == 0 and " 0% packet loss" in done.stdout
+
+
+    def round_trips(self, address: str, count: int = 50) -> List[float]:
+        """Milliseconds of `count` echo requests, 20 ms apart, sorted; those that got no answer are missing."""
+        done = self.try_run("ping", "-n", "-i", "0.02", "-c", str(count), "-W", "3", address)
+        return sorted(float(time) for time in re.findall(r" time=([0-9.]+) ms", done.stdout))
 
 
 def _setns(descriptor: int) -> None:
