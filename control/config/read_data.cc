@@ -19,10 +19,11 @@ struct CipherName {
   std::string_view name;
   abi::Cipher cipher;
 };
-constexpr CipherName kCiphers[] = {{"AES-256-GCM", abi::Cipher::kAes256Gcm},
-                                   {"AES-192-GCM", abi::Cipher::kAes192Gcm},
-                                   {"AES-128-GCM", abi::Cipher::kAes128Gcm},
-                                   {"CHACHA20-POLY1305", abi::Cipher::kChacha20Poly1305}};
+constexpr CipherName kCiphers[] = {
+    {"AES-256-GCM", abi::Cipher::kAes256Gcm}, {"AES-192-GCM", abi::Cipher::kAes192Gcm},
+    {"AES-128-GCM", abi::Cipher::kAes128Gcm}, {"CHACHA20-POLY1305", abi::Cipher::kChacha20Poly1305},
+    {"AES-256-CBC", abi::Cipher::kAes256Cbc}, {"AES-192-CBC", abi::Cipher::kAes192Cbc},
+    {"AES-128-CBC", abi::Cipher::kAes128Cbc}};
 
 std::optional<abi::Cipher> cipher_of(std::string_view name) {
   for (const CipherName& known : kCiphers) {
@@ -37,8 +38,10 @@ std::string not_a_cipher(std::string_view name) {
   std::vector<std::string_view> names;
   for (const CipherName& known : kCiphers) names.push_back(known.name);
   std::string_view near = nearest(name, names);
-  if (!near.empty() && !name.ends_with("CBC")) text += " (did you mean " + std::string(near) + "?)";
-  return text + "; supported are AES-256-GCM, AES-192-GCM, AES-128-GCM and CHACHA20-POLY1305";
+  if (!near.empty() && !name.starts_with("BF")) text += " (did you mean " + std::string(near) + "?)";
+  return text +
+         "; supported are AES-256-GCM, AES-192-GCM, AES-128-GCM, CHACHA20-POLY1305, and for old clients AES-256-CBC, "
+         "AES-192-CBC and AES-128-CBC";
 }
 
 /// Words that a client takes from a push only when they are made for it alone, or that would make it unable to talk to

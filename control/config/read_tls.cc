@@ -144,9 +144,11 @@ void read_auth(Draft& draft, const Statement& statement) {
   std::string name = statement.args[0];
   std::erase(name, '-');
   auto is = [&name](const char* known) { return strcasecmp(name.c_str(), known) == 0; };
-  openvpn::Digest& digest = draft.config.settings.wrap.auth;
+  openvpn::Digest digest = openvpn::Digest::kSha1;
   if (is("SHA1")) {
     digest = openvpn::Digest::kSha1;
+  } else if (is("SHA224") || is("SHA2224")) {
+    digest = openvpn::Digest::kSha224;
   } else if (is("SHA256") || is("SHA2256")) {
     digest = openvpn::Digest::kSha256;
   } else if (is("SHA384") || is("SHA2384")) {
@@ -154,8 +156,11 @@ void read_auth(Draft& draft, const Statement& statement) {
   } else if (is("SHA512") || is("SHA2512")) {
     digest = openvpn::Digest::kSha512;
   } else {
-    draft.error(statement, "'" + statement.args[0] + "' is not supported: use SHA1, SHA256, SHA384 or SHA512");
+    return draft.error(statement,
+                       "'" + statement.args[0] + "' is not supported: use SHA1, SHA224, SHA256, SHA384 or SHA512");
   }
+  draft.config.settings.auth = digest;
+  draft.config.settings.wrap.auth = digest;
 }
 
 }  // namespace culvert::config

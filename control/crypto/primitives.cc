@@ -30,9 +30,10 @@ OwnedMacCtx make_hmac_template(Digest digest) {
 }
 
 EVP_MAC_CTX* hmac_template(Digest digest) {
-  static const std::array templates = {make_hmac_template(Digest::kSha1), make_hmac_template(Digest::kSha256),
-                                       make_hmac_template(Digest::kSha384), make_hmac_template(Digest::kSha512)};
-  size_t index = static_cast<size_t>(digest);
+  static const std::array templates = {make_hmac_template(Digest::kSha1), make_hmac_template(Digest::kSha224),
+                                       make_hmac_template(Digest::kSha256), make_hmac_template(Digest::kSha384),
+                                       make_hmac_template(Digest::kSha512)};
+  size_t index = static_cast<size_t>(digest) - 1;
   return index < templates.size() ? templates[index].get() : nullptr;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "control/now.h"
+#include "dataplane/abi/command.h"
 
 namespace culvert::crypto {
 
@@ -52,29 +53,19 @@ class Secret {
 /// True when both are equal; takes the same time wherever they differ. Different lengths are unequal.
 bool equal_constant_time(Bytes a, Bytes b);
 
-enum class Digest : uint8_t { kSha1, kSha256, kSha384, kSha512 };
+using abi::Digest;
+using abi::digest_size;
 inline constexpr size_t kMaxDigestSize = 64;
 
-/// Output size in bytes, which is also the length of OpenVPN's HMAC keys for it.
-constexpr size_t digest_size(Digest digest) {
-  switch (digest) {
-    case Digest::kSha1:
-      return 20;
-    case Digest::kSha256:
-      return 32;
-    case Digest::kSha384:
-      return 48;
-    case Digest::kSha512:
-      return 64;
-  }
-  return 0;
-}
-
-/// "SHA256": what both OpenSSL and OpenVPN's options call it.
+/// "SHA256": what both OpenSSL and OpenVPN's options call it. Empty for kNone.
 constexpr std::string_view digest_name(Digest digest) {
   switch (digest) {
+    case Digest::kNone:
+      break;
     case Digest::kSha1:
       return "SHA1";
+    case Digest::kSha224:
+      return "SHA224";
     case Digest::kSha256:
       return "SHA256";
     case Digest::kSha384:

@@ -20,6 +20,12 @@ constexpr std::string_view name_of(abi::Cipher cipher) {
       return "AES-256-GCM";
     case abi::Cipher::kChacha20Poly1305:
       return "CHACHA20-POLY1305";
+    case abi::Cipher::kAes128Cbc:
+      return "AES-128-CBC";
+    case abi::Cipher::kAes192Cbc:
+      return "AES-192-CBC";
+    case abi::Cipher::kAes256Cbc:
+      return "AES-256-CBC";
   }
   return "none";
 }

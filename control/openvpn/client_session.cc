@@ -119,6 +119,7 @@ void ClientSession::connect(std::vector<std::string> options, Now now) {
   pushed_ = *pushed;
   auto named = parse_cipher(occ_option(server_options_, "cipher"));
   agreement_.cipher = pushed_.cipher ? *pushed_.cipher : named ? *named : settings_.data_ciphers.front();
+  if (abi::is_cbc(agreement_.cipher)) agreement_.digest = settings_.auth;
   agreement_.format = pushed_.peer_id ? abi::DataFormat::kV2 : abi::DataFormat::kV1;
   agreement_.tls_key_export = pushed_.tls_key_export;
   agreement_.dynamic_tls_crypt = pushed_.dynamic_tls_crypt;

@@ -19,6 +19,8 @@ void KeyRing::emit_install(const Held& key, bool send_at_once, uint32_t first_id
   body = {};
   body.key_id = key.id;
   body.cipher = key.cipher;
+  body.format = key.format;
+  body.digest = key.digest;
   body.send_at_once = send_at_once ? 1 : 0;
   body.first_packet_id = first_id;
   body.replay_floor = floor;

@@ -28,6 +28,8 @@ class KeyRing {
   struct Key {
     uint8_t id = 0;
     abi::Cipher cipher{};
+    abi::KeyFormat format{};
+    abi::Digest digest{};
     DataKeys keys;
   };
 

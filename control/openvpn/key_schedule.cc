@@ -21,6 +21,7 @@ abi::DirectionKey take_half(const KeyBlock& block, size_t half) {
   auto begin = block.bytes().begin() + half * kHalf;
   std::copy_n(begin, key.key.size(), key.key.begin());
   std::copy_n(begin + kCipherPart, kImplicitIvSize, key.implicit_iv.begin());
+  std::copy_n(begin + kCipherPart, key.hmac.size(), key.hmac.begin());
   return key;
 }
 
@@ -30,6 +31,7 @@ DataKeys::~DataKeys() {
   for (abi::DirectionKey* direction : {&send, &receive}) {
     crypto::wipe(direction->key);
     crypto::wipe(direction->implicit_iv);
+    crypto::wipe(direction->hmac);
   }
 }
 

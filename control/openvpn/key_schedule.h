@@ -32,7 +32,8 @@ struct DataKeys {
 /// 256 bytes: two (cipher 64, HMAC 64) pairs; the client sends with the first.
 using KeyBlock = crypto::Secret<256>;
 
-/// Takes the halves apart. AEAD ciphers: key from the cipher part, implicit IV from the first 8 bytes of the HMAC part.
+/// Takes the halves apart: key from the cipher part; from the HMAC part the HMAC key, of whose first 8 bytes AEAD
+/// ciphers make the implicit IV.
 DataKeys split_key_block(const KeyBlock& block, Side side);
 
 /// Legacy derivation: TLS 1.0's PRF over both sides' key-method-2 randoms. The second step uses the master secret and

@@ -16,6 +16,9 @@ constexpr std::array kCiphers = {
     std::pair{abi::Cipher::kAes128Gcm, std::string_view("AES-128-GCM")},
     std::pair{abi::Cipher::kAes192Gcm, std::string_view("AES-192-GCM")},
     std::pair{abi::Cipher::kChacha20Poly1305, std::string_view("CHACHA20-POLY1305")},
+    std::pair{abi::Cipher::kAes256Cbc, std::string_view("AES-256-CBC")},
+    std::pair{abi::Cipher::kAes192Cbc, std::string_view("AES-192-CBC")},
+    std::pair{abi::Cipher::kAes128Cbc, std::string_view("AES-128-CBC")},
 };
 
 char upper(char c) {
@@ -82,6 +85,13 @@ std::optional<abi::Cipher> parse_cipher(std::string_view name) {
   return std::nullopt;
 }
 
+bool disagrees_about_digest(const Agreement& agreement, std::string_view peer_options) {
+  std::string_view named = occ_option(peer_options, "auth");
+  // A client whose own first cipher is an AEAD one names none.
+  if (agreement.digest == Digest::kNone || named.empty() || named.starts_with('[')) return false;
+  return !std::ranges::equal(named, crypto::digest_name(agreement.digest), {}, upper, upper);
+}
+
 PeerCapabilities parse_capabilities(std::string_view peer_info) {
   PeerCapabilities peer;
   peer.proto = number(peer_info_value(peer_info, "IV_PROTO"));
@@ -133,6 +143,7 @@ Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& 
   if (!cipher) return Error{cipher.error()};
   Agreement agreement;
   agreement.cipher = *cipher;
+  if (abi::is_cbc(*cipher)) agreement.digest = settings.auth;
   if (peer.can(iv_proto::kDataV2)) agreement.format = abi::DataFormat::kV2;
   agreement.tls_key_export = peer.can(iv_proto::kTlsKeyExport);
   agreement.dynamic_tls_crypt = peer.can(iv_proto::kDynamicTlsCrypt);
@@ -146,8 +157,10 @@ Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& 
 std::string client_peer_info(const ClientSettings& settings) {
   std::string info = "IV_VER=culvert\nIV_PLAT=linux\nIV_TCPNL=1\n";
   info += "IV_MTU=" + std::to_string(std::max<uint32_t>(settings.tun_mtu, 1600)) + "\n";
-  if (allowed(settings, abi::Cipher::kAes128Gcm) && allowed(settings, abi::Cipher::kAes256Gcm)) info += "IV_NCP=2\n";
-  info += "IV_CIPHERS=" + cipher_list(settings.data_ciphers) + "\n";
+  if (settings.names_ciphers) {
+    if (allowed(settings, abi::Cipher::kAes128Gcm) && allowed(settings, abi::Cipher::kAes256Gcm)) info += "IV_NCP=2\n";
+    info += "IV_CIPHERS=" + cipher_list(settings.data_ciphers) + "\n";
+  }
   info += "IV_PROTO=" + std::to_string(iv_proto::kOurClient & settings.capabilities) + "\n";
   return info;
 }
@@ -166,7 +179,9 @@ std::string options_string(const CommonSettings& settings, bool server, const ab
   if (tls_auth && settings.wrap.direction >= 0) text += ",keydir " + std::to_string(settings.wrap.direction);
   text +=
       follow("cipher", settings.data_ciphers.empty() ? "" : std::string(cipher_name(settings.data_ciphers.front())));
-  text += follow("auth", tls_auth ? std::string(crypto::digest_name(settings.wrap.auth)) : "[null-digest]");
+  bool cbc = !settings.data_ciphers.empty() && abi::is_cbc(settings.data_ciphers.front());
+  std::string_view digest = crypto::digest_name(tls_auth ? settings.wrap.auth : cbc ? settings.auth : Digest::kNone);
+  text += follow("auth", digest.empty() ? "[null-digest]" : std::string(digest));
   text += follow("keysize", "256");
   if (tls_auth) text += ",tls-auth";
   text += server ? ",key-method 2,tls-server" : ",key-method 2,tls-client";

@@ -56,6 +56,7 @@ std::string_view occ_option(std::string_view options, std::string_view name);
 /// Result of a server's negotiation with a client.
 struct Agreement {
   abi::Cipher cipher{};
+  abi::Digest digest{};  ///< of data packets under CBC; kNone with AEAD
   abi::DataFormat format = abi::DataFormat::kV1;
   bool tls_key_export = false;
   bool dynamic_tls_crypt = false;
@@ -64,6 +65,7 @@ struct Agreement {
   bool push_cipher = false;   ///< the client understands a pushed cipher
   bool push_mtu = false;
 
+  abi::KeyFormat key_format() const { return abi::is_cbc(cipher) ? abi::KeyFormat::kCbcHmac : abi::KeyFormat::kAead; }
   uint32_t flags() const;  ///< as iv_proto bits, for the session's record
   static Agreement from_flags(uint32_t flags, abi::Cipher cipher);
 };
@@ -71,6 +73,10 @@ struct Agreement {
 /// Chooses for a client: the server's first cipher that the client has; a client that names none gets the one of its
 /// options string if allowed, else the fallback. The error's text is for the operator.
 Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& peer, std::string_view peer_options);
+
+/// True when the peer's options string names another digest for data packets than what was agreed on: then none of them
+/// will be authentic.
+bool disagrees_about_digest(const Agreement& agreement, std::string_view peer_options);
 
 /// Peer-info of our client side.
 std::string client_peer_info(const ClientSettings& settings);

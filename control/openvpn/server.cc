@@ -158,8 +158,9 @@ bool Server::adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi
   State& state = *state_;
   bool fits = record.state == abi::RecordState::kConnected && record.generation != 0 && record.current_key_id <= 7 &&
               record.local_session_id != wire::SessionId{} && record.remote_session_id != wire::SessionId{} &&
-              cipher_name(record.cipher) != "unknown" && !state.by_peer_id.contains(peer_id) &&
-              remote.address.family != abi::Family::kNone;
+              cipher_name(record.cipher) != "unknown" &&
+              (abi::digest_size(record.digest) != 0) == abi::is_cbc(record.cipher) &&
+              !state.by_peer_id.contains(peer_id) && remote.address.family != abi::Family::kNone;
   if (!fits) return false;
   Session::Path path{remote, record.settings.local, record.settings.port};
   auto session = std::make_unique<ServerSession>(

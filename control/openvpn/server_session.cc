@@ -78,6 +78,12 @@ void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& messa
     return;
   }
   agreement_ = *agreement;
+  if (disagrees_about_digest(agreement_, message.options))
+    engine_.outputs.push_back(LogLine{LogLevel::kWarning, path_.remote,
+                                      "client has auth " + printable(occ_option(message.options, "auth"), 32) +
+                                          ", this server auth " + std::string(crypto::digest_name(agreement_.digest)) +
+                                          ": with " + std::string(cipher_name(agreement_.cipher)) +
+                                          " no packet will pass; make them equal, or allow an AEAD cipher"});
   push_asked_ = agreement_.push_at_once;
   ConnectRequest request{ref_, path_.remote, identity_, false};
   request.identity.password = std::move(message.password);

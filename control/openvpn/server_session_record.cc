@@ -86,6 +86,7 @@ abi::ControlRecord ServerSession::make_record() const {
   record.protocol_flags = agreement_.flags();
   record.settings = installed_;
   record.cipher = agreement_.cipher;
+  record.digest = agreement_.digest;
   put_text(record.client_version, capabilities_.version);
   put_text(record.client_platform, capabilities_.platform);
   record.tls_key_export = agreement_.tls_key_export ? 1 : 0;
@@ -104,6 +105,7 @@ void ServerSession::adopt(const abi::ControlRecord& record, Now now) {
   phase_ = Phase::kConnected;
   agreement_ = Agreement::from_flags(static_cast<uint32_t>(record.protocol_flags), record.cipher);
   agreement_.tls_key_export = record.tls_key_export != 0;
+  agreement_.digest = record.digest;
   if (record.wrap_is_dynamic) {
     dynamic_key_ = record.wrap_key;
     dynamic_wrap_.emplace(

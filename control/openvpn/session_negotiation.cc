@@ -147,6 +147,8 @@ bool Session::install_keys(Negotiation& negotiation) {
   KeyRing::Key key;
   key.id = negotiation.channel.key_id();
   key.cipher = agreement_.cipher;
+  key.format = agreement_.key_format();
+  key.digest = agreement_.digest;
   key.keys = split_key_block(*block, side_);
   Commands commands;
   ring_.install(std::move(key), negotiation.started + settings_.tran_window, commands);

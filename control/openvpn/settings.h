@@ -25,7 +25,7 @@ enum class WrapKind : uint8_t { kNone, kTlsAuth, kTlsCrypt, kTlsCryptV2 };
 /// OpenVPN static key file, 2048 bits: two (cipher 64 bytes, HMAC 64 bytes) pairs.
 using StaticKey = std::array<uint8_t, 256>;
 
-/// Digest of tls-auth (directive `auth`).
+/// Digest of tls-auth and of data packets under CBC ciphers (directive `auth`).
 using Digest = crypto::Digest;
 
 struct WrapSettings {
@@ -45,6 +45,7 @@ struct CommonSettings {
   std::shared_ptr<const crypto::TlsContext> tls;
   std::vector<abi::Cipher> data_ciphers{abi::Cipher::kAes256Gcm, abi::Cipher::kAes128Gcm,
                                         abi::Cipher::kChacha20Poly1305};
+  Digest auth = Digest::kSha1;  ///< of data packets under CBC ciphers
   std::chrono::seconds hand_window{60};
   std::chrono::seconds tran_window{3600};
   std::chrono::seconds tls_timeout{2};    ///< first retransmission; doubles
@@ -79,6 +80,7 @@ struct ClientSettings : CommonSettings {
   std::string password;
   bool pull = true;
   uint32_t capabilities = ~uint32_t{0};  ///< IV_PROTO bits that may be announced; fewer make it an older client
+  bool names_ciphers = true;  ///< false: as clients before 2.4, which tell their cipher in the options string
 };
 
 /// How clients see their IPv4 network (directive `topology`).

@@ -35,7 +35,47 @@ enum class CommandKind : uint16_t {
   kCloseStream = 8,     ///< close a TCP connection when all that waits for it has been sent; it needs no session
 };
 
-enum class Cipher : uint8_t { kAes128Gcm = 1, kAes192Gcm = 2, kAes256Gcm = 3, kChacha20Poly1305 = 4 };
+enum class Cipher : uint8_t {
+  kAes128Gcm = 1,
+  kAes192Gcm = 2,
+  kAes256Gcm = 3,
+  kChacha20Poly1305 = 4,
+  kAes128Cbc = 5,  ///< CBC ciphers encrypt only: a digest authenticates (KeyFormat::kCbcHmac)
+  kAes192Cbc = 6,
+  kAes256Cbc = 7,
+};
+
+constexpr bool is_aead(Cipher cipher) {
+  return cipher >= Cipher::kAes128Gcm && cipher <= Cipher::kChacha20Poly1305;
+}
+constexpr bool is_cbc(Cipher cipher) {
+  return cipher >= Cipher::kAes128Cbc && cipher <= Cipher::kAes256Cbc;
+}
+
+/// What authenticates packets under a CBC cipher: HMAC with this digest.
+enum class Digest : uint8_t { kNone = 0, kSha1 = 1, kSha224 = 2, kSha256 = 3, kSha384 = 4, kSha512 = 5 };
+
+/// Bytes of a digest, which is also how many bytes of the HMAC key are used (crypto.c, init_key_type).
+constexpr uint8_t digest_size(Digest digest) {
+  constexpr std::array<uint8_t, 6> kSizes = {0, 20, 28, 32, 48, 64};
+  return static_cast<size_t>(digest) < kSizes.size() ? kSizes[static_cast<size_t>(digest)] : uint8_t{0};
+}
+
+/// How the packets under a key are laid out (dataplane/steps/data_formats.h).
+enum class KeyFormat : uint8_t {
+  kAead = 0,     ///< packet-id in the header, tag in front of the ciphertext
+  kCbcHmac = 1,  ///< AES-CBC with HMAC, packet-id inside the ciphertext
+  kEpoch = 2,    ///< AEAD, 16-bit epoch and 48-bit counter in the header, tag at the end
+};
+
+/// What stands in front of (or around) the inner packet because the peer has compression switched on. Nothing is ever
+/// compressed.
+enum class Framing : uint8_t {
+  kNone = 0,
+  kStubV2 = 1,   ///< `compress stub-v2`: an escape for payloads that begin with 0x50
+  kStub = 2,     ///< `compress`, `compress stub`: 0xFB takes the first byte's place, which moves to the end
+  kLzoStub = 3,  ///< `comp-lzo no`: 0xFA in front
+};
 
 /// Which framing the peer uses for data packets (RFC, data channel).
 enum class DataFormat : uint8_t { kV1 = 1, kV2 = 2 };
@@ -48,11 +88,11 @@ inline constexpr uint32_t kInitiator = 4;       ///< we are the client of this s
 
 /// Body of kInstallSession.
 struct InstallSession {
-  Endpoint remote;    ///< where the peer is now
-  Endpoint local;     ///< address it talks to (family kNone: the port's own)
-  uint16_t port;      ///< outer port (OpenPort::port) it arrived on
-  DataFormat format;  ///< what we send
-  uint8_t reserved;
+  Endpoint remote;          ///< where the peer is now
+  Endpoint local;           ///< address it talks to (family kNone: the port's own)
+  uint16_t port;            ///< outer port (OpenPort::port) it arrived on
+  DataFormat format;        ///< what we send
+  Framing framing;          ///< both ways
   uint32_t flags;           ///< session_flag
   uint32_t remote_peer_id;  ///< peer-id to put into packets we send (kNoPeerId when none was negotiated)
   uint16_t tun_mtu;         ///< largest inner packet in bytes
@@ -66,8 +106,9 @@ struct InstallSession {
 
 /// One direction of a data-channel key.
 struct DirectionKey {
-  std::array<uint8_t, 32> key;          ///< AES-128 uses the first 16 bytes, AES-192 24
-  std::array<uint8_t, 12> implicit_iv;  ///< AEAD: the first 8 bytes follow the packet-id in the nonce (RFC, AEAD)
+  std::array<uint8_t, 32> key;          ///< AES-128 uses the first 16 bytes, AES-192 24; kEpoch: the epoch's secret
+  std::array<uint8_t, 12> implicit_iv;  ///< kAead: the first 8 bytes follow the packet-id in the nonce (RFC, AEAD)
+  std::array<uint8_t, 64> hmac;         ///< kCbcHmac: the first digest_size() bytes
 };
 
 /// Body of kInstallKey.
@@ -75,13 +116,24 @@ struct InstallKey {
   uint8_t key_id;  ///< 0..7
   Cipher cipher;
   uint8_t send_at_once;  ///< 1: as if kSendWithKey followed
-  uint8_t reserved;
-  uint32_t first_packet_id;  ///< first packet-id to send; > 1 when a session is installed again in a new dataplane
-  uint32_t replay_floor;     ///< packet-ids up to here count as seen (0 for a new key)
-  uint32_t reserved2;
+  KeyFormat format;
+  Digest digest;  ///< kCbcHmac; else kNone
+  std::array<uint8_t, 3> reserved;
+  /// First packet-id to send; > 1 when a session is installed again in a new dataplane. kEpoch: the upper 16 bits are
+  /// the epoch that `send.key` belongs to.
+  uint64_t first_packet_id;
+  /// Packet-ids up to here count as seen (0 for a new key). kEpoch: the upper 16 bits are the epoch of `receive.key`;
+  /// what is older opens nothing.
+  uint64_t replay_floor;
   DirectionKey send;
   DirectionKey receive;
 };
+
+/// kEpoch: a packet-id is 16 bits of epoch and 48 bits of counter; both start at 1 (RFC, epoch data keys).
+inline constexpr uint32_t kEpochShift = 48;
+constexpr uint16_t epoch_of(uint64_t packet_id) {
+  return static_cast<uint16_t>(packet_id >> kEpochShift);
+}
 
 /// Body of kSendWithKey and kRemoveKey.
 struct KeyRef {

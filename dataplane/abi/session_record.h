@@ -39,7 +39,8 @@ struct ControlRecord {
   InstallSession settings;                   ///< as last installed
   Cipher cipher;
   uint8_t owner;  ///< worker that the session's commands go to; filled in when the record is committed
-  std::array<uint8_t, 2> reserved;
+  Digest digest;  ///< of the newest keys; kNone for AEAD
+  uint8_t reserved;
   std::array<uint8_t, 32> client_version;   ///< IV_VER, NUL-padded text
   std::array<uint8_t, 16> client_platform;  ///< IV_PLAT, NUL-padded text
   uint8_t tls_key_export;                   ///< 1: data keys from the TLS exporter, 0: from the PRF

@@ -1,5 +1,6 @@
 // Authenticated encryption in bursts, in place. What a burst holds may be of different sessions, keys and ciphers, so
-// that an implementation may work on several packets at once.
+// that an implementation may work on several packets at once. AES-CBC with HMAC authenticates as well, so it goes
+// through the same jobs.
 #pragma once
 
 #include <intel-ipsec-mb.h>
@@ -16,6 +17,19 @@ namespace culvert::aead {
 
 inline constexpr size_t kTagSize = 16;
 inline constexpr size_t kNonceSize = 12;
+inline constexpr size_t kIvSize = 16;     ///< CBC: one block of AES
+inline constexpr size_t kMaxCbcTag = 64;  ///< largest digest
+
+/// Expanded key of AES-CBC with HMAC.
+struct CbcKey {
+  alignas(16) std::array<uint32_t, 60> encrypt;
+  alignas(16) std::array<uint32_t, 60> decrypt;
+  alignas(16) std::array<uint8_t, kMaxCbcTag> inner;  ///< state of the digest after the key's first block
+  alignas(16) std::array<uint8_t, kMaxCbcTag> outer;
+  uint8_t key_size;  ///< bytes: 16, 24, 32
+  uint8_t tag_size;  ///< bytes of the digest
+  abi::Digest digest;
+};
 
 /// Expanded key of one direction, as the ciphers read it for every packet: fill it with Engine::expand, clear it with
 /// wipe().
@@ -23,6 +37,7 @@ struct alignas(64) Key {
   union {
     gcm_key_data gcm;
     GcmVaesKey gcm_vaes;
+    CbcKey cbc;
     std::array<uint8_t, 32> chacha;
   };
 };
@@ -36,11 +51,15 @@ inline void prefetch(const Key& key) {
 }
 
 /// One packet to seal or open. `text` is replaced in place.
+///
+/// CBC: `length` is a multiple of 16; the 16 bytes in front of `text` are the IV, which seal makes up and open reads;
+/// the tag authenticates IV and ciphertext and has CbcKey::tag_size bytes; `aad` and `nonce` are not used. Padding is
+/// the caller's.
 struct Job {
   const Key* key;
   uint8_t* text;
   const uint8_t* aad;
-  uint8_t* tag;  ///< 16 bytes: written by seal, compared by open
+  uint8_t* tag;  ///< kTagSize bytes: written by seal, compared by open
   uint32_t length;
   abi::Cipher cipher;
   uint8_t aad_length;
@@ -52,17 +71,14 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  /// Expands `bytes` (32; a shorter cipher uses the first ones) into `key`. `cipher` must be one of abi::Cipher.
+  /// Expands `bytes` (32; a shorter cipher uses the first ones) into `key`. `cipher` must be one of the AEAD ones.
   virtual void expand(abi::Cipher cipher, const std::array<uint8_t, 32>& bytes, Key& key) = 0;
+  /// Likewise for a cipher of CBC: `from` holds the keys of cipher and HMAC, `digest` is not kNone.
+  virtual void expand_cbc(abi::Cipher cipher, abi::Digest digest, const abi::DirectionKey& from, Key& key) = 0;
   virtual void seal(std::span<Job> jobs) = 0;
   virtual void open(std::span<Job> jobs) = 0;
   /// "AVX512", for the operator.
   virtual const char* name() const = 0;
 };
-
-/// True when `cipher`, which came from outside, is one that an Engine knows.
-constexpr bool is_known(abi::Cipher cipher) {
-  return cipher >= abi::Cipher::kAes128Gcm && cipher <= abi::Cipher::kChacha20Poly1305;
-}
 
 }  // namespace culvert::aead

@@ -43,6 +43,10 @@ class VaesEngine final : public Engine {
     wipe(own);
   }
 
+  void expand_cbc(Cipher cipher, abi::Digest digest, const abi::DirectionKey& from, Key& key) override {
+    others_->expand_cbc(cipher, digest, from, key);
+  }
+
   void seal(std::span<Job> jobs) override {
     each_run(jobs, gcm_vaes_seal, [this](std::span<Job> run) { others_->seal(run); });
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "dataplane/crypto/cbc_hmac.h"
 #include "dataplane/crypto/wipe.h"
 
 namespace culvert::aead {
@@ -17,8 +18,9 @@ using Manager = std::unique_ptr<IMB_MGR, ManagerDeleter>;
 
 class IpsecMb final : public Engine {
  public:
-  IpsecMb(Manager manager, const char* name) : manager_(std::move(manager)), name_(name) {}
+  IpsecMb(Manager manager, const char* name) : manager_(std::move(manager)), name_(name), cbc_(manager_.get()) {}
   ~IpsecMb() override { wipe(context_); }
+  [[nodiscard]] bool start() { return cbc_.start(); }
 
   void expand(Cipher cipher, const std::array<uint8_t, 32>& bytes, Key& key) override {
     wipe(key);
@@ -35,24 +37,51 @@ class IpsecMb final : public Engine {
       case Cipher::kChacha20Poly1305:
         key.chacha = bytes;
         break;
+      default:
+        break;
     }
+  }
+
+  void expand_cbc(Cipher cipher, abi::Digest digest, const abi::DirectionKey& from, Key& key) override {
+    wipe(key);
+    cbc_.expand(cipher, digest, from, key.cbc);
   }
 
   void seal(std::span<Job> jobs) override {
-    for (Job& job : jobs) crypt<true>(job, job.tag);
+    each_kind(
+        jobs, [this](std::span<Job> run) { cbc_.seal(run); },
+        [this](std::span<Job> run) {
+          for (Job& job : run) crypt<true>(job, job.tag);
+        });
   }
 
   void open(std::span<Job> jobs) override {
-    alignas(16) std::array<uint8_t, kTagSize> tag;
-    for (Job& job : jobs) {
-      crypt<false>(job, tag.data());
-      job.authentic = equal_tags(tag.data(), job.tag);
-    }
+    each_kind(
+        jobs, [this](std::span<Job> run) { cbc_.open(run); },
+        [this](std::span<Job> run) {
+          alignas(16) std::array<uint8_t, kTagSize> tag;
+          for (Job& job : run) {
+            crypt<false>(job, tag.data());
+            job.authentic = equal_tags(tag.data(), job.tag);
+          }
+        });
   }
 
   const char* name() const override { return name_; }
 
  private:
+  /// Cuts a burst where CBC begins or ends: its jobs must have the manager for themselves.
+  template <class Cbc, class Aead>
+  static void each_kind(std::span<Job> jobs, Cbc cbc, Aead aead) {
+    while (!jobs.empty()) {
+      bool first_is_cbc = abi::is_cbc(jobs.front().cipher);
+      auto end = std::ranges::find_if(jobs, [&](const Job& job) { return abi::is_cbc(job.cipher) != first_is_cbc; });
+      std::span<Job> run = jobs.first(static_cast<size_t>(end - jobs.begin()));
+      jobs = jobs.subspan(run.size());
+      first_is_cbc ? cbc(run) : aead(run);
+    }
+  }
+
   template <bool kSeal>
   void crypt(Job& job, uint8_t* tag) {
     switch (job.cipher) {
@@ -67,6 +96,8 @@ class IpsecMb final : public Engine {
         break;
       case Cipher::kChacha20Poly1305:
         chacha(kSeal ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT, job, tag);
+        break;
+      default:
         break;
     }
   }
@@ -106,6 +137,7 @@ class IpsecMb final : public Engine {
   Manager manager_;
   const char* name_;
   gcm_context_data context_{};
+  CbcHmac cbc_;
 };
 
 struct Level {
@@ -133,7 +165,9 @@ Result<std::unique_ptr<Engine>> make_ipsec_mb(Isa isa) {
     level.init(manager.get());
     if (int code = imb_get_errno(manager.get()); code != 0)
       return Error{std::string("ipsec-mb: ") + imb_get_strerror(code)};
-    return std::unique_ptr<Engine>(std::make_unique<IpsecMb>(std::move(manager), level.name));
+    auto engine = std::make_unique<IpsecMb>(std::move(manager), level.name);
+    if (!engine->start()) return Error{"the kernel gave no random bytes (getrandom)"};
+    return std::unique_ptr<Engine>(std::move(engine));
   }
   return Error{
       "ipsec-mb: this CPU lacks the instructions for AES-GCM that are needed (AES-NI and CLMUL with SSE4.2 at least)"};

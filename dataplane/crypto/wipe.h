@@ -28,4 +28,12 @@ inline bool equal_tags(const uint8_t* a, const uint8_t* b) {
   return difference == 0;
 }
 
+/// Likewise any number of bytes.
+inline bool equal_bytes(const uint8_t* a, const uint8_t* b, size_t size) {
+  uint8_t difference = 0;
+  for (size_t i = 0; i < size; ++i) difference = static_cast<uint8_t>(difference | (a[i] ^ b[i]));
+  __asm__ __volatile__("" : "+r"(difference));
+  return difference == 0;
+}
+
 }  // namespace culvert::aead

@@ -101,17 +101,42 @@ bool is_same_key(const Session& session, const abi::InstallKey& install, const a
          std::memcmp(&old->aead, &send, sizeof send) == 0;
 }
 
+/// True when cipher and digest are ones that exist and go with the format.
+bool valid_format(const abi::InstallKey& install) {
+  switch (install.format) {
+    case abi::KeyFormat::kAead:
+      return abi::is_aead(install.cipher) && install.digest == abi::Digest::kNone;
+    case abi::KeyFormat::kCbcHmac:
+      return abi::is_cbc(install.cipher) && abi::digest_size(install.digest) != 0;
+    case abi::KeyFormat::kEpoch:
+      break;
+  }
+  return false;
+}
+
+bool valid(const abi::InstallKey& install) {
+  bool packet_ids =
+      install.first_packet_id != 0 && install.first_packet_id <= kPacketIdEnd && install.replay_floor < kPacketIdEnd;
+  return install.key_id < kKeyIds && valid_format(install) && packet_ids && install.send_at_once <= 1;
+}
+
+void expand(aead::Engine& aead, const abi::InstallKey& install, const abi::DirectionKey& from, aead::Key& key) {
+  if (install.format == abi::KeyFormat::kCbcHmac)
+    aead.expand_cbc(install.cipher, install.digest, from, key);
+  else
+    aead.expand(install.cipher, from.key, key);
+}
+
 Applied install_key(Table& table, aead::Engine& aead, Session& session, const abi::InstallKey& install) {
-  if (install.key_id >= kKeyIds || !aead::is_known(install.cipher) || install.first_packet_id == 0 ||
-      install.send_at_once > 1)
-    return Applied::kInvalid;
+  if (!valid(install)) return Applied::kInvalid;
   aead::Key expanded;
-  aead.expand(install.cipher, install.send.key, expanded);
+  expand(aead, install, install.send, expanded);
   bool known = is_same_key(session, install, expanded);
   bool made = known || table.make_key(session, install.key_id);
   if (made && !known) {
     SendKey& send = *session.send.keys[install.key_id];
     send.cipher = install.cipher;
+    send.format = install.format;
     send.implicit_iv = implicit_part(install.send);
     send.next_id = install.first_packet_id;
     send.reserved_end = install.first_packet_id;
@@ -121,10 +146,11 @@ Applied install_key(Table& table, aead::Engine& aead, Session& session, const ab
 
     ReceiveKey& receive = *session.receive.keys[install.key_id];
     receive.cipher = install.cipher;
+    receive.format = install.format;
     receive.implicit_iv = implicit_part(install.receive);
     receive.window.reset(session.replay_window, install.replay_floor);
     if (session.where.remote.transport == abi::Transport::kTcp) receive.window.demand_sequence();
-    aead.expand(install.cipher, install.receive.key, receive.aead);
+    expand(aead, install, install.receive, receive.aead);
   }
   aead::wipe(expanded);
   if (!made) return Applied::kNoRoom;

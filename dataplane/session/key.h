@@ -21,6 +21,7 @@ struct alignas(64) ReceiveKey {
   ImplicitIv implicit_iv{};
   uint64_t blocks = 0;  ///< plaintext blocks opened
   abi::Cipher cipher{};
+  abi::KeyFormat format{};
   uint8_t key_id = 0;
   bool used = false;            ///< an authenticated packet has come
   bool limit_reported = false;  ///< kKeyNearLimit is sent once
@@ -44,8 +45,11 @@ static_assert(offsetof(ReceiveKey, aead) == 64);
 
 struct alignas(64) SendKey {
   abi::Cipher cipher{};
+  abi::KeyFormat format{};
   uint8_t key_id = 0;
   bool limit_reported = false;
+  uint8_t front = 0;                ///< bytes that sealing puts in front of the inner packet …
+  uint8_t opcode_bytes = 0;         ///< … of which these come out of `header`: 4 (DATA_V2) or 1
   std::array<uint8_t, 4> header{};  ///< first bytes of its data packets: opcode, key-id, peer-id
   ImplicitIv implicit_iv{};
   uint64_t next_id = 1;
@@ -59,13 +63,13 @@ struct alignas(64) SendKey {
 
   /// The next packet-id, or 0 when they are used up. It is recorded as used before it is handed out, so that whoever
   /// takes the session over after a crash never repeats a nonce.
-  uint32_t take_packet_id() {
+  uint64_t take_packet_id() {
     if (next_id >= reserved_end) [[unlikely]] {
       if (next_id >= kPacketIdEnd) return 0;
       reserved_end = (next_id | (kReserve - 1)) + 1;
       progress->send_reserved.store(reserved_end, std::memory_order_seq_cst);
     }
-    return static_cast<uint32_t>(next_id++);
+    return next_id++;
   }
   /// Counts a packet of `length` plaintext bytes. True when the key nears a limit for the first time.
   bool count_sealed(uint32_t length) {

@@ -14,9 +14,10 @@ inline constexpr uint64_t kGcmUsageLimit = (uint64_t{1} << 36) - 1;
 /// A renegotiation is asked for at 7/8 of it, so that it is done in time (ssl.c).
 inline constexpr uint64_t kGcmNearLimit = kGcmUsageLimit / 8 * 7;
 
-/// Sum of packets and blocks at which a key nears its limit. CHACHA20-POLY1305 has none that matters.
+/// Sum of packets and blocks at which a key nears its limit. CHACHA20-POLY1305 has none that matters; the reference
+/// limits CBC by time only, unless its blocks are of 64 bits (ssl.c).
 constexpr uint64_t near_usage_limit(abi::Cipher cipher) {
-  return cipher == abi::Cipher::kChacha20Poly1305 ? UINT64_MAX : kGcmNearLimit;
+  return cipher <= abi::Cipher::kAes256Gcm ? kGcmNearLimit : UINT64_MAX;
 }
 
 inline constexpr uint64_t kNearPacketId = 0xFF000000;  ///< packet_id.h: a renegotiation is asked for from here on

@@ -21,23 +21,23 @@ class ReplayWindow {
 
   /// Starts anew. `size`: packets, 1..kMaxSize; 0 counts as 1 (only strictly growing packet-ids pass). Packet-ids up to
   /// `floor` count as seen.
-  void reset(uint32_t size, uint32_t floor) {
+  void reset(uint32_t size, uint64_t floor) {
     size_ = std::clamp<uint32_t>(size, 1, kMaxSize);
     strict_ = started_ = false;
     highest_ = floor;
     // A word more than the window has, so that the word being entered can be cleared whole.
     size_t words = std::bit_ceil(size_t{size_} / 64 + (size_ % 64 != 0) + 1);
-    mask_ = static_cast<uint32_t>(words - 1);
+    mask_ = static_cast<uint16_t>(words - 1);
     large_ = words > small_.size() ? std::make_unique<uint64_t[]>(words) : nullptr;
     std::fill_n(this->words(), words, 0);
-    for (uint32_t i = 0; floor != 0 && i < std::min(size_, floor); ++i) mark(floor - i);
+    for (uint64_t i = 0; floor != 0 && i < std::min<uint64_t>(size_, floor); ++i) mark(floor - i);
   }
 
   /// For a stream, which neither loses nor reorders: from now on only the packet-id after the last one passes. The
   /// first may be any behind the floor (packet_id.c, no backtrack).
   void demand_sequence() { strict_ = true; }
 
-  ReplayVerdict check(uint32_t id) const {
+  ReplayVerdict check(uint64_t id) const {
     if (strict_ && started_ && id != highest_ + 1)
       return id > highest_ ? ReplayVerdict::kGap : ReplayVerdict::kDuplicate;
     if (id > highest_) return ReplayVerdict::kFresh;
@@ -46,31 +46,31 @@ class ReplayWindow {
   }
 
   /// Remembers `id`, for which check() said kFresh.
-  void commit(uint32_t id) {
+  void commit(uint64_t id) {
     started_ = true;
     if (id > highest_) {
-      uint32_t entered = (id >> 6) - (highest_ >> 6);
-      for (uint32_t i = 0; i < std::min(entered, mask_ + 1); ++i) words()[((id >> 6) - i) & mask_] = 0;
+      uint64_t entered = (id >> 6) - (highest_ >> 6);
+      for (uint64_t i = 0; i < std::min<uint64_t>(entered, mask_ + 1u); ++i) words()[((id >> 6) - i) & mask_] = 0;
       highest_ = id;
     }
     mark(id);
   }
 
   /// Highest packet-id accepted so far.
-  uint32_t highest() const { return highest_; }
+  uint64_t highest() const { return highest_; }
 
  private:
   uint64_t* words() { return large_ ? large_.get() : small_.data(); }
   const uint64_t* words() const { return large_ ? large_.get() : small_.data(); }
-  void mark(uint32_t id) { words()[(id >> 6) & mask_] |= uint64_t{1} << (id & 63); }
+  void mark(uint64_t id) { words()[(id >> 6) & mask_] |= uint64_t{1} << (id & 63); }
 
-  uint32_t highest_ = 0;
-  uint32_t size_ = 64;
-  uint32_t mask_ = 1;
-  bool strict_ = false;
-  bool started_ = false;
+  uint64_t highest_ = 0;
   std::array<uint64_t, 2> small_{};  ///< enough for windows of up to 64 packets, the default
   std::unique_ptr<uint64_t[]> large_;
+  uint32_t size_ = 64;
+  uint16_t mask_ = 1;
+  bool strict_ = false;
+  bool started_ = false;
 };
 
 }  // namespace culvert::session

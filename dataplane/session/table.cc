@@ -10,6 +10,32 @@
 
 namespace culvert::session {
 
+namespace {
+
+/// What stands between opcode (with peer-id) and the inner packet.
+size_t front_behind_opcode(const SendKey& key) {
+  if (key.format == abi::KeyFormat::kCbcHmac) return key.aead.cbc.tag_size + aead::kIvSize + wire::kPacketIdSize;
+  return wire::kPacketIdSize + aead::kTagSize;
+}
+
+/// Largest inner packet that fits into `size` bytes of tunnel packet (mss.c, adjust_payload_max_cbc, and
+/// frame_calculate_mssfix).
+size_t inner_room(const Session& session, size_t size) {
+  bool v2 = session.where.format == abi::DataFormat::kV2;
+  if (session.send.key == nullptr) {  // not known yet: as with AEAD
+    size_t header = v2 ? sizeof(wire::DataV2Header) : sizeof(wire::DataV1Header);
+    return size > header ? size - header : 0;
+  }
+  const SendKey& key = *session.send.key;
+  if (size <= key.front) return 0;
+  if (key.format != abi::KeyFormat::kCbcHmac) return size - key.front;
+  // Packet-id and inner packet are padded to whole blocks, with one byte at least.
+  size_t blocks = (size - key.front + wire::kPacketIdSize) / aead::kIvSize * aead::kIvSize;
+  return blocks > wire::kPacketIdSize ? blocks - 1 - wire::kPacketIdSize : 0;
+}
+
+}  // namespace
+
 Table::Table(abi::LinkView link)
     : link_(link),
       capacity_(std::min(link.sessions(), abi::kNoPeerId)),
@@ -77,20 +103,22 @@ bool Table::set_remote(Session& session, const abi::Endpoint& remote, uint16_t p
   session.where.remote = remote;
   session.where.port = port;
   record(session).remote.write(remote);
+  refresh_mss(session);
+  return true;
+}
 
-  // mss.c: what the outer packet may be, less outer headers, tunnel header and tag, inner IP and TCP headers.
-  uint16_t outer_ip = remote.address.family == abi::Family::kIpv6 ? sizeof(wire::Ipv6Header) : sizeof(wire::Ipv4Header);
-  uint16_t outer_transport = remote.transport == abi::Transport::kTcp ? kOuterTcp : kOuterUdp;
-  size_t tunnel =
-      session.where.format == abi::DataFormat::kV2 ? sizeof(wire::DataV2Header) : sizeof(wire::DataV1Header);
-  size_t overhead = outer_ip + outer_transport + tunnel + sizeof(wire::TcpHeader);
+// What the outer packet may be, less outer headers and what the key's format adds, is room for the inner packet.
+void Table::refresh_mss(Session& session) {
+  const abi::Endpoint& remote = session.where.remote;
+  size_t outer = remote.address.family == abi::Family::kIpv6 ? sizeof(wire::Ipv6Header) : sizeof(wire::Ipv4Header);
+  outer += remote.transport == abi::Transport::kTcp ? kOuterTcp : kOuterUdp;
+  size_t room = session.mss_limit > outer ? inner_room(session, session.mss_limit - outer) : 0;
   auto mss = [&](size_t inner_ip) {
-    bool clamps = session.mss_limit > overhead + inner_ip;
-    return static_cast<uint16_t>(clamps ? session.mss_limit - overhead - inner_ip : 0);
+    size_t headers = inner_ip + sizeof(wire::TcpHeader);
+    return static_cast<uint16_t>(room > headers ? room - headers : 0);
   };
   session.where.mss_ip4 = mss(sizeof(wire::Ipv4Header));
   session.where.mss_ip6 = mss(sizeof(wire::Ipv6Header));
-  return true;
 }
 
 bool Table::add_route(Session& session, const Prefix& prefix) {
@@ -139,15 +167,21 @@ void Table::remove_key(Session& session, uint8_t key_id) {
 
 void Table::send_with(Session& session, uint8_t key_id) {
   session.send.key = session.send.keys[key_id];
+  refresh_mss(session);
 }
 
 void Table::refresh_headers(Session& session) {
   bool v2 = session.where.format == abi::DataFormat::kV2;
   wire::Opcode opcode = v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1;
   uint32_t peer_id = session.remote_peer_id;
-  for (uint8_t key_id : session.key_order)
-    session.send.keys[key_id]->header = {wire::opcode_byte(opcode, key_id), static_cast<uint8_t>(peer_id >> 16),
-                                         static_cast<uint8_t>(peer_id >> 8), static_cast<uint8_t>(peer_id)};
+  for (uint8_t key_id : session.key_order) {
+    SendKey& key = *session.send.keys[key_id];
+    key.header = {wire::opcode_byte(opcode, key_id), static_cast<uint8_t>(peer_id >> 16),
+                  static_cast<uint8_t>(peer_id >> 8), static_cast<uint8_t>(peer_id)};
+    key.opcode_bytes = v2 ? 4 : 1;
+    key.front = static_cast<uint8_t>(key.opcode_bytes + front_behind_opcode(key));
+  }
+  refresh_mss(session);
 }
 
 }  // namespace culvert::session

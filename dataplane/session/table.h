@@ -67,7 +67,7 @@ class Table {
   Session& create(const abi::SessionRef& ref, uint64_t now_ns);
   /// Forgets the session, its keys, addresses and routes.
   void remove(Session& session);
-  /// Moves the session to where its peer is now; also recomputes the MSS, which depends on the outer family.
+  /// Moves the session to where its peer is now.
   bool set_remote(Session& session, const abi::Endpoint& remote, uint16_t port);
   /// False when the prefix is another session's, or there is no room.
   bool add_route(Session& session, const Prefix& prefix);
@@ -81,6 +81,7 @@ class Table {
   static void refresh_headers(Session& session);
 
  private:
+  static void refresh_mss(Session& session);
   explicit Table(abi::LinkView link);
   static size_t route_capacity(uint32_t sessions) { return size_t{sessions} * 2 + 4096; }
 

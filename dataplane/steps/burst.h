@@ -21,7 +21,7 @@ struct Packet {
   rte_mbuf* mbuf;
   uint8_t* data;
   uint32_t length;
-  uint32_t packet_id;  ///< of its data packet; set by find_session or seal
+  uint64_t packet_id;  ///< of its data packet; set by open (which may have to decrypt it) or seal
   session::Session*
       session;  ///< on the way in the one it came from, on the way out the one it goes to; null: not known yet
   session::ReceiveKey* key;  ///< on the way in

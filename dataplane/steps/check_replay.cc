@@ -6,7 +6,7 @@ namespace {
 using abi::DropReason;
 using session::ReplayVerdict;
 
-Verdict judge(const session::ReceiveKey& key, uint32_t packet_id) {
+Verdict judge(const session::ReceiveKey& key, uint64_t packet_id) {
   switch (key.window.check(packet_id)) {
     case ReplayVerdict::kDuplicate:
       return Verdict::drop(DropReason::replay_duplicate);

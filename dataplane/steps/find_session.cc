@@ -19,13 +19,8 @@ Verdict by_address(Packet& packet, PathContext& context) {
 }
 
 Verdict find_one(Packet& packet, PathContext& context) {
-  if (packet.opcode == wire::Opcode::kDataV1) {
-    packet.packet_id = reinterpret_cast<const wire::DataV1Header*>(packet.data)->packet_id.get();
-    return by_address(packet, context);
-  }
-  const auto& header = *reinterpret_cast<const wire::DataV2Header*>(packet.data);
-  packet.packet_id = header.packet_id.get();
-  uint32_t peer_id = header.peer();
+  if (packet.opcode == wire::Opcode::kDataV1) return by_address(packet, context);
+  uint32_t peer_id = reinterpret_cast<const wire::DataV2Header*>(packet.data)->peer();
   if (peer_id == wire::kPeerIdNone) return by_address(packet, context);
   session::Session* session = context.table->find(peer_id);
   if (session == nullptr) return Verdict::drop(DropReason::session_unknown_peer_id);

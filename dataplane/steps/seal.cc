@@ -1,4 +1,5 @@
 #include "dataplane/packet.h"
+#include "dataplane/steps/data_formats.h"
 #include "dataplane/steps/steps.h"
 
 namespace culvert::steps {
@@ -6,43 +7,41 @@ namespace {
 
 using abi::DropReason;
 
+bool has_room(const Packet& packet, const session::SendKey& key) {
+  const rte_mbuf& mbuf = *packet.mbuf;
+  auto* start = static_cast<const uint8_t*>(mbuf.buf_addr);
+  if (packet.data - start < key.front) return false;
+  if (key.format == abi::KeyFormat::kAead) [[likely]]
+    return true;
+  return packet.data + packet.length + kMostBehind <= start + mbuf.buf_len;
+}
+
 // Puts the header in front and fills `job`.
 Verdict prepare(Packet& packet, aead::Job& job, PathContext& context) {
   session::Session& session = *packet.session;
   session::SendState& send = session.send;
   if (send.key == nullptr) return Verdict::drop(DropReason::key_not_ready);
-  bool v2 = session.where.format == abi::DataFormat::kV2;
-  uint32_t header = v2 ? sizeof(wire::DataV2Header) : sizeof(wire::DataV1Header);
-  if (packet.data - static_cast<uint8_t*>(packet.mbuf->buf_addr) < header)
-    return Verdict::drop(DropReason::no_headroom);
   session::SendKey& key = *send.key;
+  if (!has_room(packet, key)) return Verdict::drop(DropReason::no_headroom);
   packet.packet_id = key.take_packet_id();
   if (packet.packet_id == 0) return Verdict::drop(DropReason::packet_id_exhausted);
-
-  uint8_t* front = packet.data - header;
-  uint32_t opcode_bytes = v2 ? 4 : 1;
-  std::memcpy(front, key.header.data(), opcode_bytes);
-  wire::be32 packet_id(packet.packet_id);
-  std::memcpy(front + opcode_bytes, &packet_id, sizeof packet_id);
-
-  aead::prefetch(key.aead);
-  job.key = &key.aead;
-  job.cipher = key.cipher;
-  job.aad = v2 ? front : front + opcode_bytes;
-  job.aad_length = v2 ? 8 : 4;
-  job.tag = front + opcode_bytes + sizeof packet_id;
-  job.text = packet.data;
-  job.length = packet.length;
-  std::memcpy(job.nonce.data(), &packet_id, sizeof packet_id);
-  std::memcpy(job.nonce.data() + 4, key.implicit_iv.data(), key.implicit_iv.size());
 
   if (key.count_sealed(packet.length)) [[unlikely]]
     context.events.near_limit(session, key.key_id);
   ++send.packets;
   send.bytes += packet.length;
   send.last_ns = context.now_ns;
+
+  aead::prefetch(key.aead);
+  job.key = &key.aead;
+  job.cipher = key.cipher;
+  uint8_t* front = packet.data - key.front;
+  std::memcpy(front, key.header.data(), key.header.size());  // V1 has less, and the format overwrites the rest
+  if (key.format == abi::KeyFormat::kAead) [[likely]]
+    AeadFormat::prepare_seal(packet, key, job);
+  else
+    CbcFormat::prepare_seal(packet, key, job);
   packet.data = front;
-  packet.length += header;
   return Verdict::go_on();
 }
 

@@ -30,6 +30,7 @@ inline constexpr uint8_t kLastOpcode = 11;
 inline constexpr uint8_t kKeyIdMask = 7;
 inline constexpr size_t kSessionIdSize = 8;
 inline constexpr uint32_t kPeerIdNone = 0xFFFFFF;
+inline constexpr size_t kPacketIdSize = 4;
 
 using SessionId = std::array<uint8_t, kSessionIdSize>;
 
@@ -76,6 +77,10 @@ struct DataV1Header {
   std::array<uint8_t, 16> tag;
 };
 static_assert(sizeof(DataV1Header) == 21 && alignof(DataV1Header) == 1);
+
+// Data packet under AES-CBC: opcode (and peer-id with DATA_V2), HMAC, IV of 16 bytes, ciphertext; the plaintext is
+// packet-id, inner packet and 1 to 16 bytes of padding. The HMAC covers IV and ciphertext, not what is in front
+// (crypto.c).
 
 /// Inner payload that is a keepalive and no IP packet (ping.c).
 inline constexpr std::array<uint8_t, 16> kPingMagic = {0x2a, 0x18, 0x7b, 0xf3, 0x64, 0x1e, 0xb4, 0xcb,

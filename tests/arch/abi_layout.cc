@@ -62,7 +62,10 @@ void print_values() {
   ENUM(Transport, kUdp, kTcp);
   ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute,
        kCloseStream);
-  ENUM(Cipher, kAes128Gcm, kAes192Gcm, kAes256Gcm, kChacha20Poly1305);
+  ENUM(Cipher, kAes128Gcm, kAes192Gcm, kAes256Gcm, kChacha20Poly1305, kAes128Cbc, kAes192Cbc, kAes256Cbc);
+  ENUM(Digest, kNone, kSha1, kSha224, kSha256, kSha384, kSha512);
+  ENUM(KeyFormat, kAead, kCbcHmac, kEpoch);
+  ENUM(Framing, kNone, kStubV2, kStub, kLzoStub);
   ENUM(DataFormat, kV1, kV2);
   ENUM(EventKind, kFloated, kPeerTimeout, kPeerExit, kKeyNearLimit, kKeyFirstUse, kCommandRefused, kStreamClosed);
   ENUM(RecordState, kFree, kConnected);
@@ -74,10 +77,11 @@ void print_messages() {
   STRUCT(IpAddress, bytes, family);
   STRUCT(Endpoint, address, transport, port, scope_id, stream);
   STRUCT(SessionRef, peer_id, generation);
-  STRUCT(InstallSession, remote, local, port, format, reserved, flags, remote_peer_id, tun_mtu, mss_limit,
-         ping_interval, ping_timeout, replay_window, ip4, ip6);
-  STRUCT(DirectionKey, key, implicit_iv);
-  STRUCT(InstallKey, key_id, cipher, send_at_once, reserved, first_packet_id, replay_floor, reserved2, send, receive);
+  STRUCT(InstallSession, remote, local, port, format, framing, flags, remote_peer_id, tun_mtu, mss_limit, ping_interval,
+         ping_timeout, replay_window, ip4, ip6);
+  STRUCT(DirectionKey, key, implicit_iv, hmac);
+  STRUCT(InstallKey, key_id, cipher, send_at_once, format, digest, reserved, first_packet_id, replay_floor, send,
+         receive);
   STRUCT(KeyRef, key_id);
   STRUCT(InnerPrefix, address, length);
   STRUCT(StreamRef, remote, port);
@@ -109,7 +113,7 @@ void print_link() {
   STRUCT(ControlRecord, state, generation, local_session_id, remote_session_id, current_key_id, previous_key_id,
          wrap_is_dynamic, has_wrap_key, wrap_send_time, wrap_send_id, wrap_seen_time, wrap_seen_id, wrap_key,
          common_name, username, certificate_hash, instance, connected_wall_seconds, protocol_flags, settings, cipher,
-         owner, reserved, client_version, client_platform, tls_key_export, reserved2, certificate_serial);
+         owner, digest, reserved, client_version, client_platform, tls_key_export, reserved2, certificate_serial);
   STRUCT(KeyProgress, send_reserved, highest_seen);
   STRUCT(WorkerRecord, generation, reserved, rx_packets, rx_bytes, tx_packets, tx_bytes, last_rx_ns, last_tx_ns, drops,
          remote, keys);

@@ -9,8 +9,15 @@ using namespace culvert;
 
 namespace {
 
-abi::Cipher cipher_of(uint8_t choice) {
-  return static_cast<abi::Cipher>(1 + choice % 4);
+/// Two bits choose the cipher, two the format.
+fuzz::KeyKind kind_of(uint8_t choice) {
+  uint8_t cipher = choice & 3;
+  if ((choice >> 2 & 3) == 1) {
+    auto digest = static_cast<abi::Digest>(1 + cipher);
+    return {static_cast<abi::Cipher>(static_cast<uint8_t>(abi::Cipher::kAes128Cbc) + cipher % 3),
+            abi::KeyFormat::kCbcHmac, digest};
+  }
+  return {static_cast<abi::Cipher>(1 + cipher), abi::KeyFormat::kAead, abi::Digest::kNone};
 }
 abi::DataFormat format_of(uint8_t choice) {
   return (choice & 1) != 0 ? abi::DataFormat::kV1 : abi::DataFormat::kV2;
@@ -60,7 +67,7 @@ void one_step(fuzz::Input& input, fuzz::PathRig& rig) {
       uint8_t peer = input.byte() % fuzz::kSessions;
       uint8_t key = input.byte();
       uint32_t id = packet_id(input);
-      return rig.sealed(peer, key & 7, cipher_of(key >> 3), id, format_of(key >> 7), input.take(input.u16() % 2000));
+      return rig.sealed(peer, key & 7, kind_of(key >> 3), id, format_of(key >> 7), input.take(input.u16() % 2000));
     }
     case 2:
       return rig.inner(input.take(input.u16()));
@@ -77,7 +84,7 @@ void one_step(fuzz::Input& input, fuzz::PathRig& rig) {
       uint8_t generation = input.byte();
       uint8_t key = input.byte();
       uint32_t first = packet_id(input);
-      return rig.install_key(peer, generation, key & 7, cipher_of(key >> 3), first, packet_id(input));
+      return rig.install_key(peer, generation, key & 7, kind_of(key >> 3), first, packet_id(input));
     }
     case 6:
       return control_packet(input, rig);

@@ -23,6 +23,7 @@ abi::DirectionKey direction_key(uint8_t key_id, uint8_t direction) {
   abi::DirectionKey key{};
   key.key = numbered<32>(static_cast<uint8_t>(16 * direction + key_id));
   key.implicit_iv = numbered<12>(static_cast<uint8_t>(64 + key_id));
+  key.hmac = numbered<64>(static_cast<uint8_t>(128 + 16 * direction + key_id));
   return key;
 }
 
@@ -119,19 +120,30 @@ void PathRig::inner(std::span<const uint8_t> bytes) {
   drain();
 }
 
-void PathRig::sealed(uint32_t peer_id, uint8_t key_id, abi::Cipher cipher, uint32_t packet_id, abi::DataFormat format,
+void PathRig::sealed(uint32_t peer_id, uint8_t key_id, const KeyKind& kind, uint32_t packet_id, abi::DataFormat format,
                      std::span<const uint8_t> text) {
+  bool v2 = format == abi::DataFormat::kV2;
+  std::vector<uint8_t> bytes = {wire::opcode_byte(v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1, key_id)};
+  if (v2)
+    for (int shift : {16, 8, 0}) bytes.push_back(static_cast<uint8_t>(peer_id >> shift));
+  if (kind.format == abi::KeyFormat::kCbcHmac)
+    seal_cbc(key_id, kind, text, bytes);
+  else
+    seal_aead(key_id, kind, packet_id, text, bytes);
+  outer(peer(static_cast<uint8_t>(peer_id)), bytes);
+}
+
+void PathRig::seal_aead(uint8_t key_id, const KeyKind& kind, uint32_t packet_id, std::span<const uint8_t> text,
+                        std::vector<uint8_t>& bytes) {
   abi::DirectionKey key = direction_key(key_id, 1);
   aead::Key expanded;
-  world_.aead->expand(cipher, key.key, expanded);
-  bool v2 = format == abi::DataFormat::kV2;
-  size_t header = v2 ? sizeof(wire::DataV2Header) : sizeof(wire::DataV1Header);
-  std::vector<uint8_t> bytes(header + text.size());
+  world_.aead->expand(kind.cipher, key.key, expanded);
+  size_t opcode = bytes.size();
+  bool v2 = opcode == 4;
   wire::be32 id(packet_id);
-  uint8_t* at = bytes.data();
-  *at++ = wire::opcode_byte(v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1, key_id);
-  if (v2)
-    for (int shift : {16, 8, 0}) *at++ = static_cast<uint8_t>(peer_id >> shift);
+  size_t header = opcode + sizeof id + aead::kTagSize;
+  bytes.resize(header + text.size());
+  uint8_t* at = bytes.data() + opcode;
   std::memcpy(at, &id, sizeof id);
   std::copy(text.begin(), text.end(), bytes.begin() + static_cast<ptrdiff_t>(header));
   aead::Job job{};
@@ -141,11 +153,27 @@ void PathRig::sealed(uint32_t peer_id, uint8_t key_id, abi::Cipher cipher, uint3
   job.aad_length = v2 ? 8 : 4;
   job.tag = at + sizeof id;
   job.length = static_cast<uint32_t>(text.size());
-  job.cipher = cipher;
+  job.cipher = kind.cipher;
   std::memcpy(job.nonce.data(), &id, sizeof id);
   std::copy_n(key.implicit_iv.begin(), 8, job.nonce.begin() + 4);
   world_.aead->seal({&job, 1});
-  outer(peer(static_cast<uint8_t>(peer_id)), bytes);
+}
+
+void PathRig::seal_cbc(uint8_t key_id, const KeyKind& kind, std::span<const uint8_t> text,
+                       std::vector<uint8_t>& bytes) {
+  aead::Key expanded;
+  world_.aead->expand_cbc(kind.cipher, kind.digest, direction_key(key_id, 1), expanded);
+  size_t opcode = bytes.size(), header = opcode + abi::digest_size(kind.digest) + aead::kIvSize;
+  size_t blocks = text.size() / aead::kIvSize * aead::kIvSize;
+  bytes.resize(header + blocks);
+  std::copy_n(text.begin(), blocks, bytes.begin() + static_cast<ptrdiff_t>(header));
+  aead::Job job{};
+  job.key = &expanded;
+  job.text = bytes.data() + header;
+  job.tag = bytes.data() + opcode;
+  job.length = static_cast<uint32_t>(blocks);
+  job.cipher = kind.cipher;
+  if (blocks != 0) world_.aead->seal({&job, 1});
 }
 
 void PathRig::apply(abi::Command command) {
@@ -174,7 +202,7 @@ void PathRig::install_session(uint32_t peer_id, uint32_t generation, uint32_t fl
   apply(command);
 }
 
-void PathRig::install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id, abi::Cipher cipher,
+void PathRig::install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id, const KeyKind& kind,
                           uint32_t first_packet_id, uint32_t replay_floor) {
   abi::Command command{};
   command.kind = abi::CommandKind::kInstallKey;
@@ -182,7 +210,9 @@ void PathRig::install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id,
   abi::InstallKey& key = command.body.install_key;
   key = {};
   key.key_id = key_id;
-  key.cipher = cipher;
+  key.cipher = kind.cipher;
+  key.format = kind.format;
+  key.digest = kind.digest;
   key.send_at_once = 1;
   key.first_packet_id = first_packet_id;
   key.replay_floor = replay_floor;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "dataplane/crypto/aead.h"
 #include "dataplane/path.h"
@@ -24,6 +25,12 @@ struct PathWorld {
   abi::LinkView link;
 };
 
+struct KeyKind {
+  abi::Cipher cipher{};
+  abi::KeyFormat format{};
+  abi::Digest digest{};
+};
+
 class PathRig {
  public:
   PathRig();
@@ -33,12 +40,13 @@ class PathRig {
 
   void outer(const abi::Endpoint& from, std::span<const uint8_t> bytes);
   void inner(std::span<const uint8_t> bytes);
-  /// A packet as the peer of the session would send it, under the key that install_key() makes.
-  void sealed(uint32_t peer_id, uint8_t key_id, abi::Cipher cipher, uint32_t packet_id, abi::DataFormat format,
+  /// A packet as the peer of the session would send it, under the key that install_key() makes. CBC: `text` is all that
+  /// is encrypted, packet-id and padding included, and `packet_id` does nothing.
+  void sealed(uint32_t peer_id, uint8_t key_id, const KeyKind& kind, uint32_t packet_id, abi::DataFormat format,
               std::span<const uint8_t> text);
   void apply(abi::Command command);
   void install_session(uint32_t peer_id, uint32_t generation, uint32_t flags, abi::DataFormat format);
-  void install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id, abi::Cipher cipher, uint32_t first_packet_id,
+  void install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id, const KeyKind& kind, uint32_t first_packet_id,
                    uint32_t replay_floor);
   void control(const abi::PacketMessage& message);
   void advance(uint64_t nanoseconds);
@@ -47,6 +55,9 @@ class PathRig {
 
  private:
   rte_mbuf* packet(std::span<const uint8_t> bytes);
+  void seal_aead(uint8_t key_id, const KeyKind& kind, uint32_t packet_id, std::span<const uint8_t> text,
+                 std::vector<uint8_t>& bytes);
+  void seal_cbc(uint8_t key_id, const KeyKind& kind, std::span<const uint8_t> text, std::vector<uint8_t>& bytes);
   void drain();
 
   PathWorld& world_;

@@ -51,7 +51,7 @@ std::optional<DataPacket> WorkerModel::seal(uint32_t peer_id, uint64_t sequence)
   auto found = sessions_.find(peer_id);
   if (found == sessions_.end() || !found->second.sending) return std::nullopt;
   const abi::InstallKey& key = found->second.keys.at(*found->second.sending).install;
-  return DataPacket{key.key_id, key.send, key.cipher, sequence};
+  return DataPacket{key.key_id, key.send, key.cipher, key.format, key.digest, sequence};
 }
 
 bool WorkerModel::open(uint32_t peer_id, const DataPacket& packet, std::optional<abi::Event>* first_use) {
@@ -60,7 +60,9 @@ bool WorkerModel::open(uint32_t peer_id, const DataPacket& packet, std::optional
   auto key = found->second.keys.find(packet.key_id);
   if (key == found->second.keys.end()) return false;
   const abi::InstallKey& install = key->second.install;
-  if (install.cipher != packet.cipher || install.receive.key != packet.key.key) return false;
+  bool same_kind =
+      install.cipher == packet.cipher && install.format == packet.format && install.digest == packet.digest;
+  if (!same_kind || install.receive.key != packet.key.key || install.receive.hmac != packet.key.hmac) return false;
   for (size_t i = 0; i < 8; ++i)
     if (install.receive.implicit_iv[i] != packet.key.implicit_iv[i]) return false;
   if (!key->second.used) {

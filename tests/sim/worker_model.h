@@ -17,6 +17,8 @@ struct DataPacket {
   uint8_t key_id = 0;
   abi::DirectionKey key{};  ///< stands for the ciphertext: only who holds the same key can open it
   abi::Cipher cipher{};
+  abi::KeyFormat format{};
+  abi::Digest digest{};
   uint64_t sequence = 0;
 };
 

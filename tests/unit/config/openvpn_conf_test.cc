@@ -185,7 +185,12 @@ TEST(OpenvpnConf, Ciphers) {
   using enum abi::Cipher;
   EXPECT_EQ(good("data-ciphers aes-128-gcm:CHACHA20-POLY1305\n").settings.data_ciphers,
             (std::vector{kAes128Gcm, kChacha20Poly1305}));
-  EXPECT_EQ(good("data-ciphers ?AES-256-CBC:AES-192-GCM:AES-192-GCM\n").settings.data_ciphers, std::vector{kAes192Gcm});
+  EXPECT_EQ(good("data-ciphers ?BF-CBC:AES-192-GCM:AES-192-GCM\n").settings.data_ciphers, std::vector{kAes192Gcm});
+  EXPECT_EQ(good("data-ciphers AES-256-GCM:AES-256-CBC\n").settings.data_ciphers,
+            (std::vector{kAes256Gcm, kAes256Cbc}));
+  EXPECT_EQ(good("data-ciphers-fallback AES-128-CBC\n").settings.data_ciphers_fallback, kAes128Cbc);
+  EXPECT_EQ(good("").settings.auth, abi::Digest::kSha1);
+  EXPECT_EQ(good("auth SHA224\n").settings.auth, abi::Digest::kSha224);
   EXPECT_EQ(good("ncp-ciphers AES-256-GCM\n").settings.data_ciphers, std::vector{kAes256Gcm});
   EXPECT_EQ(good("data-ciphers-fallback AES-256-GCM\n").settings.data_ciphers_fallback, kAes256Gcm);
   good("cipher AES-256-GCM\n");

@@ -75,20 +75,20 @@ const Case kCases[] = {
     {"mssfix 100", "mssfix: must be 0 (off) or at least 154, not 100"},
     {"mssfix 1400 udp", "mssfix: the second argument can only be mtu or fixed, not 'udp'"},
     {"max-packet-size 100", "max-packet-size: '100' is not a number from 154 to 2048"},
-    {"data-ciphers AES-256-GCM:AES-256-CBC",
-     "data-ciphers: 'AES-256-CBC' is not supported in this version; supported are AES-256-GCM, AES-192-GCM, "
-     "AES-128-GCM and "
-     "CHACHA20-POLY1305: remove it, or write ?AES-256-CBC to skip it"},
+    {"data-ciphers AES-256-GCM:CAMELLIA-256-CBC",
+     "data-ciphers: 'CAMELLIA-256-CBC' is not supported in this version; "
+     "supported are AES-256-GCM, AES-192-GCM, AES-128-GCM, CHACHA20-POLY1305, and for old clients AES-256-CBC, "
+     "AES-192-CBC and AES-128-CBC: remove it, or write ?CAMELLIA-256-CBC to skip it"},
     {"data-ciphers AES-256-GMC",
-     "data-ciphers: 'AES-256-GMC' is not supported in this version (did you mean AES-256-GCM?); supported are "
-     "AES-256-GCM, "
-     "AES-192-GCM, AES-128-GCM and CHACHA20-POLY1305: remove it, or write ?AES-256-GMC to skip it"},
+     "data-ciphers: 'AES-256-GMC' is not supported in this version (did you mean AES-256-GCM?); "
+     "supported are AES-256-GCM, AES-192-GCM, AES-128-GCM, CHACHA20-POLY1305, and for old clients AES-256-CBC, "
+     "AES-192-CBC and AES-128-CBC: remove it, or write ?AES-256-GMC to skip it"},
     {"data-ciphers ?BF-CBC", "data-ciphers: names no cipher that is supported: add AES-256-GCM"},
     {"data-ciphers-fallback BF-CBC",
-     "data-ciphers-fallback: 'BF-CBC' is not supported in this version; supported are AES-256-GCM, AES-192-GCM, "
-     "AES-128-GCM "
-     "and CHACHA20-POLY1305"},
-    {"auth none", "auth: 'none' is not supported: use SHA1, SHA256, SHA384 or SHA512"},
+     "data-ciphers-fallback: 'BF-CBC' is not supported in this version; "
+     "supported are AES-256-GCM, AES-192-GCM, AES-128-GCM, CHACHA20-POLY1305, and for old clients AES-256-CBC, "
+     "AES-192-CBC and AES-128-CBC"},
+    {"auth none", "auth: 'none' is not supported: use SHA1, SHA224, SHA256, SHA384 or SHA512"},
     {"replay-window 0", "replay-window: '0' is not a number from 1 to 65536"},
     {"allow-compression asym",
      "allow-compression: compression leaks what is encrypted (VORACLE) and is not supported: write allow-compression "

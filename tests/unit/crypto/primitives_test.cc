@@ -21,6 +21,8 @@ std::vector<uint8_t> mac(Digest digest, std::string_view key, std::initializer_l
 TEST(Hmac, GivesTheAnswersOfTheRfcs) {
   const std::string_view text = "what do ya want for nothing?";
   EXPECT_EQ(mac(Digest::kSha1, "Jefe", {bytes_of(text)}), from_hex("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"));
+  EXPECT_EQ(mac(Digest::kSha224, "Jefe", {bytes_of(text)}),
+            from_hex("a30e01098bc6dbbf45690f3a7e9e6d0f8bbea2a39e6148008fd05e44"));
   EXPECT_EQ(mac(Digest::kSha256, "Jefe", {bytes_of(text)}),
             from_hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"));
   EXPECT_EQ(

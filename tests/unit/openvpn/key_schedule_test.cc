@@ -75,6 +75,10 @@ TEST(KeyBlockHalves, OneSidesSendIsTheOthersReceive) {
   EXPECT_EQ(client.send.key[0], 0);
   EXPECT_EQ(client.send.key[31], 31);
   EXPECT_EQ(client.send.implicit_iv, (std::array<uint8_t, 12>{64, 65, 66, 67, 68, 69, 70, 71}));
+  EXPECT_EQ(client.send.hmac[0], 64);
+  EXPECT_EQ(client.send.hmac[63], 127);
+  EXPECT_EQ(client.send.hmac, server.receive.hmac);
+  EXPECT_EQ(client.receive.hmac, server.send.hmac);
   EXPECT_EQ(client.receive.key[0], 128);
   EXPECT_EQ(client.receive.implicit_iv[0], 192);
 }

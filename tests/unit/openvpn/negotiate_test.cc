@@ -63,6 +63,28 @@ TEST(Agree, Cipher) {
   }
 }
 
+TEST(Agree, CbcTakesTheDigestOfTheServer) {
+  ServerSettings settings;
+  settings.data_ciphers = {Cipher::kAes256Gcm, Cipher::kAes256Cbc};
+  settings.auth = abi::Digest::kSha512;
+  auto cbc = agree(settings, parse_capabilities("IV_CIPHERS=AES-256-CBC\n"), "V4,cipher AES-256-CBC,auth SHA512");
+  ASSERT_TRUE(cbc);
+  EXPECT_EQ((*cbc).digest, abi::Digest::kSha512);
+  EXPECT_EQ((*cbc).key_format(), abi::KeyFormat::kCbcHmac);
+  EXPECT_FALSE(disagrees_about_digest(*cbc, "V4,auth sha512"));
+  EXPECT_FALSE(disagrees_about_digest(*cbc, "V4,auth [null-digest]"));
+  EXPECT_FALSE(disagrees_about_digest(*cbc, ""));
+  EXPECT_TRUE(disagrees_about_digest(*cbc, "V4,auth SHA1"));
+  auto gcm = agree(settings, parse_capabilities("IV_CIPHERS=AES-256-CBC:AES-256-GCM\n"), "V4,auth SHA1");
+  ASSERT_TRUE(gcm);
+  EXPECT_EQ((*gcm).digest, abi::Digest::kNone);
+  EXPECT_FALSE(disagrees_about_digest(*gcm, "V4,auth SHA1"));
+  settings.data_ciphers_fallback = Cipher::kAes128Cbc;
+  auto old = agree(settings, parse_capabilities(""), "V4,cipher BF-CBC,auth SHA1");
+  ASSERT_TRUE(old);
+  EXPECT_EQ((*old).cipher, Cipher::kAes128Cbc);
+}
+
 TEST(Agree, FlagsSurviveARecord) {
   for (uint32_t proto = 0; proto < 1u << 13; ++proto) {
     auto agreement = agree({}, parse_capabilities("IV_NCP=2\nIV_PROTO=" + std::to_string(proto) + "\n"), "");

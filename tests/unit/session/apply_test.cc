@@ -190,8 +190,20 @@ TEST_F(ApplyTest, KeysRefuseEveryBadField) {
   for (auto change : std::vector<std::function<void(abi::InstallKey&)>>{
            [](auto& k) { k.key_id = 8; }, [](auto& k) { k.key_id = 255; },
            [](auto& k) { k.cipher = static_cast<abi::Cipher>(0); },
-           [](auto& k) { k.cipher = static_cast<abi::Cipher>(5); }, [](auto& k) { k.first_packet_id = 0; },
-           [](auto& k) { k.send_at_once = 2; }}) {
+           [](auto& k) { k.cipher = static_cast<abi::Cipher>(8); }, [](auto& k) { k.cipher = abi::Cipher::kAes256Cbc; },
+           [](auto& k) { k.format = abi::KeyFormat::kCbcHmac; },
+           [](auto& k) { k.format = static_cast<abi::KeyFormat>(3); }, [](auto& k) { k.digest = abi::Digest::kSha1; },
+           [](auto& k) {
+             k.format = abi::KeyFormat::kCbcHmac;
+             k.cipher = abi::Cipher::kAes256Cbc;  // and no digest
+           },
+           [](auto& k) {
+             k.format = abi::KeyFormat::kCbcHmac;
+             k.cipher = abi::Cipher::kAes256Cbc;
+             k.digest = static_cast<abi::Digest>(6);
+           },
+           [](auto& k) { k.first_packet_id = 0; }, [](auto& k) { k.first_packet_id = (uint64_t{1} << 32) + 1; },
+           [](auto& k) { k.replay_floor = uint64_t{1} << 32; }, [](auto& k) { k.send_at_once = 2; }}) {
     Command bad = install_key({3, 1}, 0, 1);
     change(bad.body.install_key);
     EXPECT_EQ(apply(bad), Applied::kInvalid);
@@ -273,6 +285,32 @@ TEST_F(ApplyTest, RoutesAreChecked) {
     ASSERT_EQ(apply(route(CommandKind::kAddRoute, {3, 1}, address.c_str(), 24)), Applied::kDone);
   }
   EXPECT_EQ(apply(route(CommandKind::kAddRoute, {3, 1}, "10.101.0.0", 24)), Applied::kNoRoom);
+}
+
+TEST_F(ApplyTest, MssLeavesRoomForPaddingOfCbc) {
+  struct Case {
+    abi::DataFormat format;
+    abi::Digest digest;
+    uint16_t ip4;
+  };
+  // 1492 - 28 of IP and UDP, less opcode, HMAC and IV; down to whole blocks; less one byte of padding, the packet-id,
+  // and 40 of inner headers.
+  for (Case c : {Case{abi::DataFormat::kV2, abi::Digest::kSha1, 1379},     // 1424
+                 Case{abi::DataFormat::kV2, abi::Digest::kSha256, 1363},   // 1412: 1408
+                 Case{abi::DataFormat::kV2, abi::Digest::kSha512, 1331},   // 1380: 1376
+                 Case{abi::DataFormat::kV1, abi::Digest::kSha1, 1379}}) {  // 1427: 1424
+    Command session = install_session({3, 1});
+    session.body.install_session.format = c.format;
+    session.body.install_session.mss_limit = 1492;
+    ASSERT_EQ(apply(session), Applied::kDone);
+    Command key = install_key({3, 1}, 0, static_cast<uint8_t>(c.digest));
+    key.body.install_key.cipher = abi::Cipher::kAes256Cbc;
+    key.body.install_key.format = abi::KeyFormat::kCbcHmac;
+    key.body.install_key.digest = c.digest;
+    ASSERT_EQ(apply(key), Applied::kDone);
+    EXPECT_EQ(table->find(3)->where.mss_ip4, c.ip4);
+    EXPECT_EQ(table->find(3)->where.mss_ip6, c.ip4 - 20);
+  }
 }
 
 TEST_F(ApplyTest, MssFollowsTheOuterFamilyAndTheFormat) {

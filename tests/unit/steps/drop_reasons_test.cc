@@ -115,7 +115,21 @@ void replay(PathRig& rig, uint32_t first, uint32_t second) {
     rig.from_outer(peer.seal(ipv4_packet("10.8.0.2", "192.0.2.1"), packet_id), peer.remote);
 }
 
+void wrong_padding_of_cbc(PathRig& rig) {
+  Peer peer = rig.connect(0, [](auto&, auto& key) {
+    key.cipher = abi::Cipher::kAes256Cbc;
+    key.format = abi::KeyFormat::kCbcHmac;
+    key.digest = abi::Digest::kSha256;
+  });
+  Bytes packet = peer.opcode();
+  Bytes sealed = peer.cbc_to_gateway().seal_unpadded(Bytes(32, 17), {});
+  packet.insert(packet.end(), sealed.begin(), sealed.end());
+  packet[3] = static_cast<uint8_t>(peer.peer_id);
+  rig.from_outer(packet, peer.remote);
+}
+
 const std::map<DropReason, Scenario> kScenarios = {
+    {DropReason::cbc_bad_padding, wrong_padding_of_cbc},
     {DropReason::outer_too_short, [](PathRig& rig) { rig.from_outer({}, endpoint("192.0.2.77", 5)); }},
     {DropReason::outer_unknown_opcode, [](PathRig& rig) { rig.from_outer(Bytes(60, 0), endpoint("192.0.2.77", 5)); }},
     {DropReason::outer_too_long, send_chained},

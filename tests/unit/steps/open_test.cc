@@ -22,16 +22,21 @@ const Bytes kInner = ipv4_packet("10.8.0.2", "192.0.2.1", 100);
 struct Variant {
   Cipher cipher;
   abi::DataFormat format;
+  abi::Digest digest = abi::Digest::kNone;
+
+  void apply(abi::InstallSession& session, abi::InstallKey& key) const {
+    session.format = format;
+    key.cipher = cipher;
+    key.digest = digest;
+    if (abi::is_cbc(cipher)) key.format = abi::KeyFormat::kCbcHmac;
+  }
 };
 
 class OpenVariants : public ::testing::TestWithParam<Variant> {};
 
 TEST_P(OpenVariants, OpensWhatThePeerSealed) {
   PathRig rig;
-  Peer peer = rig.connect(3, [](auto& session, auto& key) {
-    session.format = GetParam().format;
-    key.cipher = GetParam().cipher;
-  });
+  Peer peer = rig.connect(3, [](auto& session, auto& key) { GetParam().apply(session, key); });
   Bytes inner = ipv4_packet("10.8.0.5", "192.0.2.1", 777);
   rig.from_peer(peer, inner);
   EXPECT_EQ(rig.sent_tun(), std::vector<Bytes>{inner});
@@ -41,10 +46,7 @@ TEST_P(OpenVariants, OpensWhatThePeerSealed) {
 
 TEST_P(OpenVariants, SealsWhatThePeerOpens) {
   PathRig rig;
-  Peer peer = rig.connect(3, [](auto& session, auto& key) {
-    session.format = GetParam().format;
-    key.cipher = GetParam().cipher;
-  });
+  Peer peer = rig.connect(3, [](auto& session, auto& key) { GetParam().apply(session, key); });
   for (uint32_t i = 1; i <= 3; ++i) {
     Bytes inner = ipv4_packet("192.0.2.1", "10.8.0.5", 100 * i);
     rig.from_tun(inner);
@@ -64,10 +66,7 @@ TEST_P(OpenVariants, SealsWhatThePeerOpens) {
 
 TEST_P(OpenVariants, EveryFlippedBitIsRefused) {
   PathRig rig;
-  Peer peer = rig.connect(3, [](auto& session, auto& key) {
-    session.format = GetParam().format;
-    key.cipher = GetParam().cipher;
-  });
+  Peer peer = rig.connect(3, [](auto& session, auto& key) { GetParam().apply(session, key); });
   Bytes packet = peer.seal(ipv4_packet("10.8.0.5", "192.0.2.1", 4));
   for (size_t bit = 0; bit < packet.size() * 8; ++bit) {
     Bytes changed = packet;
@@ -84,10 +83,7 @@ TEST_P(OpenVariants, EveryFlippedBitIsRefused) {
 
 TEST_P(OpenVariants, EveryTruncationIsRefused) {
   PathRig rig;
-  Peer peer = rig.connect(3, [](auto& session, auto& key) {
-    session.format = GetParam().format;
-    key.cipher = GetParam().cipher;
-  });
+  Peer peer = rig.connect(3, [](auto& session, auto& key) { GetParam().apply(session, key); });
   Bytes packet = peer.seal(ipv4_packet("10.8.0.5", "192.0.2.1", 4));
   for (size_t length = 0; length < packet.size(); ++length) {
     rig.from_outer(std::span(packet).first(length), peer.remote);
@@ -103,7 +99,40 @@ INSTANTIATE_TEST_SUITE_P(All, OpenVariants,
                                            Variant{Cipher::kAes256Gcm, abi::DataFormat::kV2},
                                            Variant{Cipher::kChacha20Poly1305, abi::DataFormat::kV2},
                                            Variant{Cipher::kAes256Gcm, abi::DataFormat::kV1},
-                                           Variant{Cipher::kChacha20Poly1305, abi::DataFormat::kV1}));
+                                           Variant{Cipher::kChacha20Poly1305, abi::DataFormat::kV1},
+                                           Variant{Cipher::kAes128Cbc, abi::DataFormat::kV2, abi::Digest::kSha1},
+                                           Variant{Cipher::kAes192Cbc, abi::DataFormat::kV2, abi::Digest::kSha224},
+                                           Variant{Cipher::kAes256Cbc, abi::DataFormat::kV2, abi::Digest::kSha256},
+                                           Variant{Cipher::kAes256Cbc, abi::DataFormat::kV2, abi::Digest::kSha384},
+                                           Variant{Cipher::kAes256Cbc, abi::DataFormat::kV2, abi::Digest::kSha512},
+                                           Variant{Cipher::kAes128Cbc, abi::DataFormat::kV1, abi::Digest::kSha1},
+                                           Variant{Cipher::kAes256Cbc, abi::DataFormat::kV1, abi::Digest::kSha512}));
+
+TEST(Open, FormatsMixedInOneBurst) {
+  PathRig rig;
+  std::vector<rte_mbuf*> burst;
+  std::vector<Bytes> expected;
+  for (uint32_t id = 0; id < 20; ++id) {
+    Peer peer = rig.connect(id, [id](auto& session, auto& key) {
+      Variant variant{id % 2 == 0 ? Cipher::kAes256Gcm : Cipher::kAes128Cbc,
+                      id % 3 == 0 ? abi::DataFormat::kV1 : abi::DataFormat::kV2,
+                      id % 2 == 0 ? abi::Digest::kNone : abi::Digest::kSha256};
+      variant.apply(session, key);
+    });
+    Bytes inner = ipv4_packet("10.8.0." + std::to_string(id + 2), "192.0.2.1", 10 * id);
+    Bytes packet = peer.seal(inner);
+    if (id == 7 || id == 10) packet.back() ^= 1;
+    if (id == 9) packet.resize(30);  // long enough for its header, too short for CBC
+    if (id == 11) packet.resize(packet.size() - 1);
+    if (id != 7 && (id < 9 || id > 11)) expected.push_back(inner);
+    burst.push_back(rig.outer_packet(packet, peer.remote));
+  }
+  rig.path->outer_burst(burst, rig.now);
+  rig.path->flush();
+  EXPECT_EQ(rig.sent_tun(), expected);
+  EXPECT_EQ(rig.drops(DropReason::aead_bad_tag), 3u);
+  EXPECT_EQ(rig.drops(DropReason::outer_too_short), 1u);
+}
 
 TEST(Open, KeysOfOtherSessionsOpenNothing) {
   PathRig rig;

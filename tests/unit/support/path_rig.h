@@ -17,6 +17,7 @@
 #include "drivers/memory.h"
 #include "tests/unit/support/eal.h"
 #include "tests/unit/support/evp_aead.h"
+#include "tests/unit/support/evp_cbc_hmac.h"
 #include "tests/unit/support/inner_packets.h"
 
 namespace culvert::testing {
@@ -67,6 +68,7 @@ struct Peer {
   /// A data packet to the gateway.
   Bytes seal(std::span<const uint8_t> inner) { return seal(inner, next_packet_id++); }
   Bytes seal(std::span<const uint8_t> inner, uint32_t packet_id) const {
+    if (key.format == abi::KeyFormat::kCbcHmac) return seal_cbc(inner, packet_id);
     bool v2 = format == abi::DataFormat::kV2;
     Bytes packet = {wire::opcode_byte(v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1, key_id)};
     if (v2)
@@ -80,6 +82,25 @@ struct Peer {
     return packet;
   }
 
+  /// Opcode, key-id, and peer-id where the format has it.
+  Bytes opcode() const {
+    bool v2 = format == abi::DataFormat::kV2;
+    Bytes bytes = {wire::opcode_byte(v2 ? wire::Opcode::kDataV2 : wire::Opcode::kDataV1, key_id)};
+    if (v2)
+      for (int shift : {16, 8, 0}) bytes.push_back(static_cast<uint8_t>(peer_id >> shift));
+    return bytes;
+  }
+  EvpCbcHmac cbc_to_gateway() const { return {key.cipher, key.digest, key.receive}; }
+  Bytes seal_cbc(std::span<const uint8_t> inner, uint32_t packet_id) const {
+    Bytes plain;
+    for (int shift : {24, 16, 8, 0}) plain.push_back(static_cast<uint8_t>(packet_id >> shift));
+    plain.insert(plain.end(), inner.begin(), inner.end());
+    Bytes packet = opcode();
+    Bytes sealed = cbc_to_gateway().seal(plain, {7, 7, 7, static_cast<uint8_t>(packet_id)});
+    packet.insert(packet.end(), sealed.begin(), sealed.end());
+    return packet;
+  }
+
   struct Opened {
     uint32_t packet_id;
     uint8_t key_id;
@@ -87,6 +108,7 @@ struct Peer {
   };
   /// A data packet from the gateway; nothing when header or tag are wrong.
   std::optional<Opened> open(std::span<const uint8_t> packet) const {
+    if (key.format == abi::KeyFormat::kCbcHmac) return open_cbc(packet);
     bool v2 = format == abi::DataFormat::kV2;
     size_t aad_from = v2 ? 0 : 1, aad_end = v2 ? 8 : 5;
     if (packet.size() < aad_end + 16) return std::nullopt;
@@ -99,6 +121,15 @@ struct Peer {
         nonce_of(packet_id, key.send), packet.subspan(aad_from, aad_end - aad_from), packet.subspan(aad_end + 16), tag);
     if (!inner) return std::nullopt;
     return Opened{packet_id, first->key_id, *inner};
+  }
+  std::optional<Opened> open_cbc(std::span<const uint8_t> packet) const {
+    size_t header = opcode().size();
+    auto first = wire::read_opcode(packet);
+    if (!first || first->opcode != wire::read_opcode(opcode())->opcode) return std::nullopt;
+    auto plain = EvpCbcHmac{key.cipher, key.digest, key.send}.open(packet.subspan(header));
+    if (!plain || plain->size() < 4) return std::nullopt;
+    uint32_t packet_id = reinterpret_cast<const wire::be32*>(plain->data())->get();
+    return Opened{packet_id, first->key_id, Bytes(plain->begin() + 4, plain->end())};
   }
 };
 
@@ -140,6 +171,10 @@ class PathRig {
     for (size_t i = 0; i < 32; ++i) {
       key.send.key[i] = static_cast<uint8_t>(i * 7 + salt);
       key.receive.key[i] = static_cast<uint8_t>(i * 11 + salt + 1);
+    }
+    for (size_t i = 0; i < key.send.hmac.size(); ++i) {
+      key.send.hmac[i] = static_cast<uint8_t>(i * 13 + salt);
+      key.receive.hmac[i] = static_cast<uint8_t>(i * 17 + salt + 1);
     }
     key.send.implicit_iv = {1, 2, 3, 4, 5, 6, 7, salt};
     key.receive.implicit_iv = {9, 8, 7, 6, 5, 4, 3, salt};
