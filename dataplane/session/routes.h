@@ -6,8 +6,10 @@
 // table, its next hops that are no sessions will live in one of those.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "dataplane/abi/endpoint.h"
@@ -25,6 +27,18 @@ struct Prefix {
   friend bool operator==(const Prefix&, const Prefix&) = default;
 };
 
+inline Prefix whole_ip4(const uint8_t* address) {
+  uint32_t word;
+  std::memcpy(&word, address, sizeof word);
+  return {uint64_t{__builtin_bswap32(word)} << 32, 0, 32, 4};
+}
+inline Prefix whole_ip6(const uint8_t* address) {
+  uint64_t high, low;
+  std::memcpy(&high, address, 8);
+  std::memcpy(&low, address + 8, 8);
+  return {__builtin_bswap64(high), __builtin_bswap64(low), 128, 6};
+}
+
 /// `address`: 4 or 16 bytes, network order; `length` 0..32 or 0..128.
 Prefix make_prefix(uint8_t version, const uint8_t* address, uint8_t length);
 
@@ -37,9 +51,13 @@ class Routes {
   bool ok() const { return ip4_.entries.ok() && ip6_.entries.ok(); }
 
   /// Session of the longest prefix that covers `address` (4 or 16 bytes, by `version`), or kNone.
-  uint32_t find(uint8_t version, const uint8_t* address) const;
+  uint32_t find(uint8_t version, const uint8_t* address) const {
+    return version == 4 ? ip4_.find(whole_ip4(address)) : ip6_.find(whole_ip6(address));
+  }
   /// Brings the entry that find() will look at first into the cache.
-  void prefetch(uint8_t version, const uint8_t* address) const;
+  void prefetch(uint8_t version, const uint8_t* address) const {
+    version == 4 ? ip4_.prefetch(whole_ip4(address)) : ip6_.prefetch(whole_ip6(address));
+  }
   /// Session that has exactly this prefix, or kNone.
   uint32_t owner(const Prefix& prefix) const;
 
@@ -55,12 +73,19 @@ class Routes {
   template <class Key>
   struct Family {
     explicit Family(size_t capacity) : entries(capacity) {}
-    uint32_t find(const Prefix& whole) const;
-    void prefetch(const Prefix& whole) const;
+    uint32_t find(const Prefix& whole) const { return outside(whole) ? kNone : find_inside(whole); }
+    uint32_t find_inside(const Prefix& whole) const;
+    void prefetch(const Prefix& whole) const {
+      if (!outside(whole)) entries.prefetch(Key(whole));  // nearly all entries are whole addresses
+    }
+    /// Certainly covered by no prefix: what goes to the internet is answered without a look at the table.
+    bool outside(const Prefix& whole) const { return whole.high < lowest || whole.high > highest; }
     bool add(const Prefix& prefix, uint32_t peer_id);
     void remove(const Prefix& prefix);
 
     FlatMap<Key> entries;
+    uint64_t lowest = ~uint64_t{0};  ///< Prefix::high of the addresses that the prefixes cover lies between these;
+    uint64_t highest = 0;            ///< they only widen, until there is no prefix left
     std::array<uint32_t, 129> count_by_length{};
     std::vector<uint8_t> longest_first;
   };

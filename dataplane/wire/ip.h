@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 
@@ -79,9 +80,12 @@ inline std::optional<IpView> read_ip(std::span<const uint8_t> packet) {
 inline bool stays_on_link(const IpView& ip) {
   const uint8_t* to = ip.destination;
   if (ip.version == 4) {
-    bool multicast = (to[0] & 0xF0) == 0xE0;
-    bool link_local = to[0] == 169 && to[1] == 254;
-    bool broadcast = (to[0] & to[1] & to[2] & to[3]) == 0xFF;
+    be32 address;
+    std::memcpy(&address, to, sizeof address);
+    uint32_t host = address.get();
+    bool multicast = host >> 28 == 0xE;
+    bool link_local = host >> 16 == 0xA9FE;
+    bool broadcast = host == 0xFFFFFFFF;
     return multicast || link_local || broadcast;
   }
   return to[0] == 0xFF || (to[0] == 0xFE && (to[1] & 0xC0) == 0x80);
