@@ -1,4 +1,6 @@
 // Clients as a management program sees them come and go.
+#include <algorithm>
+
 #include "control/gateway/gateway.h"
 #include "control/gateway/management_desk.h"
 #include "control/gateway/session_rows.h"
@@ -13,32 +15,56 @@ uint64_t ManagementDesk::cid_of(abi::SessionRef session) const {
   return found->second;
 }
 
+/// The number of clients comes first, as in the reference.
+management::Environment ManagementDesk::with_count(const hooks::Environment& environment) const {
+  management::Environment lines = {"n_clients=" + std::to_string(connected_ ? *connected_ : clients().size())};
+  for (std::string& line : environment.strings()) lines.push_back(std::move(line));
+  return lines;
+}
+
+management::Environment ManagementDesk::asking(const auth::AuthRequest& request) {
+  hooks::Environment environment = gateway_.instances_[instance_]->environment;
+  hooks::add_identity(environment, request.identity);
+  hooks::add_remote(environment, request.remote, false);
+  hooks::add_token(environment, request.token_session, request.token_state);
+  if (!request.renewal) environments_[request.session] = environment;
+  management::Environment lines = with_count(environment);
+  // Passwords are not limited to the characters of scripts' variables.
+  if (request.identity.has_credentials) lines.push_back("password=" + request.identity.password);
+  return lines;
+}
+
 void ManagementDesk::client_connected(const openvpn::SessionInfo& session) {
   if (!client_auth_) return;
-  hooks::Environment environment;
+  connected_ = connected_ ? *connected_ + 1 : clients().size();
+  for (const abi::IpAddress& address : {abi::ipv4(session.grant.ip4), abi::ipv6(session.grant.ip6)})
+    if (address.family != abi::Family::kNone) client_auth_->address(session.session, abi::to_text(address), true);
+  for (const abi::InnerPrefix& route : session.grant.routes)
+    client_auth_->address(session.session, abi::to_text(route.address) + "/" + std::to_string(route.length), false);
+  hooks::Environment environment = gateway_.instances_[instance_]->environment;
   hooks::add_identity(environment, session.identity);
+  hooks::add_remote(environment, session.remote, false);
   hooks::add_remote(environment, session.remote, true);
   hooks::add_addresses(environment, session.grant);
   hooks::add_time(environment, session.connected_since);
-  client_auth_->established(session.session, environment.strings());
-  bool primary = true;
-  for (const abi::IpAddress& address : {abi::ipv4(session.grant.ip4), abi::ipv6(session.grant.ip6)}) {
-    if (address.family == abi::Family::kNone) continue;
-    client_auth_->address(session.session, abi::to_text(address), primary);
-    primary = false;
-  }
+  client_auth_->established(session.session, with_count(environment));
+  environments_[session.session] = std::move(environment);
 }
 
 void ManagementDesk::client_ended(const openvpn::SessionEnded& ended) {
+  if (server_ && ended.reason == openvpn::EndReason::kClientExit) server_->notify(">NOTIFY:info,remote-exit,EXIT");
   if (client_auth_) {
+    if (connected_ && ended.was_connected) --*connected_;
     hooks::Environment environment;
-    environment.set("common_name", ended.common_name);
-    hooks::add_remote(environment, ended.remote, ended.was_connected);
+    if (auto known = environments_.extract(ended.session)) environment = std::move(known.mapped());
+    hooks::add_remote(environment, ended.remote, ended.was_connected);  // where it was last
     const BookEntry* entry = gateway_.book_->find(ended.session);
     auto traffic = gateway_.traffic_of(ended.session).value_or(std::pair<uint64_t, uint64_t>());
     if (entry && ended.was_connected) {
       environment.set("bytes_received", entry->earlier_rx_bytes + traffic.first);
       environment.set("bytes_sent", entry->earlier_tx_bytes + traffic.second);
+      auto duration = std::max<int64_t>(0, (io::now().wall - entry->since).count());
+      environment.set("time_duration", static_cast<uint64_t>(duration));
     }
     client_auth_->disconnected(ended.session, environment.strings());
   }

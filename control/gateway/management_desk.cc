@@ -71,7 +71,8 @@ Status ManagementDesk::open_management() {
   server_ = std::move(*server);
   if (wanted.client_auth)
     client_auth_.emplace([this](std::string_view line) { server_->notify(line); },
-                         [this](abi::SessionRef session) { return cid_of(session); });
+                         [this](abi::SessionRef session) { return cid_of(session); },
+                         [this](const auth::AuthRequest& request) { return asking(request); });
   bool anyone = wanted.password.empty() && !identity->uid && !group->gid;
   std::string where = wanted.path.empty() ? abi::to_text(wanted.tcp) : wanted.path;
   io::log(anyone ? io::LogLevel::kWarning : io::LogLevel::kInfo,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "control/hooks/environment.h"
 #include "control/management/client_auth.h"
 #include "control/management/server.h"
 #include "control/management/status_file.h"
@@ -59,11 +60,16 @@ class ManagementDesk final : public management::Daemon {
   std::vector<abi::SessionRef> sessions_that(Wanted wanted) const;
 
   uint64_t cid_of(abi::SessionRef session) const;
+  management::Environment asking(const auth::AuthRequest& request);
+  management::Environment with_count(const hooks::Environment& environment) const;
 
   Gateway& gateway_;
   size_t instance_;
   std::unique_ptr<management::Server> server_;
   std::optional<management::ClientAuth> client_auth_;
+  /// Of the clients that were announced, for their DISCONNECT.
+  std::map<abi::SessionRef, hooks::Environment> environments_;
+  std::optional<size_t> connected_;  ///< clients now; counted once, then kept
   mutable std::map<abi::SessionRef, uint64_t> cids_;  ///< given when first asked for
   mutable uint64_t next_cid_ = 0;
   std::optional<management::StatusFile> status_file_;

@@ -1,56 +1,16 @@
 #include "control/management/client_auth.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "control/management/status_text.h"
-#include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::management {
-namespace {
-
-void add_peer_info(Environment& environment, const std::string& lines) {
-  for (size_t start = 0; start < lines.size();) {
-    size_t end = std::min(lines.find('\n', start), lines.size());
-    std::string line = lines.substr(start, end - start);
-    size_t equals = line.find('=');
-    bool known = line.starts_with("IV_") || line.starts_with("UV_");
-    if (known && equals != std::string::npos) environment.push_back(line);
-    start = end + 1;
-  }
-}
-
-}  // namespace
-
-Environment environment_of(const auth::AuthRequest& request) {
-  Environment environment;
-  const openvpn::ClientIdentity& identity = request.identity;
-  add_peer_info(environment, identity.peer_info);
-  bool ip6 = request.remote.address.family == abi::Family::kIpv6;
-  environment.push_back("untrusted_port=" + std::to_string(request.remote.port));
-  environment.push_back((ip6 ? "untrusted_ip6=" : "untrusted_ip=") + abi::to_text(request.remote.address));
-  if (!identity.serial.empty()) environment.push_back("tls_serial_0=" + identity.serial);
-  for (const std::string& part : identity.subject) {
-    if (part.find('=') != std::string::npos) environment.push_back("X509_0_" + part);
-  }
-  environment.push_back("common_name=" + identity.common_name);
-  if (!identity.username.empty()) {
-    environment.push_back("username=" + identity.username);
-    environment.push_back("password=" + identity.password);
-  }
-  if (!request.token_session.empty()) {
-    environment.push_back("session_id=" + request.token_session);
-    environment.push_back("session_state=" + request.token_state);
-  }
-  return environment;
-}
-
 void ClientAuth::begin(const auth::AuthRequest& request, Done done) {
   uint32_t kid = next_kid_[request.session]++;
   asked_[request.session] = {kid, std::move(done)};
   const char* event = request.renewal ? "REAUTH" : "CONNECT";
   tell_(">CLIENT:" + std::string(event) + "," + std::to_string(cid_of_(request.session)) + "," + std::to_string(kid));
-  tell_environment(environment_of(request));
+  tell_environment(environment_of_(request));
 }
 
 void ClientAuth::challenge_response(abi::SessionRef session, std::string_view response) {

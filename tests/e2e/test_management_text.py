@@ -213,3 +213,38 @@ def _real_time(side: Side, program: Program) -> List[List[str]]:
             client.restart_softly()  # nobody tells the client
         wait_until(lambda times=number + 2: client.connects() >= times, f"alice to connect again after {line}", 20)
     return [normal(text) for text in texts]
+
+
+def test_clients_that_a_program_lets_in(tmp_path, certificates):
+    """Every line of CONNECT, ADDRESS, ESTABLISHED, NOTIFY and DISCONNECT, with the environment."""
+    login = tmp_path / "login"
+    login.write_text("alice\nopen sesame\n")
+    login.chmod(0o600)
+    options = [f"auth-user-pass {login}", "push-peer-info", "setenv UV_ROOM 7", "explicit-exit-notify 1"]
+    with contextlib.ExitStack() as leave:
+        stock, culvert = (
+            _life_of_a_client(side, options)
+            for side in start_both(tmp_path, certificates, leave, "management-client-auth", "setenv PROFILE_ID office"))
+    assert stock == culvert
+
+
+def _life_of_a_client(side: Side, options: List[str]) -> List[List[str]]:
+    connection = Program(side.path).connection
+    client = side.stage.client("alice", options=options).start()
+    events = [connection.lines_until(">CLIENT:ENV,END")]
+    cid, kid = events[0][0].split(",")[1:3]
+    for line in (f"client-auth {cid} {kid}", 'push "route 10.99.0.0 255.255.0.0"', "iroute 10.98.0.0 255.255.0.0", "END"):
+        connection.say(line)
+    events += [connection.lines_until("SUCCESS", "ERROR"), connection.lines_until(">CLIENT:ENV,END")]
+    client.wait_connected()
+    client.stop()
+    return [_comparable(lines) for lines in (*events, connection.lines_until(">CLIENT:ENV,END"))]
+
+
+def _comparable(lines: List[str]) -> List[str]:
+    """Environment sorted, without values that differ from run to run. The key ID is any number."""
+    varies = re.compile(r">CLIENT:ENV,(time_|bytes_|daemon_pid|daemon_start_time|config|(un)?trusted_port)")
+    events = [re.sub(r"(>CLIENT:CONNECT,\d+),\d+", r"\1,KID", line) for line in lines if ",ENV," not in line]
+    environment = sorted(line.split("=")[0] if varies.match(line) else line
+                         for line in lines if line.startswith(">CLIENT:ENV,"))
+    return events + environment
