@@ -8,6 +8,18 @@
 #include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::gateway {
+namespace {
+
+/// As ADDRESS writes it: with a netmask for IPv4, with the prefix length for IPv6 (mroute.c, mroute_addr_print_ex).
+std::string network_text(const abi::InnerPrefix& network) {
+  std::string text = abi::to_text(network.address) + "/";
+  if (network.address.family == abi::Family::kIpv6) return text + std::to_string(network.length);
+  uint64_t bits = ~uint64_t{0} << (32 - network.length);
+  return text + abi::to_text(abi::ipv4({static_cast<uint8_t>(bits >> 24), static_cast<uint8_t>(bits >> 16),
+                                        static_cast<uint8_t>(bits >> 8), static_cast<uint8_t>(bits)}));
+}
+
+}  // namespace
 
 uint64_t ManagementDesk::cid_of(abi::SessionRef session) const {
   auto [found, fresh] = cids_.try_emplace(session, next_cid_);
@@ -40,7 +52,7 @@ void ManagementDesk::client_connected(const openvpn::SessionInfo& session) {
   for (const abi::IpAddress& address : {abi::ipv4(session.grant.ip4), abi::ipv6(session.grant.ip6)})
     if (address.family != abi::Family::kNone) client_auth_->address(session.session, abi::to_text(address), true);
   for (const abi::InnerPrefix& route : session.grant.routes)
-    client_auth_->address(session.session, abi::to_text(route.address) + "/" + std::to_string(route.length), false);
+    client_auth_->address(session.session, network_text(route), false);
   hooks::Environment environment = gateway_.instances_[instance_]->environment;
   hooks::add_identity(environment, session.identity);
   hooks::add_remote(environment, session.remote, false);

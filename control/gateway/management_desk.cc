@@ -125,6 +125,7 @@ std::vector<Client> ManagementDesk::clients() const {
     client.remote = session.remote;
     for (const abi::IpAddress& address : {abi::ipv4(session.grant.ip4), abi::ipv6(session.grant.ip6)})
       if (address.family != abi::Family::kNone) client.addresses.push_back(address);
+    client.networks = session.grant.routes;
     client.bytes_in = row.rx_bytes;
     client.bytes_out = row.tx_bytes;
     client.connected_since = session.connected_since;

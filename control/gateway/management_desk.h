@@ -69,7 +69,7 @@ class ManagementDesk final : public management::Daemon {
   std::optional<management::ClientAuth> client_auth_;
   /// Of the clients that were announced, for their DISCONNECT.
   std::map<abi::SessionRef, hooks::Environment> environments_;
-  std::optional<size_t> connected_;  ///< clients now; counted once, then kept
+  std::optional<size_t> connected_;                   ///< clients now; counted once, then kept
   mutable std::map<abi::SessionRef, uint64_t> cids_;  ///< given when first asked for
   mutable uint64_t next_cid_ = 0;
   std::optional<management::StatusFile> status_file_;

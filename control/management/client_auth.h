@@ -18,8 +18,8 @@ using Environment = std::vector<std::string>;  ///< "name=value"
 
 class ClientAuth final : public auth::Authenticator {
  public:
-  /// `tell` sends a real-time line to the program, if one is there. `cid_of` knows the client IDs, `environment_of` what a
-  /// program is told of a client that asks to come in.
+  /// `tell` sends a real-time line to the program, if one is there. `cid_of` knows the client IDs, `environment_of`
+  /// what a program is told of a client that asks to come in.
   ClientAuth(std::function<void(std::string_view line)> tell, std::function<uint64_t(abi::SessionRef)> cid_of,
              std::function<Environment(const auth::AuthRequest&)> environment_of)
       : tell_(std::move(tell)), cid_of_(std::move(cid_of)), environment_of_(std::move(environment_of)) {}
@@ -36,7 +36,7 @@ class ClientAuth final : public auth::Authenticator {
 
   // What happens to clients that were let in.
   void established(abi::SessionRef session, const Environment& environment);
-  /// An inner address or, not `primary`, a network behind the client ("10.9.0.0/16").
+  /// An inner address or, not `primary`, a network behind the client ("10.9.0.0/255.255.0.0").
   void address(abi::SessionRef session, const std::string& address, bool primary);
   void disconnected(abi::SessionRef session, const Environment& environment);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dataplane/abi/command.h"
 #include "dataplane/abi/endpoint.h"
 
 namespace culvert::management {
@@ -19,8 +20,9 @@ struct Client {
   std::string common_name;
   std::string username;  ///< empty: none
   abi::Endpoint remote;
-  std::vector<abi::IpAddress> addresses;  ///< inner ones: IPv4 first, then IPv6
-  uint64_t bytes_in = 0;                  ///< from the client
+  std::vector<abi::IpAddress> addresses;   ///< inner ones: IPv4 first, then IPv6
+  std::vector<abi::InnerPrefix> networks;  ///< behind the client: iroute, iroute-ipv6
+  uint64_t bytes_in = 0;                   ///< from the client
   uint64_t bytes_out = 0;
   std::chrono::sys_seconds connected_since{};
   std::chrono::sys_seconds last_seen{};  ///< last packet

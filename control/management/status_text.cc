@@ -34,6 +34,15 @@ std::string address_of(const Client& client, abi::Family family) {
   return "";
 }
 
+/// What leads to the client: its addresses, then the networks behind it.
+std::vector<std::string> routes_of(const Client& client) {
+  std::vector<std::string> routes;
+  for (const abi::IpAddress& address : client.addresses) routes.push_back(abi::to_text(address));
+  for (const abi::InnerPrefix& network : client.networks)
+    routes.push_back(abi::to_text(network.address) + "/" + std::to_string(network.length));
+  return routes;
+}
+
 Row client_row(const Client& client) {
   return {"CLIENT_LIST",
           name_of(client.common_name),
@@ -60,10 +69,9 @@ std::vector<std::string> version1(const std::vector<Client>& clients, std::chron
   lines.emplace_back("ROUTING TABLE");
   lines.emplace_back("Virtual Address,Common Name,Real Address,Last Ref");
   for (const Client& client : clients)
-    for (const abi::IpAddress& address : client.addresses)
-      lines.push_back(join({abi::to_text(address), name_of(client.common_name), real_address(client.remote),
-                            local_time_text(client.last_seen)},
-                           ','));
+    for (const std::string& route : routes_of(client))
+      lines.push_back(join(
+          {route, name_of(client.common_name), real_address(client.remote), local_time_text(client.last_seen)}, ','));
   lines.emplace_back("GLOBAL STATS");
   lines.emplace_back("Max bcast/mcast queue length,0");
   lines.emplace_back("END");
@@ -87,8 +95,8 @@ std::vector<std::string> status_lines(const std::string& title, const std::vecto
   for (const Client& client : clients) add(client_row(client));
   add({"HEADER", "ROUTING_TABLE", "Virtual Address", "Common Name", "Real Address", "Last Ref", "Last Ref (time_t)"});
   for (const Client& client : clients)
-    for (const abi::IpAddress& address : client.addresses)
-      add({"ROUTING_TABLE", abi::to_text(address), name_of(client.common_name), real_address(client.remote),
+    for (const std::string& route : routes_of(client))
+      add({"ROUTING_TABLE", route, name_of(client.common_name), real_address(client.remote),
            local_time_text(client.last_seen), seconds_text(client.last_seen)});
   add({"GLOBAL_STATS", "Max bcast/mcast queue length", "0"});
   add({"GLOBAL_STATS", "dco_enabled", "0"});

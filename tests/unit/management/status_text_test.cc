@@ -2,8 +2,10 @@
 #include "control/management/status_text.h"
 
 #include <gtest/gtest.h>
+
 #include <stdlib.h>
 #include <time.h>
+#include <algorithm>
 
 #include "tests/unit/management/daemon_double.h"
 
@@ -68,6 +70,16 @@ TEST(StatusText, Version3IsVersion2WithTabs) {
   std::vector<std::string> tabs = lines_of(3);
   ASSERT_EQ(commas.size(), tabs.size());
   for (size_t i = 0; i < commas.size(); ++i) EXPECT_EQ(split(commas[i], ','), split(tabs[i], '\t'));
+}
+
+TEST(StatusText, NetworksBehindAClientAreRoutes) {
+  Client router = client(0, "router", "192.0.2.1", 1, "10.8.0.2");
+  router.networks = {{*abi::parse_ip("10.98.0.0"), 16}, {*abi::parse_ip("fd98::"), 48}};
+  std::vector<std::string> lines = status_lines("t", {router}, 2, {});
+  EXPECT_EQ(std::ranges::count(lines, "ROUTING_TABLE,10.98.0.0/16,router,192.0.2.1:1,1970-01-01 00:17:40,1060"), 1);
+  EXPECT_EQ(std::ranges::count(lines, "ROUTING_TABLE,fd98::/48,router,192.0.2.1:1,1970-01-01 00:17:40,1060"), 1);
+  EXPECT_EQ(std::ranges::count(status_lines("t", {router}, 1, {}), "fd98::/48,router,192.0.2.1:1,1970-01-01 00:17:40"),
+            1);
 }
 
 TEST(StatusText, NoOtherVersion) {
