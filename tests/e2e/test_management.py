@@ -165,8 +165,8 @@ def test_a_program_lets_clients_in(stage):
     assert program.lines_until("SUCCESS", "ERROR")[-1] == "SUCCESS: client-auth command succeeded"
     alice.wait_connected()
     assert "route 10.99.0.0 255.255.0.0" in alice.pushed()
-    assert program.lines_until(">CLIENT:ESTABLISHED")[-1] == f">CLIENT:ESTABLISHED,{cid}"
     assert program.lines_until(">CLIENT:ADDRESS")[-1] == f">CLIENT:ADDRESS,{cid},{alice.inner4},1"
+    assert program.lines_until(">CLIENT:ESTABLISHED")[-1] == f">CLIENT:ESTABLISHED,{cid}"
 
     bob = stage.client("bob", options=options)
     bob.start()
