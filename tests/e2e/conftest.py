@@ -1,15 +1,12 @@
 """Fixtures of the end-to-end tests, and cleanup whatever happens. The stage is drawn in harness/__init__.py."""
 
-import contextlib
 import os
 import shutil
-import signal
 from pathlib import Path
-from typing import List
 
 import pytest
 
-from harness import namespace, process
+from harness import interruption, namespace, process
 from harness.builds import STOCK
 from harness.certificates import Certificates
 from harness.download import RandomFile
@@ -20,27 +17,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "culvert_only: needs culvert's own command line; not for the stock gateway")
     config.addinivalue_line("markers", "long: takes ten seconds or more, most of it waiting; begins first")
     config.addinivalue_line("markers", "xdist_group(name): tests that share an expensive fixture; one worker runs them all")
-    # Both end the run in an orderly way, once: fixtures clean up, and what comes meanwhile must not interrupt that.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    interruption.prepare(config)
 
 
-def _end(number: int, _frame) -> None:
-    for again in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(again, signal.SIG_IGN)
-    for pid in _workers:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    pytest.exit(signal.Signals(number).name, 128 + number)
-
-
-_workers: List[int] = []  # processes of pytest-xdist that run the tests for this one
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodeready():
-    """All children of the process that hands out tests are workers."""
-    _workers[:] = [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        interruption.finish()
 
 
 def pytest_collection_modifyitems(items):

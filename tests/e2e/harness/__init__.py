@@ -15,6 +15,7 @@ end of the UDP streams) sits in the gateway's namespace on the tunnel address, s
 
 One file, one purpose:
     waiting       conditions with a deadline; the only place that waits
+    interruption  Ctrl-C and SIGTERM
     process       child processes, their logs, and that none of them outlives the run
     namespace     one network namespace: commands and sockets in it
     network       bridge, veth pairs and outer addresses
