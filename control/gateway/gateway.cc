@@ -199,7 +199,8 @@ void Gateway::stop() {
   if (stopping_) return;
   stopping_ = true;
   tell_state("EXITING", "SIGTERM");
-  stop_deadline_ = io::mono_now() + kStopWithin;
+  bool goodbyes = std::ranges::any_of(instances_, [](const auto& one) { return one->config.exit_notify > 0; });
+  stop_deadline_ = io::mono_now() + (goodbyes ? kStopWithin : MonoClock::duration::zero());
   hooks_deadline_ = io::mono_now() + kHooksWithin;
   for (size_t i = 0; i < instances_.size(); ++i) {
     if (!instances_[i]->server) continue;
