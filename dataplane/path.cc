@@ -21,6 +21,7 @@ namespace {
 void into_session(Burst& burst, PathContext& context) {
   steps::clamp_mss(burst, context);
   steps::check_room(burst, context);  // TCP: what can't be queued must not use up a packet-id
+  steps::add_framing(burst, context);
   steps::seal(burst, context);
   steps::send_outer(burst, context);
 }
@@ -31,6 +32,7 @@ void outer_to_inner(Burst& burst, PathContext& context) {
   steps::open(burst, context);                  // AEAD
   steps::check_replay(burst, context);          // from here on the packet is authentic and new
   steps::follow_peer(burst, context);           // float
+  steps::remove_framing(burst, context);        // of compression, which some clients have switched on
   steps::take_tunnel_messages(burst, context);  // keepalive, OCC: they end here
   steps::check_inner(burst, context);           // whole IPv4 or IPv6
   steps::check_source(burst, context);          // inner source routes to this session
@@ -150,6 +152,7 @@ void Path::tick(uint64_t now_ns) {
   Burst pings(context_->tally);
   steps::sweep(*context_, pings);
   steps::check_room(pings, *context_);
+  steps::add_framing(pings, *context_);
   steps::seal(pings, *context_);
   steps::send_outer(pings, *context_);
   context_->events.flush();

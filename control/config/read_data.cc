@@ -5,6 +5,7 @@
 
 #include "control/config/arguments.h"
 #include "control/config/readers.h"
+#include "control/openvpn/compression.h"
 
 namespace culvert::config {
 namespace {
@@ -52,7 +53,10 @@ std::string why_not_pushed(const std::vector<std::string>& words) {
                                "auth-token", "push-continuation"}) {
     if (name == own) return name + " is made for each client by the gateway itself: remove it";
   }
-  if (name == "compress" || name == "comp-lzo") return "compression is not supported: remove it";
+  if (name == "compress" || name == "comp-lzo") {
+    bool framing_only = words.size() <= 2 && openvpn::framing_of_push(name + (words.size() == 2 ? " " + words[1] : ""));
+    return framing_only ? "" : "compression is not supported: push \"compress stub-v2\" instead, or remove it";
+  }
   if (name == "fragment") return "fragment is not supported in this version: remove it";
   if (name == "tun-mtu")
     return "tun-mtu is pushed to clients that can take it, from this file's own tun-mtu: remove it";
@@ -109,10 +113,34 @@ void read_replay_window(Draft& draft, const Statement& statement) {
   if (statement.args.size() == 2) number_argument(draft, statement, 1, 0, kLargestReplayTime);
 }
 
+void read_compress_directive(Draft& draft, const Statement& statement) {
+  std::string argument = statement.args.empty() ? "" : statement.args[0];
+  bool lzo = statement.name == "comp-lzo";
+  auto choice = lzo ? openvpn::read_comp_lzo(argument) : openvpn::read_compress(argument);
+  if (!choice) {
+    return draft.error(statement,
+                       lzo ? "can only be no, yes or adaptive, not '" + argument + "'"
+                           : "can only be stub, stub-v2, migrate, lzo, lz4 or lz4-v2, not '" + argument + "'");
+  }
+  if (choice->compresses) {
+    draft.warning(
+        statement,
+        "nothing is compressed, because compression leaks what is encrypted (VORACLE); clients that have it are "
+        "pushed off it, as with compress migrate");
+  }
+  draft.config.settings.framing = choice->framing;
+  draft.config.settings.compress_migrate = choice->migrate;
+}
+
 void read_allow_compression(Draft& draft, const Statement& statement) {
-  if (statement.args[0] == "no") return;
-  draft.error(statement,
-              "compression leaks what is encrypted (VORACLE) and is not supported: write allow-compression no");
+  const std::string& argument = statement.args[0];
+  if (argument == "no") return;
+  if (argument != "asym" && argument != "yes")
+    return draft.error(statement, "can only be no, asym or yes, not '" + argument + "'");
+  draft.warning(
+      statement,
+      "nothing is compressed, because compression leaks what is encrypted (VORACLE), and compressed packets of "
+      "clients are dropped: write allow-compression no, and compress migrate if clients have compression");
 }
 
 void read_push(Draft& draft, const Statement& statement) {

@@ -74,6 +74,7 @@ void read_data_ciphers(Draft& draft, const Statement& statement);
 void read_data_ciphers_fallback(Draft& draft, const Statement& statement);
 void read_cipher(Draft& draft, const Statement& statement);
 void read_replay_window(Draft& draft, const Statement& statement);
+void read_compress_directive(Draft& draft, const Statement& statement);
 void read_allow_compression(Draft& draft, const Statement& statement);
 void read_push(Draft& draft, const Statement& statement);
 

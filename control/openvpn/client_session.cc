@@ -133,6 +133,7 @@ void ClientSession::connect(std::vector<std::string> options, Now now) {
   body.local = path_.local;
   body.port = path_.port;
   body.format = agreement_.format;
+  body.framing = pushed_.framing.value_or(settings_.framing);
   body.flags = abi::session_flag::kInitiator;
   body.remote_peer_id = pushed_.peer_id.value_or(abi::kNoPeerId);
   body.tun_mtu = pushed_.tun_mtu ? static_cast<uint16_t>(*pushed_.tun_mtu) : settings_.tun_mtu;

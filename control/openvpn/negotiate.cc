@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "control/openvpn/compression.h"
 #include "control/openvpn/control_message.h"
 #include "control/openvpn/key_method2.h"
 
@@ -98,6 +99,7 @@ PeerCapabilities parse_capabilities(std::string_view peer_info) {
   peer.max_mtu = number(peer_info_value(peer_info, "IV_MTU"));
   peer.version = printable(peer_info_value(peer_info, "IV_VER"), 31);
   peer.platform = printable(peer_info_value(peer_info, "IV_PLAT"), 15);
+  peer.stub_v2 = peer_info_value(peer_info, "IV_COMP_STUBv2") == "1";
   std::string_view list = peer_info_value(peer_info, "IV_CIPHERS");
   peer.sent_iv_ciphers = !list.empty();
   if (list.empty() && number(peer_info_value(peer_info, "IV_NCP")) >= 2) list = "AES-256-GCM:AES-128-GCM";
@@ -151,6 +153,12 @@ Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& 
   agreement.push_at_once = peer.can(iv_proto::kRequestPush);
   agreement.push_cipher = peer.names_ciphers;
   agreement.push_mtu = peer.max_mtu != 0;
+  agreement.framing = settings.framing;
+  if (settings.compress_migrate && has_compression(peer_options)) {
+    Migration migration = migrate(peer.stub_v2);
+    agreement.framing = migration.framing;
+    agreement.push_compression = migration.push;
+  }
   return agreement;
 }
 
@@ -161,6 +169,7 @@ std::string client_peer_info(const ClientSettings& settings) {
     if (allowed(settings, abi::Cipher::kAes128Gcm) && allowed(settings, abi::Cipher::kAes256Gcm)) info += "IV_NCP=2\n";
     info += "IV_CIPHERS=" + cipher_list(settings.data_ciphers) + "\n";
   }
+  if (settings.framing != abi::Framing::kNone) info += "IV_LZO_STUB=1\nIV_COMP_STUB=1\nIV_COMP_STUBv2=1\n";
   info += "IV_PROTO=" + std::to_string(iv_proto::kOurClient & settings.capabilities) + "\n";
   return info;
 }
@@ -175,6 +184,7 @@ std::string options_string(const CommonSettings& settings, bool server, const ab
   std::string text = "V4,dev-type tun";
   text += follow("link-mtu", std::to_string(settings.tun_mtu + 49));
   text += ",tun-mtu " + std::to_string(settings.tun_mtu) + ",proto " + proto_text(remote, server);
+  if (settings.framing != abi::Framing::kNone || has_compression(peer_options)) text += ",comp-lzo";
   bool tls_auth = settings.wrap.kind == WrapKind::kTlsAuth;
   if (tls_auth && settings.wrap.direction >= 0) text += ",keydir " + std::to_string(settings.wrap.direction);
   text +=

@@ -45,6 +45,7 @@ struct PeerCapabilities {
   uint32_t max_mtu = 0;     ///< IV_MTU, 0: cannot be told an MTU
   std::string version;      ///< IV_VER
   std::string platform;     ///< IV_PLAT
+  bool stub_v2 = false;     ///< IV_COMP_STUBv2
 
   bool can(uint32_t bits) const { return (proto & bits) == bits; }
 };
@@ -57,6 +58,7 @@ std::string_view occ_option(std::string_view options, std::string_view name);
 struct Agreement {
   abi::Cipher cipher{};
   abi::Digest digest{};  ///< of data packets under CBC; kNone with AEAD
+  abi::Framing framing{};
   abi::DataFormat format = abi::DataFormat::kV1;
   bool tls_key_export = false;
   bool dynamic_tls_crypt = false;
@@ -64,6 +66,7 @@ struct Agreement {
   bool push_at_once = false;  ///< the client need not ask
   bool push_cipher = false;   ///< the client understands a pushed cipher
   bool push_mtu = false;
+  std::string push_compression;  ///< pushed to a client with compression, to switch it off
 
   abi::KeyFormat key_format() const { return abi::is_cbc(cipher) ? abi::KeyFormat::kCbcHmac : abi::KeyFormat::kAead; }
   uint32_t flags() const;  ///< as iv_proto bits, for the session's record

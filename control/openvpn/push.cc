@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "control/openvpn/compression.h"
 #include "control/openvpn/control_message.h"
 #include "dataplane/abi/endpoint_text.h"
 
@@ -101,6 +102,9 @@ Status read_option(std::string_view option, const ClientSettings& settings, Push
     out.cipher = parse_cipher(argument(1));
     if (!out.cipher || std::ranges::find(settings.data_ciphers, *out.cipher) == settings.data_ciphers.end())
       return Error{"server chose a data cipher that is not in data-ciphers: " + printable(argument(1), 64)};
+  } else if (word[0] == "compress" || word[0] == "comp-lzo") {
+    out.framing = framing_of_push(option);
+    if (!out.framing) return Error{"server pushed compression, which is not supported: " + printable(option, 64)};
   } else if (word[0] == "key-derivation") {
     if (argument(1) != "tls-ekm") return bad(option);
     out.tls_key_export = true;
@@ -149,6 +153,7 @@ std::vector<std::string> push_options(const ServerSettings& settings, const Clie
   if (agreement.push_cipher) options.push_back("cipher " + std::string(cipher_name(agreement.cipher)));
   if (agreement.tls_key_export && !agreement.cc_exit) options.push_back("key-derivation tls-ekm");
   if (std::string flags = protocol_flags(agreement); !flags.empty()) options.push_back("protocol-flags" + flags);
+  if (!agreement.push_compression.empty()) options.push_back(agreement.push_compression);
   if (agreement.push_mtu) options.push_back("tun-mtu " + std::to_string(settings.tun_mtu));
   return options;
 }

@@ -49,6 +49,7 @@ struct PushedSettings {
   std::array<uint8_t, 16> ip6{};
   std::optional<uint32_t> peer_id;
   std::optional<abi::Cipher> cipher;
+  std::optional<abi::Framing> framing;
   bool tls_key_export = false;
   bool dynamic_tls_crypt = false;
   bool cc_exit = false;

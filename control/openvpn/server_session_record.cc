@@ -33,6 +33,7 @@ void ServerSession::install_session() {
   installed_.local = path_.local;
   installed_.port = path_.port;
   installed_.format = agreement_.format;
+  installed_.framing = agreement_.framing;
   if (settings.client_to_client) installed_.flags |= abi::session_flag::kClientToClient;
   if (settings.may_float) installed_.flags |= abi::session_flag::kMayFloat;
   installed_.remote_peer_id = agreement_.format == abi::DataFormat::kV2 ? ref_.peer_id : abi::kNoPeerId;
@@ -106,6 +107,7 @@ void ServerSession::adopt(const abi::ControlRecord& record, Now now) {
   agreement_ = Agreement::from_flags(static_cast<uint32_t>(record.protocol_flags), record.cipher);
   agreement_.tls_key_export = record.tls_key_export != 0;
   agreement_.digest = record.digest;
+  agreement_.framing = record.settings.framing;
   if (record.wrap_is_dynamic) {
     dynamic_key_ = record.wrap_key;
     dynamic_wrap_.emplace(

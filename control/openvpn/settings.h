@@ -46,6 +46,7 @@ struct CommonSettings {
   std::vector<abi::Cipher> data_ciphers{abi::Cipher::kAes256Gcm, abi::Cipher::kAes128Gcm,
                                         abi::Cipher::kChacha20Poly1305};
   Digest auth = Digest::kSha1;  ///< of data packets under CBC ciphers
+  abi::Framing framing{};       ///< of compression (directives compress, comp-lzo)
   std::chrono::seconds hand_window{60};
   std::chrono::seconds tran_window{3600};
   std::chrono::seconds tls_timeout{2};    ///< first retransmission; doubles
@@ -58,6 +59,7 @@ struct CommonSettings {
 };
 
 struct ServerSettings : CommonSettings {
+  bool compress_migrate = false;                     ///< push clients off compression that have it
   std::optional<abi::Cipher> data_ciphers_fallback;  ///< for clients without negotiation
   std::chrono::seconds ping{0};                      ///< ours; keepalive sets both these and what is pushed
   std::chrono::seconds ping_restart{0};

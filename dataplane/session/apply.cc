@@ -37,7 +37,8 @@ bool valid(const abi::InstallSession& settings) {
                (settings.mss_limit == 0 || settings.mss_limit >= kMinMssLimit) &&
                settings.replay_window <= ReplayWindow::kMaxSize;
   return valid(settings.remote) && format && local && sizes && settings.port < abi::kMaxPorts &&
-         (settings.flags & ~kAllFlags) == 0 && settings.remote_peer_id <= abi::kNoPeerId;
+         (settings.flags & ~kAllFlags) == 0 && settings.framing <= abi::Framing::kLzoStub &&
+         settings.remote_peer_id <= abi::kNoPeerId;
 }
 
 /// The session's own addresses as routes.
@@ -69,6 +70,7 @@ Applied install_session(Table& table, const abi::SessionRef& ref, const abi::Ins
     for (auto [version, address] : {std::pair{4, session.where.ip4.data()}, std::pair{6, session.receive.ip6.data()}})
       table.remove_route(session, make_prefix(static_cast<uint8_t>(version), address, version == 4 ? 32 : 128));
   session.where.format = settings.format;
+  table.set_framing(session, settings.framing);
   session.where.tun_mtu = settings.tun_mtu;
   session.where.client_to_client = (settings.flags & abi::session_flag::kClientToClient) != 0;
   session.where.may_float = (settings.flags & abi::session_flag::kMayFloat) != 0;

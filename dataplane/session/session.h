@@ -28,6 +28,7 @@ struct alignas(64) Where {
   uint16_t mss_ip4 = 0;  ///< largest MSS for TCP over inner IPv4; 0: no clamping
   uint16_t mss_ip6 = 0;
   abi::DataFormat format{};
+  abi::Framing framing{};
   bool client_to_client = false;
   bool may_float = false;
 };

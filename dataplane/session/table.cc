@@ -79,7 +79,14 @@ Session& Table::create(const abi::SessionRef& ref, uint64_t now_ns) {
   return session;
 }
 
+void Table::set_framing(Session& session, abi::Framing framing) {
+  framed_ -= session.where.framing != abi::Framing::kNone;
+  framed_ += framing != abi::Framing::kNone;
+  session.where.framing = framing;
+}
+
 void Table::remove(Session& session) {
+  set_framing(session, abi::Framing::kNone);
   while (!session.key_order.empty()) remove_key(session, session.key_order.back());
   while (!session.routes.empty()) remove_route(session, session.routes.back());
   OuterAddress address{session.where.remote, session.where.port};
@@ -113,6 +120,8 @@ void Table::refresh_mss(Session& session) {
   size_t outer = remote.address.family == abi::Family::kIpv6 ? sizeof(wire::Ipv6Header) : sizeof(wire::Ipv4Header);
   outer += remote.transport == abi::Transport::kTcp ? kOuterTcp : kOuterUdp;
   size_t room = session.mss_limit > outer ? inner_room(session, session.mss_limit - outer) : 0;
+  bool framing_byte = session.where.framing == abi::Framing::kStub || session.where.framing == abi::Framing::kLzoStub;
+  if (framing_byte && room != 0) --room;  // mtu.c, frame_calculate_payload_overhead
   auto mss = [&](size_t inner_ip) {
     size_t headers = inner_ip + sizeof(wire::TcpHeader);
     return static_cast<uint16_t>(room > headers ? room - headers : 0);

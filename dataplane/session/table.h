@@ -63,6 +63,9 @@ class Table {
   std::span<const uint32_t> live() const { return live_; }
   abi::WorkerRecord& record(const Session& session) { return link_.session(session.where.peer_id).worker; }
 
+  /// Sessions with a framing: mostly none, and then nobody looks for it.
+  uint32_t framed_sessions() const { return framed_; }
+
   // For apply.cc and the float step. Arguments have been validated.
   Session& create(const abi::SessionRef& ref, uint64_t now_ns);
   /// Forgets the session, its keys, addresses and routes.
@@ -75,6 +78,7 @@ class Table {
   /// A key slot for `key_id`, emptied; the oldest key makes room. False: no memory.
   bool make_key(Session& session, uint8_t key_id);
   void remove_key(Session& session, uint8_t key_id);
+  void set_framing(Session& session, abi::Framing framing);
   /// Sends with this key, which the session has, from now on.
   void send_with(Session& session, uint8_t key_id);
   /// Header bytes of the data packets it sends, after a change of keys, format or remote peer-id.
@@ -91,6 +95,7 @@ class Table {
   FlatMap<OuterAddress> addresses_;
   Routes routes_;
   std::vector<uint32_t> live_;
+  uint32_t framed_ = 0;
   SecretPool<ReceiveKey> receive_keys_;
   SecretPool<SendKey> send_keys_;
 };

@@ -24,6 +24,8 @@ void open(Burst& burst, PathContext& context);
 void check_replay(Burst& burst, PathContext& context);
 /// Follows the peer to the address that the packet came from.
 void follow_peer(Burst& burst, PathContext& context);
+/// Takes off what compression puts around packets, from sessions that have it.
+void remove_framing(Burst& burst, PathContext& context);
 /// Takes what is meant for the gateway's end of the tunnel: keepalives and OCC messages.
 void take_tunnel_messages(Burst& burst, PathContext& context);
 /// The inner source address must be one that is routed to this session.
@@ -38,6 +40,8 @@ void route_from_session(Burst& burst, PathContext& context);
 void route_to_session(Burst& burst, PathContext& context);
 /// Drops what the session's TCP connection has no room for.
 void check_room(Burst& burst, PathContext& context);
+/// Puts compression's framing around packets to sessions that have it.
+void add_framing(Burst& burst, PathContext& context);
 /// Encrypts in place under the session's send key and puts the tunnel header in front.
 void seal(Burst& burst, PathContext& context);
 /// Stages for the session's port, addressed to its peer. Takes all packets.

@@ -1,5 +1,7 @@
 """Data formats other than AEAD: what old clients need."""
 
+import os
+
 import pytest
 
 from harness.download import Download, RandomFile, serving
@@ -7,6 +9,7 @@ from harness.server_conf import INNER4, INNER6
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
 
+STOCK = os.environ.get("CULVERT_E2E_GATEWAY", "culvert") == "stock"
 CBC = "AES-256-GCM:AES-256-CBC:AES-192-CBC:AES-128-CBC"
 
 
@@ -35,6 +38,40 @@ def test_client_that_has_only_cbc(stage, file, protocol, cipher, digest):
     assert client.data_cipher() == cipher
     carries_traffic(gateway, client, file)
     assert client.connects() == 1 and client.warnings() == []
+
+
+STUBS = {"compress": "compress stub", "compress-stub": "compress stub", "compress-stub-v2": "compress stub-v2",
+         "comp-lzo-no": "comp-lzo no"}
+
+
+@pytest.mark.parametrize("cipher", ("AES-256-GCM", "AES-128-CBC"))
+@pytest.mark.parametrize("kind", STUBS)
+def test_compression_stub_on_both_ends(stage, file, kind, cipher):
+    directive = "compress" if kind == "compress" else STUBS[kind]
+    gateway = stage.gateway(data_ciphers=CBC, extra=[directive])
+    client = stage.connected("alice", options=[STUBS[kind], f"data-ciphers {cipher}"])
+    carries_traffic(gateway, client, file)
+
+
+def test_compression_stub_pushed(stage, file):
+    gateway = stage.gateway(extra=["compress stub-v2", 'push "compress stub-v2"'])
+    client = stage.connected("alice")
+    assert client.pushed_option("compress") == ["stub-v2"]
+    carries_traffic(gateway, client, file)
+
+
+@pytest.mark.parametrize("server", ("compress migrate", "comp-lzo", "compress lz4-v2"))
+@pytest.mark.parametrize("client", ("comp-lzo", "comp-lzo adaptive", "compress lz4", "compress lz4-v2", "comp-lzo no"))
+def test_client_is_pushed_off_compression(stage, file, client, server):
+    if STOCK and server != "compress migrate":
+        pytest.skip("the stock server compresses then")
+    gateway = stage.gateway(extra=[server])
+    peer = stage.connected("alice", options=[client, "allow-compression asym"])
+    assert peer.pushed_option("compress") == ["stub-v2"]
+    carries_traffic(gateway, peer, file)
+    plain = stage.connected("bob")
+    assert not [option for option in plain.pushed() if option.startswith("comp")]
+    carries_traffic(gateway, plain, file)
 
 
 @pytest.mark.culvert_only

@@ -1,6 +1,8 @@
 // Engines that agree on data formats other than plain AEAD, in bad weather and through renegotiations.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "control/openvpn/negotiate.h"
 #include "tests/sim/world.h"
 
@@ -40,6 +42,7 @@ class DataFormats : public ::testing::Test {
     EXPECT_EQ(world.worker.errors(), std::vector<std::string>());
     EXPECT_EQ(peer.worker.errors(), std::vector<std::string>());
     record = world.records.begin()->second;
+    client_framing = peer.worker.sessions().at(0).settings.framing;
     const WorkerModel::Session& installed = world.worker.sessions().begin()->second;
     return installed.keys.at(*installed.sending).install;
   }
@@ -48,6 +51,7 @@ class DataFormats : public ::testing::Test {
   ClientSettings settings = client_settings("alice");
   SessionInfo session;
   abi::ControlRecord record{};
+  abi::Framing client_framing{};
   std::vector<std::string> pushed;
   std::vector<LogLine> logs;
 };
@@ -74,6 +78,22 @@ TEST_F(DataFormats, ClientBeforeNegotiationAndBeforeTheTlsExporter) {
   EXPECT_EQ(key.cipher, abi::Cipher::kAes128Cbc);
   EXPECT_EQ(key.digest, Digest::kSha1);
   EXPECT_FALSE(session.tls_key_export);
+}
+
+TEST_F(DataFormats, ClientIsPushedOffCompression) {
+  options.server.compress_migrate = true;
+  settings.framing = abi::Framing::kLzoStub;  // which it says in its options string
+  run();
+  EXPECT_NE(std::ranges::find(pushed, "compress stub-v2"), pushed.end());
+  EXPECT_EQ(record.settings.framing, abi::Framing::kStubV2);
+  EXPECT_EQ(client_framing, abi::Framing::kStubV2);
+}
+
+TEST_F(DataFormats, BothHaveTheSameStub) {
+  options.server.framing = settings.framing = abi::Framing::kStub;
+  run();
+  EXPECT_EQ(record.settings.framing, abi::Framing::kStub);
+  EXPECT_EQ(client_framing, abi::Framing::kStub);
 }
 
 TEST_F(DataFormats, OtherDigestIsNamedInTheLog) {

@@ -85,6 +85,8 @@ const std::map<std::string, std::string>& good_uses() {
       {"cipher", "cipher AES-256-GCM"},
       {"replay-window", "replay-window 64"},
       {"allow-compression", "allow-compression no"},
+      {"compress", "compress stub-v2"},
+      {"comp-lzo", "comp-lzo no"},
       {"keepalive", "keepalive 10 60"},
       {"ping", "ping 10"},
       {"ping-restart", "ping-restart 60"},

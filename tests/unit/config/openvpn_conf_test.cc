@@ -181,6 +181,33 @@ TEST(OpenvpnConf, PacketSizes) {
   EXPECT_EQ(good("max-packet-size 1400\nmssfix 1200 mtu\n").settings.mssfix, 1200);
 }
 
+TEST(OpenvpnConf, CompressionIsItsFramingOnly) {
+  using abi::Framing;
+  EXPECT_EQ(good("").settings.framing, Framing::kNone);
+  EXPECT_FALSE(good("").settings.compress_migrate);
+  for (auto [line, framing] :
+       {std::pair{"compress", Framing::kStub}, std::pair{"compress stub", Framing::kStub},
+        std::pair{"compress stub-v2", Framing::kStubV2}, std::pair{"comp-lzo no", Framing::kLzoStub}}) {
+    auto config = good(std::string(line) + "\n");
+    EXPECT_EQ(config.settings.framing, framing) << line;
+    EXPECT_FALSE(config.settings.compress_migrate) << line;
+  }
+  EXPECT_TRUE(good("compress migrate\n").settings.compress_migrate);
+  for (const char* line :
+       {"compress lz4", "compress lz4-v2", "compress lzo", "comp-lzo", "comp-lzo yes", "comp-lzo adaptive"}) {
+    std::string name = std::string(line).substr(0, std::string(line).find(' '));
+    auto config =
+        good(std::string(line) + "\n",
+             "etc/server.conf:9: warning: " + name +
+                 ": nothing is compressed, because compression leaks what is encrypted (VORACLE); clients that "
+                 "have it are pushed off it, as with compress migrate\n");
+    EXPECT_TRUE(config.settings.compress_migrate) << line;
+    EXPECT_EQ(config.settings.framing, Framing::kNone) << line;
+  }
+  for (const char* push : {"compress stub-v2", "compress stub", "compress", "comp-lzo no"})
+    EXPECT_EQ(good("push \"" + std::string(push) + "\"\n").push.front(), push);
+}
+
 TEST(OpenvpnConf, Ciphers) {
   using enum abi::Cipher;
   EXPECT_EQ(good("data-ciphers aes-128-gcm:CHACHA20-POLY1305\n").settings.data_ciphers,

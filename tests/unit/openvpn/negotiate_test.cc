@@ -85,6 +85,33 @@ TEST(Agree, CbcTakesTheDigestOfTheServer) {
   EXPECT_EQ((*old).cipher, Cipher::kAes128Cbc);
 }
 
+TEST(Agree, ClientsArePushedOffCompression) {
+  using abi::Framing;
+  ServerSettings settings;
+  settings.compress_migrate = true;
+  const char* with = "V4,dev-type tun,link-mtu 1550,tun-mtu 1500,proto UDPv4,comp-lzo,cipher AES-256-GCM";
+  const char* without = "V4,dev-type tun,link-mtu 1550,tun-mtu 1500,proto UDPv4,cipher AES-256-GCM";
+  auto v2 = agree(settings, parse_capabilities("IV_NCP=2\nIV_COMP_STUBv2=1\n"), with);
+  ASSERT_TRUE(v2);
+  EXPECT_EQ((*v2).push_compression, "compress stub-v2");
+  EXPECT_EQ((*v2).framing, Framing::kStubV2);
+  auto old = agree(settings, parse_capabilities("IV_NCP=2\nIV_LZO=1\n"), with);
+  ASSERT_TRUE(old);
+  EXPECT_EQ((*old).push_compression, "comp-lzo no");
+  EXPECT_EQ((*old).framing, Framing::kLzoStub);
+  auto none = agree(settings, parse_capabilities("IV_NCP=2\nIV_COMP_STUBv2=1\n"), without);
+  ASSERT_TRUE(none);
+  EXPECT_EQ((*none).push_compression, "");
+  EXPECT_EQ((*none).framing, Framing::kNone);
+
+  settings.compress_migrate = false;
+  settings.framing = Framing::kStub;
+  auto fixed = agree(settings, parse_capabilities("IV_NCP=2\nIV_COMP_STUBv2=1\n"), with);
+  ASSERT_TRUE(fixed);
+  EXPECT_EQ((*fixed).push_compression, "");
+  EXPECT_EQ((*fixed).framing, Framing::kStub);
+}
+
 TEST(Agree, FlagsSurviveARecord) {
   for (uint32_t proto = 0; proto < 1u << 13; ++proto) {
     auto agreement = agree({}, parse_capabilities("IV_NCP=2\nIV_PROTO=" + std::to_string(proto) + "\n"), "");
