@@ -28,7 +28,7 @@ constexpr auto kCommands = std::to_array<CommandInfo>({
     {"client-kill", kClientKill, 1, true, "client-kill CID [RESTART|HALT]: end a client's session"},
     {"cr-response", kUnsupported, 1, false, ""},
     {"echo", kEcho, 1, true, "echo on|off|N|all: as log, for the echo buffer"},
-    {"env-filter", kEnvFilter, 0, true, ""},
+    {"env-filter", kEnvFilter, 0, true, "env-filter [0|1|2]: all variables of clients, or fewer, or the common ones"},
     {"exit", kExit, 0, true, "exit, quit: end this conversation"},
     {"forget-passwords", kForgetPasswords, 0, true, ""},
     {"help", kHelp, 0, true, "help: this list"},
@@ -95,7 +95,8 @@ void Dialogue::run(CommandId command, const Words& words, Now now) {
     case kClientCount:
       return say("SUCCESS: nclients=" + count_text(daemon_.clients().size()));
     case kEnvFilter:
-      return say("SUCCESS: env_filter_level=" + std::to_string(number_of(first)));
+      env_filter_ = number_of(first);
+      return say("SUCCESS: env_filter_level=" + std::to_string(env_filter_));
     case kSignal:
       return send_signal(first);
     case kLoadStats:

@@ -5,6 +5,7 @@
 
 #include "control/config/statement.h"
 #include "control/management/commands.h"
+#include "control/management/env_filter.h"
 #include "control/management/status_text.h"
 
 namespace culvert::management {
@@ -148,6 +149,9 @@ void Dialogue::on_state(std::string_view entry) {
 }
 
 void Dialogue::notify(std::string_view line) {
+  constexpr std::string_view kVariable = ">CLIENT:ENV,";
+  bool end = line == ">CLIENT:ENV,END";
+  if (line.starts_with(kVariable) && !end && !env_shown(line.substr(kVariable.size()), env_filter_)) return;
   if (authorized_) tell(line);
 }
 

@@ -124,6 +124,7 @@ class Dialogue {
   bool log_on_ = false;
   bool state_on_ = false;
   bool echo_on_ = false;
+  int env_filter_ = 0;
   std::optional<MonoTime> bytecount_at_;
   std::chrono::seconds bytecount_every_{0};
   std::map<uint64_t, uint64_t> bytes_shown_;  ///< by client ID: in + out when last shown

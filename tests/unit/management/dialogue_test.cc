@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "tests/unit/management/daemon_double.h"
@@ -139,6 +140,19 @@ TEST(Dialogue, CommandsAreLoggedWithoutPasswords) {
     talk.ask(line);
   EXPECT_EQ(talk.daemon.commands, (std::vector<std::string>{"pid", "password [...]", "password [...]", "", "a_b",
                                                             "\"open", "client-auth 7 1", "kill nobody"}));
+}
+
+TEST(Dialogue, EnvFilterLeavesOutVariables) {
+  Talk talk;
+  const std::vector<std::string> kLines = {">CLIENT:CONNECT,0,1", ">CLIENT:ENV,IV_VER=2.6.14",
+                                           ">CLIENT:ENV,X509_0_OU=staff", ">CLIENT:ENV,username=alice",
+                                           ">CLIENT:ENV,END"};
+  for (auto [level, shown] : {std::pair{"0", 5}, {"1", 4}, {"2", 3}, {"3", 2}, {"", 5}}) {
+    talk.ask(std::string("env-filter ") + level);
+    for (const std::string& line : kLines) talk.dialogue.notify(line);
+    std::string told = talk.take();
+    EXPECT_EQ(std::ranges::count(told, '\n'), shown) << told;
+  }
 }
 
 TEST(Dialogue, ClientKillWithItsMessage) {
