@@ -9,7 +9,6 @@ from typing import Dict, List
 import pytest
 
 from harness.client import Client
-from harness.builds import STOCK
 from harness.download import Download, RandomFile, serving
 from harness.pairwise import pairwise
 from harness.server_conf import INNER4, INNER6
@@ -68,10 +67,7 @@ CREDENTIALS = {
 }
 TOPOLOGIES = ["subnet", "net30", "p2p"]
 
-# What culvert can't do yet, and Debian's openvpn can.
-NOT_YET = set() if STOCK else {"stub", "stub_v2", "lzo_no", "migrate"}
-DIMENSIONS = [[value for value in values if value not in NOT_YET]
-              for values in (PROTOCOLS, OUTER, WRAPS, CIPHERS, TOPOLOGIES, COMPRESSION, CREDENTIALS, TLS)]
+DIMENSIONS = [list(values) for values in (PROTOCOLS, OUTER, WRAPS, CIPHERS, TOPOLOGIES, COMPRESSION, CREDENTIALS, TLS)]
 CASES = pairwise(DIMENSIONS)
 
 # What the stock client says about settings that are old, and about a password that it keeps.
