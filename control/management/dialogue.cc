@@ -148,11 +148,21 @@ void Dialogue::on_state(std::string_view entry) {
   if (authorized_ && state_on_) tell(">STATE:" + std::string(entry));
 }
 
-void Dialogue::notify(std::string_view line) {
+/// False: a variable that env-filter leaves out. What a client says of itself is never left out when it asks to come
+/// in.
+bool Dialogue::wanted(std::string_view line) {
   constexpr std::string_view kVariable = ">CLIENT:ENV,";
-  bool end = line == ">CLIENT:ENV,END";
-  if (line.starts_with(kVariable) && !end && !env_shown(line.substr(kVariable.size()), env_filter_)) return;
-  if (authorized_) tell(line);
+  if (!line.starts_with(kVariable)) {
+    asks_ = line.starts_with(">CLIENT:CONNECT,") || line.starts_with(">CLIENT:REAUTH,");
+    return true;
+  }
+  std::string_view variable = line.substr(kVariable.size());
+  bool of_itself = asks_ && (variable.starts_with("IV_") || variable.starts_with("UV_"));
+  return variable == "END" || of_itself || env_shown(variable, env_filter_);
+}
+
+void Dialogue::notify(std::string_view line) {
+  if (authorized_ && wanted(line)) tell(line);
 }
 
 void Dialogue::show_bytecounts() {

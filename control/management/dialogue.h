@@ -87,6 +87,7 @@ class Dialogue {
   void check_password(std::string_view line, Now now);
   void say(std::string_view line);
   void show_bytecounts();
+  bool wanted(std::string_view line);
 
   // commands.cc
   void run(CommandId command, const Words& words, Now now);
@@ -125,6 +126,7 @@ class Dialogue {
   bool state_on_ = false;
   bool echo_on_ = false;
   int env_filter_ = 0;
+  bool asks_ = false;  ///< the variables that follow are of a client that asks to come in
   std::optional<MonoTime> bytecount_at_;
   std::chrono::seconds bytecount_every_{0};
   std::map<uint64_t, uint64_t> bytes_shown_;  ///< by client ID: in + out when last shown

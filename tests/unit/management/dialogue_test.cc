@@ -143,13 +143,22 @@ TEST(Dialogue, CommandsAreLoggedWithoutPasswords) {
 }
 
 TEST(Dialogue, EnvFilterLeavesOutVariables) {
-  Talk talk;
-  const std::vector<std::string> kLines = {">CLIENT:CONNECT,0,1", ">CLIENT:ENV,IV_VER=2.6.14",
-                                           ">CLIENT:ENV,X509_0_OU=staff", ">CLIENT:ENV,username=alice",
-                                           ">CLIENT:ENV,END"};
-  for (auto [level, shown] : {std::pair{"0", 5}, {"1", 4}, {"2", 3}, {"3", 2}, {"", 5}}) {
+  struct Case {
+    const char* level;
+    const char* event;
+    int shown;
+  };
+  for (auto [level, event, shown] : {Case{"0", ">CLIENT:ESTABLISHED,0", 5},
+                                     {"1", ">CLIENT:ESTABLISHED,0", 4},
+                                     {"2", ">CLIENT:ESTABLISHED,0", 3},
+                                     {"3", ">CLIENT:ESTABLISHED,0", 2},
+                                     {"2", ">CLIENT:CONNECT,0,1", 4},
+                                     {"", ">CLIENT:REAUTH,0,1", 5}}) {
+    Talk talk;
     talk.ask(std::string("env-filter ") + level);
-    for (const std::string& line : kLines) talk.dialogue.notify(line);
+    for (const char* line : {event, ">CLIENT:ENV,IV_VER=2.6.14", ">CLIENT:ENV,X509_0_OU=staff",
+                             ">CLIENT:ENV,username=alice", ">CLIENT:ENV,END"})
+      talk.dialogue.notify(line);
     std::string told = talk.take();
     EXPECT_EQ(std::ranges::count(told, '\n'), shown) << told;
   }
