@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "dataplane/crypto/chacha_poly.h"
 #include "dataplane/crypto/gcm_vaes.h"
 #include "dataplane/crypto/ipsec_mb.h"
 #include "dataplane/crypto/wipe.h"
@@ -48,10 +49,16 @@ class VaesEngine final : public Engine {
   }
 
   void seal(std::span<Job> jobs) override {
-    each_run(jobs, gcm_vaes_seal, [this](std::span<Job> run) { others_->seal(run); });
+    each_run(jobs, gcm_vaes_seal, [this](std::span<Job> run) {
+      if (in_lanes(run)) return chacha_poly_seal(run);
+      others_->seal(run);
+    });
   }
   void open(std::span<Job> jobs) override {
-    each_run(jobs, gcm_vaes_open, [this](std::span<Job> run) { others_->open(run); });
+    each_run(jobs, gcm_vaes_open, [this](std::span<Job> run) {
+      if (in_lanes(run)) return chacha_poly_open(run);
+      others_->open(run);
+    });
   }
   const char* name() const override { return "VAES"; }
 
@@ -70,7 +77,12 @@ class VaesEngine final : public Engine {
     }
   }
 
+  bool in_lanes(std::span<Job> run) const {
+    return chacha_in_lanes_ && run.front().cipher == Cipher::kChacha20Poly1305 && run.size() >= kChachaPolyLeastJobs;
+  }
+
   std::unique_ptr<Engine> others_;
+  const bool chacha_in_lanes_ = chacha_poly_supported();
 };
 
 }  // namespace
