@@ -14,8 +14,6 @@
 #include <fstream>
 #include <optional>
 
-#include "dataplane/packet.h"
-
 namespace culvert::dataplane {
 namespace {
 
@@ -101,7 +99,6 @@ Result<EalInfo> start_eal(const EalOptions& options) {
   EalInfo info;
   std::string megabytes = std::to_string(options.memory_mb);
   std::vector<std::string> arguments = {"culvert-dataplane",
-                                        "--no-pci",
                                         "--no-telemetry",
                                         "--no-shconf",
                                         "--file-prefix",
@@ -113,9 +110,10 @@ Result<EalInfo> start_eal(const EalOptions& options) {
                                         "--main-lcore",
                                         "0",
                                         "-m",
-                                        megabytes,
-                                        "--iova-mode",
-                                        "va"};
+                                        megabytes};
+  for (const std::string& device : options.pci) arguments.insert(arguments.end(), {"-a", device});
+  // With PCI devices, EAL chooses the addresses that their driver and the IOMMU allow.
+  if (options.pci.empty()) arguments.insert(arguments.end(), {"--no-pci", "--iova-mode", "va"});
   std::optional<size_t> page;
   if (options.huge == Huge::kAuto) page = find_hugepages(size_t{options.memory_mb} << 20);
   if (page) {
@@ -133,10 +131,10 @@ Result<EalInfo> start_eal(const EalOptions& options) {
   return info;
 }
 
-Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count) {
+Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count, uint16_t largest) {
   uint32_t cache = std::min<uint32_t>(kPoolCache, count / 2);  // DPDK refuses one of more than two thirds of the pool
-  rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, cache, kPacketPrivateSize,
-                                              kHeadroom + kMaxPacket + kTailroom, SOCKET_ID_ANY);
+  auto room = static_cast<uint16_t>(kHeadroom + largest + kTailroom);
+  rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, cache, kPacketPrivateSize, room, SOCKET_ID_ANY);
   if (!pool) return Error{"no memory for " + std::to_string(count) + " packet buffers: " + rte_strerror(rte_errno)};
   return pool;
 }

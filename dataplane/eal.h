@@ -10,6 +10,7 @@
 
 #include "dataplane/abi/layout.h"
 #include "dataplane/abi/result.h"
+#include "dataplane/packet.h"
 
 namespace culvert::dataplane {
 
@@ -21,6 +22,7 @@ struct EalOptions {
   Huge huge = Huge::kAuto;
   uint32_t memory_mb = 64;                   ///< DPDK memory: packet pool and tables
   std::vector<uint32_t> cores = {kAnyCore};  ///< CPU of each worker, or kAnyCore
+  std::vector<std::string> pci = {};  ///< PCI devices to probe, with their arguments; empty: the bus is not looked at
   std::string run_dir = "/tmp";  ///< EAL makes a folder in it, which is removed again before start_eal returns
 };
 
@@ -33,8 +35,8 @@ struct EalInfo {
 /// Once per process: DPDK can't start twice. Errors: a core that doesn't exist or isn't allowed, no memory.
 Result<EalInfo> start_eal(const EalOptions& options);
 
-/// A pool of `count` packet buffers, each with kHeadroom + kMaxPacket + kTailroom bytes and room for PacketMeta.
-/// Error: not enough memory.
-Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count);
+/// A pool of `count` packet buffers, each with room for PacketMeta and for packets of `largest` bytes between kHeadroom
+/// and kTailroom. Error: not enough memory.
+Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count, uint16_t largest = kMaxPacket);
 
 }  // namespace culvert::dataplane

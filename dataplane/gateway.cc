@@ -10,6 +10,8 @@
 #include "dataplane/link/link_memory.h"
 #include "drivers/kernel_tcp.h"
 #include "drivers/kernel_udp.h"
+#include "drivers/nic/nic_inner.h"
+#include "drivers/nic/nic_udp.h"
 #include "drivers/tun.h"
 
 namespace culvert::dataplane {
@@ -61,11 +63,39 @@ uint16_t local_port(const auto& settings) {
   return udp ? udp->local.port : 0;
 }
 
+/// Sockets that a rule of routing or a device binds are the kernel's alone: the NICs' routes know of neither.
+bool takes_from_nics(const drivers::UdpSettings& settings) {
+  return settings.mark == 0 && settings.device.empty();
+}
+
+/// The NIC ports of a worker, for ports that send through them; the NIC mode outlives those.
+std::vector<drivers::NicPort*> nics_of(const NicMode& mode, uint16_t worker) {
+  std::vector<drivers::NicPort*> list;
+  for (const auto& nic : mode.ports(worker)) list.push_back(nic.get());
+  return list;
+}
+
 }  // namespace
 
 Gateway::Gateway(PortMailbox& mailbox, Options options)
     : mailbox_(mailbox), options_(std::move(options)), table_(std::make_unique<PortTable>()) {
+  if (options_.nics) table_->nics = options_.nics->ports(0);
   mailbox_.post(table_.get());
+}
+
+std::shared_ptr<drivers::Port> Gateway::with_nics(const drivers::UdpSettings& settings,
+                                                  std::shared_ptr<drivers::Port> port) {
+  if (!options_.nics || !takes_from_nics(settings)) return port;
+  return std::make_shared<drivers::NicUdpPort>(std::move(port), options_.nics->table(), nics_of(*options_.nics, 0));
+}
+
+/// What the NICs are to take for outer packets, by outer_.
+std::vector<drivers::Listener> Gateway::listeners() const {
+  std::vector<drivers::Listener> list;
+  for (uint16_t i = 0; options_.nics && i < abi::kMaxPorts; ++i)
+    if (const auto* udp = std::get_if<drivers::UdpSettings>(&outer_[i]); udp && takes_from_nics(*udp))
+      list.push_back({udp->local, udp->ipv6_only, i});
+  return list;
 }
 
 void Gateway::log(const std::string& line) const {
@@ -90,6 +120,7 @@ bool Gateway::wait_until_adopted(const PortTable* table) {
 
 /// Makes `next` the worker's ports. Ports that are not in it are closed when this returns without error.
 Status Gateway::hand_over(Ports next) {
+  next->listeners = listeners();
   mailbox_.post(next.get());
   std::swap(table_, next);
   if (wait_until_adopted(table_.get())) {
@@ -129,7 +160,8 @@ Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const 
     auto socket = drivers::open_udp_socket(std::get<drivers::UdpSettings>(settings));
     if (!socket) return Error{socket.error()};
     warnings = std::move(socket->warnings);
-    port = std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets);
+    port = with_nics(std::get<drivers::UdpSettings>(settings),
+                     std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets));
   }
   for (const std::string& warning : warnings) log("warning: " + warning);
   return port;
@@ -178,6 +210,10 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
   real.name = device->name;
   auto next = std::make_unique<PortTable>(*table_);
   next->inner = std::make_shared<drivers::TunPort>(std::move(*device), options_.packets);
+  if (options_.nics) {
+    next->inner = std::make_shared<drivers::NicInnerPort>(next->inner, options_.nics->table(), nics_of(*options_.nics, 0));
+    options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
+  }
   tun_ = real;
   tun_requested_ = requested_name;
   return hand_over(std::move(next));
@@ -194,6 +230,7 @@ Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
     // Also when nothing changed: the request says how it should be, and somebody may have touched the device.
     if (auto done = drivers::configure_tun(settings.name, settings); !done) return Error{done.error()};
     tun_ = settings;
+    if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(settings.name.c_str())), settings.mtu);
     return settings.name;
   }
   if (auto started = start_tun(settings, settings.name); !started) return Error{started.error()};

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dataplane/link/setup_server.h"
+#include "dataplane/nic_mode.h"
 #include "dataplane/port_table.h"
 #include "drivers/tcp_socket.h"
 #include "drivers/tun_device.h"
@@ -28,6 +29,7 @@ class Gateway final : public SetupHandler {
     int main_doorbell;                                 ///< the worker's answer; non-blocking, read here only
     std::function<void(const std::string&)> log = {};  ///< one line per call; may be empty
     uint64_t adopt_deadline_ns = 2'000'000'000;        ///< time that a worker has to adopt new ports
+    NicMode* nics = nullptr;                           ///< outlives the gateway; null: kernel mode
   };
 
   /// `mailbox` of the one worker, which polls it from now on (or soon).
@@ -55,6 +57,9 @@ class Gateway final : public SetupHandler {
   static OuterSettings settings_of(const abi::OpenPort& request);
   /// Opens a socket for `settings` and makes the port.
   Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings);
+  /// In NIC mode: puts the NICs in front of a port on the kernel.
+  std::shared_ptr<drivers::Port> with_nics(const drivers::UdpSettings& settings, std::shared_ptr<drivers::Port> port);
+  std::vector<drivers::Listener> listeners() const;
   Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
   void log(const std::string& line) const;
 

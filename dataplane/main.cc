@@ -1,6 +1,7 @@
 // culvert-dataplane: start in the order that privileges demand, then serve control's requests until told to end.
 
 #include <poll.h>
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -19,6 +20,7 @@
 #include "dataplane/gateway.h"
 #include "dataplane/link/link_memory.h"
 #include "dataplane/log.h"
+#include "dataplane/nic_mode.h"
 #include "dataplane/options.h"
 #include "dataplane/privileges.h"
 #include "dataplane/run_dir.h"
@@ -29,6 +31,7 @@ namespace {
 
 constexpr uint32_t kPacketBuffers = 8191;  ///< one less than a power of two is what a mempool stores best
 constexpr uint32_t kEalMemoryMb = 40;      ///< the packet pool takes 24, EAL itself a few
+constexpr uint32_t kRoutesMemoryMb = 256;  ///< NIC mode: forwarding tables
 
 using drivers::FileDescriptor;
 
@@ -55,6 +58,33 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// What DPDK needs for these options.
+struct PacketMemory {
+  uint32_t buffers = kPacketBuffers;
+  uint16_t largest = kMaxPacket;  ///< bytes
+  uint32_t eal_mb = kEalMemoryMb;
+};
+
+PacketMemory packet_memory(const Options& options) {
+  PacketMemory memory;
+  if (options.ports.empty()) return memory;
+  constexpr uint32_t kEthernetAndVlans = 14 + 8;
+  for (const NicOptions& port : options.ports)
+    memory.largest = std::max(memory.largest, static_cast<uint16_t>(port.mtu + kEthernetAndVlans));
+  // Queues of 1,024 in both directions, and the 4,096 that AF_XDP keeps.
+  while (memory.buffers < kPacketBuffers + 6144 * options.ports.size()) memory.buffers = memory.buffers * 2 + 1;
+  constexpr uint32_t kOverhead = 512;  // of a buffer: mbuf, PacketMeta, head and tail, pool
+  memory.eal_mb = kRoutesMemoryMb + memory.buffers / 1024 * (memory.largest + kOverhead) / 1024 + 16;
+  return memory;
+}
+
+std::vector<std::string> pci_devices(const Options& options) {
+  std::vector<std::string> list;
+  for (const NicOptions& port : options.ports)
+    if (drivers::is_pci_device(port.device)) list.push_back(port.device);
+  return list;
+}
+
 /// True when a signal that ends the process has arrived.
 bool must_end(int signals) {
   signalfd_siginfo info;
@@ -76,14 +106,19 @@ int timeout_ms(uint64_t deadline_ns, uint64_t now_ns) {
 }
 
 /// The main thread's whole life after start: requests of control, the TUN's health, signals.
-void serve(int signals, SetupServer& server, Gateway& gateway, int main_doorbell) {
-  std::array<pollfd, 3> waits{{{signals, POLLIN, 0}, {server.wake_fd(), POLLIN, 0}, {main_doorbell, POLLIN, 0}}};
+void serve(int signals, SetupServer& server, Gateway& gateway, int main_doorbell, NicMode* nics) {
+  std::array<pollfd, 4> waits{{{signals, POLLIN, 0},
+                               {server.wake_fd(), POLLIN, 0},
+                               {main_doorbell, POLLIN, 0},
+                               {nics ? nics->wake_fd() : -1, POLLIN, 0}}};
   while (true) {
     uint64_t deadline_ns = std::min(server.deadline_ns(), gateway.deadline_ns());
+    if (nics) deadline_ns = std::min(deadline_ns, nics->deadline_ns());
     poll(waits.data(), waits.size(), timeout_ms(deadline_ns, monotonic_ns()));
     if (must_end(signals)) return;
     server.serve(monotonic_ns());
     gateway.look_after(monotonic_ns());
+    if (nics) nics->look_after(monotonic_ns());
   }
 }
 
@@ -97,11 +132,29 @@ int run_worker(void* worker) {
   return 0;
 }
 
+/// NIC mode, when the options ask for it. What opening devices needs of privileges is given up behind it.
+Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir& run_dir, rte_mempool* packets) {
+  if (options.ports.empty()) return std::unique_ptr<NicMode>();
+  auto nics = NicMode::start(options.ports, packets, static_cast<uint16_t>(options.cores.size()), log_line);
+  if (!nics) return nics;
+  if (Status dropped = drop_main_privileges(!run_dir.is_own()); !dropped) return Error{dropped.error()};
+  // EAL's interrupt thread was made before, with all of them; its alarms run there.
+  auto drop = [](void*) {
+    if (Status dropped = drop_worker_privileges(); !dropped) log_line(dropped.error());
+  };
+  if (int error = rte_eal_alarm_set(1, drop, nullptr); error != 0)
+    return Error{std::string("cannot reach DPDK's interrupt thread: ") + std::strerror(-error)};
+  return nics;
+}
+
 /// EAL runs: worker, ports and setup server from start to end.
 Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& run_dir, LinkMemory& link,
                     FileDescriptor listener, int signals) {
-  auto packets = make_packet_pool("packets", kPacketBuffers);
+  PacketMemory memory = packet_memory(options);
+  auto packets = make_packet_pool("packets", memory.buffers, memory.largest);
   if (!packets) return Error{packets.error()};
+  auto nics = start_nics(options, run_dir, *packets);
+  if (!nics) return Error{nics.error()};
   auto aead = aead::make_engine();
   if (!aead) return Error{aead.error()};
   auto path = Path::make(link.view(), 0, *packets, **aead);
@@ -110,7 +163,11 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   if (!main_doorbell) return Error{std::string("eventfd: ") + std::strerror(errno)};
 
   PortMailbox mailbox;
-  Gateway gateway(mailbox, {*packets, link.worker_doorbell(0), main_doorbell.get(), log_line});
+  Gateway gateway(mailbox, {.packets = *packets,
+                            .worker_doorbell = link.worker_doorbell(0),
+                            .main_doorbell = main_doorbell.get(),
+                            .log = log_line,
+                            .nics = nics->get()});
   SetupServer server(std::move(listener), {{options.control_uid, options.control_gid}, link.handover(), log_line},
                      gateway);
   Worker worker(link.view().worker(0), **path, mailbox,
@@ -122,8 +179,8 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   std::string core = options.cores[0] == kAnyCore ? "any core" : "core " + std::to_string(options.cores[0]);
   log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + (*aead)->name() + ", " +
            std::to_string(options.sessions) + " sessions; worker 0 on " + core +
-           ", asleep when idle; control attaches at " + run_dir.socket_path());
-  serve(signals, server, gateway, main_doorbell.get());
+           (*nics ? ", polls NICs; control attaches at " : ", asleep when idle; control attaches at ") + run_dir.socket_path());
+  serve(signals, server, gateway, main_doorbell.get(), nics->get());
   worker.stop();
   rte_eal_wait_lcore(eal.worker_lcores[0]);
   return {};
@@ -142,9 +199,15 @@ Status run(const Options& options) {
   if (!link) return Error{link.error()};
   if (!link->locked())
     log_line("warning: the link could not be locked into memory (RLIMIT_MEMLOCK): its keys may reach swap");
-  if (auto dropped = drop_main_privileges(!run_dir->is_own()); !dropped) return dropped;
+  // Opening NICs needs more; see start_nics.
+  if (options.ports.empty())
+    if (auto dropped = drop_main_privileges(!run_dir->is_own()); !dropped) return dropped;
 
-  auto eal = start_eal({options.huge, kEalMemoryMb, options.cores, run_dir->path()});
+  auto eal = start_eal({.huge = options.huge,
+                        .memory_mb = packet_memory(options).eal_mb,
+                        .cores = options.cores,
+                        .pci = pci_devices(options),
+                        .run_dir = run_dir->path()});
   if (!eal) return Error{eal.error()};
   Status status = hide_memory();
   if (status) status = run_with_eal(options, *eal, *run_dir, *link, std::move(*listener), signals->get());

@@ -33,6 +33,20 @@ std::vector<uint32_t> parse_cores(const std::string& text) {
   return cores;
 }
 
+/// Throws CLI::ValidationError.
+std::vector<NicOptions> parse_ports(const std::vector<std::string>& texts) {
+  std::vector<NicOptions> ports;
+  for (const std::string& text : texts) {
+    auto port = parse_nic_options(text, ports.size());
+    if (!port) throw CLI::ValidationError("--port", "'" + text + "': " + port.error());
+    for (const NicOptions& other : ports)
+      if (other.name == port->name || other.device == port->device)
+        throw CLI::ValidationError("--port", "'" + text + "': another port has this device or name");
+    ports.push_back(*port);
+  }
+  return ports;
+}
+
 }  // namespace
 
 std::variant<Options, int> parse_options(int argc, char** argv) {
@@ -55,8 +69,15 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   app.add_option("--huge", huge, "hugepages: auto (when there are free ones) or off")
       ->check(CLI::IsMember({"auto", "off"}))
       ->capture_default_str();
+  std::vector<std::string> ports;
+  app.add_option("--port", ports,
+                 "NIC mode: a DPDK device, such as 0000:3b:00.0 or net_af_xdp0,iface=eth1; then ;name=NAME of its "
+                 "interface in the kernel, ;mtu=BYTES, ;address=IP/PREFIX. Once for each port")
+      ->type_name("DEVICE[;KEY=VALUE]...")
+      ->take_all();
   try {
     app.parse(argc, argv);
+    options.ports = parse_ports(ports);
     options.cores = parse_cores(workers);
     options.huge = huge == "off" ? Huge::kOff : Huge::kAuto;
   } catch (const CLI::ParseError& error) {

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "dataplane/eal.h"
+#include "dataplane/nic_options.h"
 
 namespace culvert::dataplane {
 
@@ -19,6 +20,7 @@ struct Options {
   std::vector<uint32_t> cores = {kAnyCore};  ///< one worker each
   uint32_t sessions = kDefaultSessions;
   Huge huge = Huge::kAuto;
+  std::vector<NicOptions> ports;  ///< empty: kernel mode
   std::optional<uid_t> control_uid;
   std::optional<gid_t> control_gid;
 };

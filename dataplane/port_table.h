@@ -6,8 +6,10 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include "dataplane/abi/setup.h"
+#include "drivers/nic/nic_port.h"
 #include "drivers/port.h"
 
 namespace culvert::dataplane {
@@ -16,6 +18,8 @@ namespace culvert::dataplane {
 struct PortTable {
   std::array<std::shared_ptr<drivers::Port>, abi::kMaxPorts> outer;  ///< by number; null: none
   std::shared_ptr<drivers::Port> inner;                              ///< the TUN; null: none
+  std::vector<std::shared_ptr<drivers::NicPort>> nics;               ///< NIC mode: the same in every table
+  std::vector<drivers::Listener> listeners;                          ///< NIC mode: whose packets NICs take
 };
 
 /// Between the main thread and one worker.

@@ -28,6 +28,7 @@ void Worker::run() {
     if (idle >= kIdlePasses && sleep(now_ns)) idle = 0;
   }
   path_.flush();
+  flush_nics(monotonic_ns());
   publish(monotonic_ns());
 }
 
@@ -44,6 +45,7 @@ bool Worker::pass(uint64_t now_ns) {
   busy |= send_control_packets();
   if (now_ns >= path_.next_tick_ns()) path_.tick(now_ns);
   path_.flush();
+  flush_nics(now_ns);
   check_inner_port();
   path_.tally().add(Counter::polls);
   if (!busy) path_.tally().add(Counter::idle_polls);
@@ -72,6 +74,10 @@ void Worker::adopt_ports() {
     path_.set_inner_port(inner_);
   }
   if (inner_ && !inner_gone_) sleeper_.add(inner_->wake_fd());
+  for (const auto& nic : next->nics) {
+    nic->set_listeners(next->listeners);
+    sleeper_.add(-1);  // polled, never asleep
+  }
   table_ = next;
   mailbox_.adopt(next);
   ring_doorbell(doorbells_.main);
@@ -87,11 +93,36 @@ bool Worker::receive(uint64_t now_ns) {
     path_.take_ended_streams(outer.index);
     busy = busy || count > 0;
   }
+  busy |= receive_from_nics(now_ns);
   if (!inner_) return busy;
   uint16_t count = inner_->rx_burst(burst, path_.tally());
   if (count == 0) return busy;
   path_.inner_burst(std::span(burst).first(count), now_ns);
   return true;
+}
+
+/// NIC mode: one burst from each NIC, outer and inner packets to the path; the rest is the kernel's already.
+bool Worker::receive_from_nics(uint64_t now_ns) {
+  bool busy = false;
+  if (!table_) return busy;
+  for (const auto& nic : table_->nics) {
+    drivers::NicPort::Received received;
+    busy |= nic->receive(received, path_.tally());
+    if (received.outer_count > 0) path_.outer_burst(std::span(received.outer).first(received.outer_count), now_ns);
+    if (received.inner_count > 0) path_.inner_burst(std::span(received.inner).first(received.inner_count), now_ns);
+  }
+  return busy;
+}
+
+/// Sends what the path has put on NICs.
+void Worker::flush_nics(uint64_t now_ns) {
+  if (!table_ || table_->nics.empty()) return;
+  bool count_losses = now_ns - losses_counted_ns_ >= kCountLossesEvery;
+  if (count_losses) losses_counted_ns_ = now_ns;
+  for (const auto& nic : table_->nics) {
+    nic->flush(path_.tally());
+    if (count_losses) nic->count_losses(path_.tally());
+  }
 }
 
 bool Worker::carry_out_commands(uint64_t now_ns) {

@@ -20,6 +20,7 @@ class Worker {
   static constexpr size_t kControlPerPass = 64;   ///< packets of control per pass
   static constexpr uint32_t kIdlePasses = 32;     ///< passes without work before the worker sleeps: some 30 µs
   static constexpr uint64_t kLongestSleep = 1'000'000'000;  ///< ns; the heartbeat beats at least that often
+  static constexpr uint64_t kCountLossesEvery = 1'000'000'000;  ///< ns between two looks at what NICs have lost
   static constexpr uint64_t kPublishEvery = 10'000'000;     ///< ns between two publications of the counters under load
 
   struct Doorbells {
@@ -51,6 +52,8 @@ class Worker {
 
   void adopt_ports();
   bool receive(uint64_t now_ns);
+  bool receive_from_nics(uint64_t now_ns);
+  void flush_nics(uint64_t now_ns);
   bool carry_out_commands(uint64_t now_ns);
   bool send_control_packets();
   bool may_send(const abi::PacketMessage& message);
@@ -75,6 +78,7 @@ class Worker {
   bool inner_gone_ = false;
   Sleeper sleeper_;
   uint64_t published_ns_ = 0;
+  uint64_t losses_counted_ns_ = 0;
   std::atomic<bool> stop_{false};
 };
 

@@ -29,6 +29,10 @@ const std::map<DropReason, const char*> kTestedElsewhere = {
     {DropReason::stream_not_openvpn, "tests/unit/drivers"},
     {DropReason::tx_stream_closed, "tests/unit/drivers"},
     {DropReason::replay_gap, "tests/unit/steps/stream_steps_test.cc"},
+    {DropReason::nic_malformed, "tests/unit/nic"},
+    {DropReason::nic_bad_checksum, "tests/unit/nic"},
+    {DropReason::nic_own_frame, "tests/unit/nic"},
+    {DropReason::nic_rx_missed, "tests/unit/nic"},
 };
 
 // The first data packet of `peer`, as it stands on the wire, with `change` done to it.

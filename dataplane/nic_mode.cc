@@ -1,0 +1,121 @@
+#include "dataplane/nic_mode.h"
+
+#include <algorithm>
+#include <fstream>
+
+namespace culvert::dataplane {
+
+using drivers::EthDevice;
+using drivers::ForwardingTable;
+using drivers::KernelWatch;
+using drivers::NicPort;
+using drivers::NicState;
+using drivers::ParentInterface;
+
+namespace {
+
+/// Says what the operator may have forgotten: nothing of it stops a start.
+void warn_about_forwarding(const NicMode::Log& log) {
+  for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"}) {
+    int value = 1;
+    std::ifstream(path) >> value;
+    if (value == 0)
+      log("warning: " + std::string(path) +
+          " is 0: clients reach no network beyond the gateway until the kernel forwards (sysctl -w)");
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NicMode>> NicMode::start(const std::vector<NicOptions>& ports, rte_mempool* packets,
+                                                uint16_t workers, Log log) {
+  std::unique_ptr<NicMode> mode(new NicMode(std::move(log)));
+  auto table = ForwardingTable::make("culvert_routes");
+  if (!table) return Error{table.error()};
+  mode->table_ = std::move(*table);
+  mode->mirror_ = std::make_unique<drivers::RouteMirror>(*mode->table_);
+  mode->by_worker_.resize(workers);
+  for (const NicOptions& port : ports)
+    if (Status opened = mode->open(port, packets, workers); !opened) return Error{opened.error()};
+  NicMode* self = mode.get();
+  auto watch = KernelWatch::make(
+      *mode->mirror_, [self](const KernelWatch::Interface& interface) { self->on_interface(interface); });
+  if (!watch) return Error{watch.error()};
+  mode->watch_ = std::move(*watch);
+  warn_about_forwarding(mode->log_);
+  return mode;
+}
+
+Status NicMode::open(const NicOptions& options, rte_mempool* packets, uint16_t workers) {
+  std::optional<ParentInterface> parent;
+  if (std::string interface = drivers::kernel_interface_of(options.device); !interface.empty()) {
+    auto taken = ParentInterface::take(interface, options.device.starts_with("net_af_packet"));
+    if (!taken) return Error{"port " + options.device + ": " + taken.error()};
+    parent.emplace(std::move(*taken));
+  }
+  auto device = EthDevice::open({options.device, options.mtu, workers}, packets);
+  if (!device) return Error{device.error()};
+  std::vector<std::string> warnings = device->warnings();
+  auto twin = drivers::make_twin({options.name, device->mac(), options.mtu, options.addresses}, packets, warnings);
+  if (!twin) return Error{twin.error()};
+  for (const std::string& warning : warnings) log_("warning: " + warning);
+
+  auto number = static_cast<uint8_t>(nics_.size());
+  int index = (*twin)->index();
+  nics_.push_back(std::make_unique<Nic>(
+      Nic{options, std::move(*device), std::move(parent), std::make_unique<NicState>(), index}));
+  mirror_->add_nic(index, number);
+  Nic& nic = *nics_.back();
+  for (uint16_t worker = 0; worker < workers; ++worker) {
+    by_worker_[worker].push_back(
+        std::make_shared<NicPort>(nic.device, number, worker, std::move(*twin), *table_, *nic.state));
+    log_("worker " + std::to_string(worker) + " polls " + by_worker_[worker].back()->text() + ", MTU " +
+         std::to_string(options.mtu));
+  }
+  return {};
+}
+
+void NicMode::set_tun(int index, uint32_t mtu) {
+  table_->set_tun_mtu(mtu);
+  mirror_->set_tun(index);
+}
+
+/// The link of a port that sits on a kernel interface is that interface's.
+void NicMode::on_interface(const KernelWatch::Interface& interface) {
+  for (auto& nic : nics_)
+    if (nic->parent && nic->parent->index() == interface.index)
+      set_link(*nic, interface.exists && interface.is_up && interface.has_link);
+}
+
+void NicMode::set_link(Nic& nic, bool up) {
+  if (nic.state->has_link.exchange(up, std::memory_order_relaxed) == up) return;
+  log_("port " + nic.options.name + ": link " + (up ? "up" : "down"));
+  if (Status shown = drivers::set_carrier(nic.twin_index, up); !shown) log_("warning: " + shown.error());
+}
+
+/// The link of any other port is what its device says.
+void NicMode::check_links() {
+  for (auto& nic : nics_)
+    if (!nic->parent) set_link(*nic, nic->device.has_link());
+}
+
+void NicMode::look_after(uint64_t now_ns) {
+  if (Status served = watch_->serve(); !served) {
+    if (served.error() != last_trouble_) log_("routes may be out of date: " + served.error());
+    last_trouble_ = served.error();
+  }
+  if (now_ns >= next_link_round_ns_) {
+    check_links();
+    next_link_round_ns_ = now_ns + kLinkRound;
+  }
+  if (now_ns < next_round_ns_) return;
+  next_round_ns_ = now_ns + kRound;
+  for (const drivers::RouteMirror::Neighbour& neighbour : mirror_->to_probe()) watch_->probe(neighbour);
+  if (std::exchange(was_full_, mirror_->is_full()) != mirror_->is_full())
+    log_(mirror_->is_full() ? "more routes than the forwarding table holds (" +
+                                  std::to_string(ForwardingTable::kMaxRoutes) +
+                                  " of each family): all packets take the kernel's way, which is slow"
+                            : "the forwarding table holds all routes again");
+}
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,72 @@
+// One DPDK device, opened and configured: queues, offloads, MTU. Not for a poll loop, but for what says so.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/result.h"
+#include "dataplane/wire/ethernet.h"
+
+namespace culvert::drivers {
+
+struct EthDeviceSettings {
+  std::string device;  ///< as DPDK names it: "0000:3b:00.0", "net_af_xdp0,iface=eth1", with its arguments
+  uint32_t mtu = 1500;
+  uint16_t queues = 1;  ///< of each direction: one per worker
+};
+
+/// The kernel's interface that a device sits on ("iface=eth1"), or an empty text.
+std::string kernel_interface_of(const std::string& device);
+/// True for "0000:3b:00.0" and "3b:00.0", with or without arguments.
+bool is_pci_device(const std::string& device);
+
+class EthDevice {
+ public:
+  /// Probes, configures and starts the device. All its packets come from `packets`. EAL runs. Errors name the device
+  /// and the way out: not there, not bound to a driver, too few queues, MTU too large.
+  static Result<EthDevice> open(const EthDeviceSettings& settings, rte_mempool* packets);
+  EthDevice(EthDevice&& other) noexcept;
+  EthDevice& operator=(EthDevice&&) = delete;
+  /// Stops and closes it.
+  ~EthDevice();
+
+  uint16_t id() const { return id_; }
+  const std::string& device() const { return settings_.device; }
+  const std::string& driver() const { return driver_; }
+  const wire::MacAddress& mac() const { return mac_; }
+  uint32_t mtu() const { return settings_.mtu; }
+  bool checks_ip() const { return checks_ip_; }      ///< writes the IPv4 header checksum on tx
+  bool checks_udp() const { return checks_udp_; }    ///< likewise UDP
+  /// Frames may come from a virtual interface of this machine, with checksums that are not finished.
+  bool may_be_partial() const { return may_be_partial_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  /// Link state as the device reports it. Any thread.
+  bool has_link() const;
+  /// Packets that the device had no room or no buffer for, so far. Any thread, but a system call with some drivers.
+  struct Losses {
+    uint64_t missed = 0;     ///< queue full
+    uint64_t no_buffer = 0;  ///< mempool empty
+  };
+  Losses losses() const;
+
+ private:
+  EthDevice() = default;
+  Status find();
+  Status configure(rte_mempool* packets);
+  Status set_up_queues(rte_mempool* packets);
+
+  EthDeviceSettings settings_;
+  std::string driver_;
+  uint16_t id_ = UINT16_MAX;
+  wire::MacAddress mac_{};
+  bool checks_ip_ = false;
+  bool checks_udp_ = false;
+  bool may_be_partial_ = false;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace culvert::drivers

@@ -1,0 +1,258 @@
+#include "drivers/nic/kernel_watch.h"
+
+#include <fcntl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/neighbour.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace culvert::drivers {
+namespace {
+
+constexpr int kReceiveBuffer = 8 << 20;  ///< bytes: a full BGP table changes in a burst
+
+Error fail(const char* what, int error) {
+  return Error{std::string(what) + ": " + nl_geterror(error)};
+}
+
+abi::IpAddress to_address(nl_addr* from, int family) {
+  abi::IpAddress address;
+  address.family = family == AF_INET ? abi::Family::kIpv4 : abi::Family::kIpv6;
+  if (from == nullptr) return address;
+  size_t size = std::min<size_t>(nl_addr_get_len(from), family == AF_INET ? 4 : 16);
+  std::copy_n(static_cast<const uint8_t*>(nl_addr_get_binary_addr(from)), size, address.bytes.begin());
+  return address;
+}
+
+/// The first next hop that is not known to be dead; null: none.
+rtnl_nexthop* usable_next_hop(rtnl_route* route) {
+  for (int i = 0; i < rtnl_route_get_nnexthops(route); ++i) {
+    rtnl_nexthop* hop = rtnl_route_nexthop_n(route, i);
+    if ((rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD) == 0) return hop;
+  }
+  return nullptr;
+}
+
+KernelRoute::Type to_type(uint8_t type) {
+  switch (type) {
+    case RTN_UNICAST:
+      return KernelRoute::Type::kUnicast;
+    case RTN_LOCAL:
+      return KernelRoute::Type::kLocal;
+    default:
+      return KernelRoute::Type::kOther;
+  }
+}
+
+/// Nothing for routes of other tables than main and local, and for the kernel's cache entries.
+std::optional<KernelRoute> to_route(rtnl_route* from) {
+  uint32_t table = rtnl_route_get_table(from);
+  if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL) return std::nullopt;
+  if ((rtnl_route_get_flags(from) & RTM_F_CLONED) != 0) return std::nullopt;
+  int family = rtnl_route_get_family(from);
+  if (family != AF_INET && family != AF_INET6) return std::nullopt;
+  KernelRoute route;
+  nl_addr* destination = rtnl_route_get_dst(from);
+  unsigned length = destination != nullptr ? nl_addr_get_prefixlen(destination) : 0;
+  route.prefix = make_ip_prefix(to_address(destination, family), static_cast<uint8_t>(length));
+  route.type = to_type(rtnl_route_get_type(from));
+  route.is_local_table = table == RT_TABLE_LOCAL;
+  route.metric = rtnl_route_get_priority(from);
+  if (rtnl_nexthop* hop = usable_next_hop(from)) {
+    route.interface = rtnl_route_nh_get_ifindex(hop);
+    nl_addr* gateway = rtnl_route_nh_get_gateway(hop);
+    if (gateway == nullptr) gateway = rtnl_route_nh_get_via(hop);
+    if (gateway != nullptr && nl_addr_get_len(gateway) > 0)
+      route.gateway = to_address(gateway, nl_addr_get_len(gateway) == 4 ? AF_INET : AF_INET6);
+  }
+  return route;
+}
+
+void tell_neighbour(RouteMirror& mirror, rtnl_neigh* from, bool is_gone) {
+  int family = rtnl_neigh_get_family(from);
+  nl_addr* destination = rtnl_neigh_get_dst(from);
+  if ((family != AF_INET && family != AF_INET6) || destination == nullptr) return;
+  abi::IpAddress address = to_address(destination, family);
+  int state = rtnl_neigh_get_state(from);
+  nl_addr* mac = rtnl_neigh_get_lladdr(from);
+  constexpr int kUsable = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+  wire::MacAddress bytes{};
+  bool usable = !is_gone && (state & kUsable) != 0 && mac != nullptr && nl_addr_get_len(mac) == bytes.size();
+  if (!usable) return mirror.remove_neighbour(rtnl_neigh_get_ifindex(from), address);
+  std::copy_n(static_cast<const uint8_t*>(nl_addr_get_binary_addr(mac)), bytes.size(), bytes.begin());
+  mirror.set_neighbour(rtnl_neigh_get_ifindex(from), address, bytes, (state & NUD_STALE) != 0);
+}
+
+/// What on_object needs to know of the message around the object.
+struct Call {
+  KernelWatch* watch;
+  int type;
+  int flags;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KernelWatch>> KernelWatch::make(RouteMirror& mirror, OnInterface on_interface) {
+  std::unique_ptr<KernelWatch> watch(new KernelWatch(mirror, std::move(on_interface)));
+  if (Status opened = watch->open(); !opened) return Error{opened.error()};
+  if (Status read = watch->read_everything(); !read) return Error{read.error()};
+  return watch;
+}
+
+Status KernelWatch::open() {
+  socket_.reset(nl_socket_alloc());
+  requests_.reset(nl_socket_alloc());
+  if (!socket_ || !requests_) return Error{"no memory for a netlink socket"};
+  nl_socket_disable_seq_check(socket_.get());
+  nl_socket_disable_auto_ack(socket_.get());
+  nl_socket_modify_cb(socket_.get(), NL_CB_VALID, NL_CB_CUSTOM, on_message, this);
+  for (nl_sock* one : {socket_.get(), requests_.get()})
+    if (int error = nl_connect(one, NETLINK_ROUTE); error < 0) return fail("cannot open a netlink socket", error);
+  // Before the first dump, so that nothing falls between.
+  int error = nl_socket_add_memberships(socket_.get(), RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE,
+                                        RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0);
+  if (error < 0) return fail("cannot listen to the kernel's routes", error);
+  int bytes = kReceiveBuffer;
+  if (setsockopt(nl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
+    nl_socket_set_buffer_size(socket_.get(), kReceiveBuffer, 0);
+  nl_socket_set_msg_buf_size(socket_.get(), 1 << 17);
+  nl_socket_disable_auto_ack(requests_.get());
+  nl_socket_set_nonblocking(requests_.get());
+  return {};
+}
+
+int KernelWatch::wake_fd() const {
+  return nl_socket_get_fd(socket_.get());
+}
+
+/// Asks for all objects of a kind and reads until the kernel has said them all.
+Status KernelWatch::dump(int type, int family) {
+  bool done = false;
+  auto finish = [](nl_msg*, void* flag) {
+    *static_cast<bool*>(flag) = true;
+    return static_cast<int>(NL_STOP);
+  };
+  nl_socket_modify_cb(socket_.get(), NL_CB_FINISH, NL_CB_CUSTOM, finish, &done);
+  rtgenmsg header{};
+  header.rtgen_family = static_cast<unsigned char>(family);
+  // The kernel accepts this short header for dumps of every kind.
+  if (int error = nl_send_simple(socket_.get(), type, NLM_F_DUMP, &header, sizeof header); error < 0)
+    return fail("cannot ask the kernel for its routes", error);
+  while (!done) {
+    if (int error = nl_recvmsgs_default(socket_.get()); error < 0) {
+      if (error == -NLE_NOMEM) must_read_again_ = true;
+      if (error != -NLE_NOMEM && error != -NLE_INTR && error != -NLE_DUMP_INTR)
+        return fail("cannot read the kernel's routes", error);
+    }
+  }
+  return {};
+}
+
+Status KernelWatch::read_everything() {
+  struct Kind {
+    int type;
+    int family;
+  };
+  constexpr Kind kKinds[] = {
+      {RTM_GETLINK, AF_UNSPEC}, {RTM_GETNEIGH, AF_UNSPEC}, {RTM_GETROUTE, AF_INET}, {RTM_GETROUTE, AF_INET6}};
+  constexpr int kAttempts = 5;  // of reading while the kernel changes faster than we read
+  int fd = wake_fd();
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    must_read_again_ = false;
+    dumping_ = true;
+    if (int flags = fcntl(fd, F_GETFL); flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    mirror_.begin_dump();
+    Status status;
+    for (const Kind& kind : kKinds)
+      if (status) status = dump(kind.type, kind.family);
+    nl_socket_set_nonblocking(socket_.get());
+    dumping_ = false;
+    if (!status) return status;
+    mirror_.end_dump();
+    if (!must_read_again_) return {};
+  }
+  return {};
+}
+
+Status KernelWatch::serve() {
+  while (true) {
+    int error = nl_recvmsgs_default(socket_.get());
+    if (error == -NLE_AGAIN) break;
+    if (error == -NLE_NOMEM) must_read_again_ = true;  // ENOBUFS: messages were lost
+    if (error < 0 && error != -NLE_NOMEM && error != -NLE_INTR) return fail("cannot read the kernel's routes", error);
+  }
+  return must_read_again_ ? read_everything() : Status{};
+}
+
+int KernelWatch::on_message(nl_msg* message, void* self) {
+  const nlmsghdr* header = nlmsg_hdr(message);
+  Call call{static_cast<KernelWatch*>(self), header->nlmsg_type, header->nlmsg_flags};
+  nl_msg_parse(message, on_object, &call);  // what libnl does not know is nothing to us either
+  return NL_OK;
+}
+
+void KernelWatch::on_object(nl_object* object, void* argument) {
+  const Call& call = *static_cast<Call*>(argument);
+  KernelWatch& watch = *call.watch;
+  switch (call.type) {
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE: {
+      auto route = to_route(reinterpret_cast<rtnl_route*>(object));
+      if (!route) return;
+      // In a dump, flags mean something else than in a notification.
+      bool replaces = !watch.dumping_ && (call.flags & NLM_F_REPLACE) != 0;
+      call.type == RTM_NEWROUTE ? watch.mirror_.add_route(*route, replaces) : watch.mirror_.remove_route(*route);
+      return;
+    }
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH:
+      return tell_neighbour(watch.mirror_, reinterpret_cast<rtnl_neigh*>(object), call.type == RTM_DELNEIGH);
+    case RTM_NEWLINK:
+    case RTM_DELLINK: {
+      auto* link = reinterpret_cast<rtnl_link*>(object);
+      unsigned flags = rtnl_link_get_flags(link);
+      const char* name = rtnl_link_get_name(link);
+      Interface interface{rtnl_link_get_ifindex(link), name != nullptr ? name : "", call.type == RTM_NEWLINK,
+                          (flags & IFF_UP) != 0, (flags & (1U << 16)) != 0};  // IFF_LOWER_UP
+      if (rtnl_link_get_family(link) != AF_UNSPEC) return;  // of a bridge: not the interface itself
+      // IPv4 routes through an interface that goes down go without a word each.
+      if (!watch.dumping_ && (!interface.is_up || !interface.exists)) watch.must_read_again_ = true;
+      return watch.on_interface_(interface);
+    }
+    case RTM_DELADDR:
+      watch.must_read_again_ = true;  // likewise routes that name this address as their source
+      return;
+    default:
+      return;
+  }
+}
+
+void KernelWatch::probe(const RouteMirror::Neighbour& neighbour) {
+  bool is_ip4 = neighbour.address.family == abi::Family::kIpv4;
+  nl_addr* address = nl_addr_build(is_ip4 ? AF_INET : AF_INET6, neighbour.address.bytes.data(), is_ip4 ? 4 : 16);
+  rtnl_neigh* request = rtnl_neigh_alloc();
+  if (address != nullptr && request != nullptr) {
+    rtnl_neigh_set_ifindex(request, neighbour.interface);
+    rtnl_neigh_set_dst(request, address);
+    rtnl_neigh_set_flags(request, NTF_USE);  // "pretend that a packet went there" (linux/neighbour.h)
+    nl_msg* message = nullptr;
+    if (rtnl_neigh_build_add_request(request, 0, &message) == 0) {
+      nl_send_auto(requests_.get(), message);
+      nlmsg_free(message);
+    }
+  }
+  if (request != nullptr) rtnl_neigh_put(request);
+  if (address != nullptr) nl_addr_put(address);
+}
+
+}  // namespace culvert::drivers

@@ -1,0 +1,127 @@
+#include "drivers/nic/parent_interface.h"
+
+#include <arpa/inet.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "drivers/file_descriptor.h"
+
+namespace culvert::drivers {
+namespace {
+
+/// The messages of one nftables transaction, in one buffer, as the kernel demands.
+class Batch {
+ public:
+  nl_msg* begin(uint16_t type, uint16_t flags, uint8_t family, uint16_t resource) {
+    end();
+    message_.reset(nlmsg_alloc());
+    nlmsg_put(message_.get(), 0, ++sequence_, type, sizeof(nfgenmsg), NLM_F_REQUEST | flags);
+    auto* header = static_cast<nfgenmsg*>(nlmsg_data(nlmsg_hdr(message_.get())));
+    *header = {family, NFNETLINK_V0, htons(resource)};
+    return message_.get();
+  }
+  const std::vector<char>& end() {
+    if (message_) {
+      const auto* bytes = reinterpret_cast<const char*>(nlmsg_hdr(message_.get()));
+      bytes_.insert(bytes_.end(), bytes, bytes + NLMSG_ALIGN(nlmsg_hdr(message_.get())->nlmsg_len));
+      message_.reset();
+    }
+    return bytes_;
+  }
+
+ private:
+  struct FreeMessage {
+    void operator()(nl_msg* message) const { nlmsg_free(message); }
+  };
+  std::unique_ptr<nl_msg, FreeMessage> message_;
+  std::vector<char> bytes_;
+  uint32_t sequence_ = 0;
+};
+
+constexpr uint16_t nft(uint16_t message) {
+  return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
+}
+
+/// A table that its netlink socket owns, with one chain at the interface's ingress that drops everything.
+std::vector<char> drop_everything(const std::string& table, const std::string& interface) {
+  Batch batch;
+  batch.begin(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+  nl_msg* message = batch.begin(nft(NFT_MSG_NEWTABLE), NLM_F_CREATE | NLM_F_ACK, NFPROTO_NETDEV, 0);
+  nla_put_string(message, NFTA_TABLE_NAME, table.c_str());
+  nla_put_u32(message, NFTA_TABLE_FLAGS, htonl(NFT_TABLE_F_OWNER));
+  message = batch.begin(nft(NFT_MSG_NEWCHAIN), NLM_F_CREATE | NLM_F_ACK, NFPROTO_NETDEV, 0);
+  nla_put_string(message, NFTA_CHAIN_TABLE, table.c_str());
+  nla_put_string(message, NFTA_CHAIN_NAME, "nothing");
+  nlattr* hook = nla_nest_start(message, NFTA_CHAIN_HOOK);
+  nla_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(NF_NETDEV_INGRESS));
+  nla_put_u32(message, NFTA_HOOK_PRIORITY, htonl(0));
+  nla_put_string(message, NFTA_HOOK_DEV, interface.c_str());
+  nla_nest_end(message, hook);
+  nla_put_u32(message, NFTA_CHAIN_POLICY, htonl(NF_DROP));
+  nla_put_string(message, NFTA_CHAIN_TYPE, "filter");
+  batch.begin(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+  return batch.end();
+}
+
+}  // namespace
+
+Result<ParentInterface> ParentInterface::take(const std::string& name, bool also_received) {
+  auto index = static_cast<int>(if_nametoindex(name.c_str()));
+  if (index == 0) return Error{"there is no interface " + name + " here: ip link lists them"};
+  ParentInterface parent(name, index);
+  bpf_xdp_detach(index, 0, nullptr);
+  if (Status up = parent.set_up(); !up) return Error{up.error()};
+  if (also_received)
+    if (Status shut = parent.shut_the_kernel_out(); !shut) return Error{shut.error()};
+  return parent;
+}
+
+ParentInterface::~ParentInterface() {
+  // libxdp's own way needs privileges that are given up by now; this is one netlink message.
+  if (!name_.empty() && if_nametoindex(name_.c_str()) != 0) bpf_xdp_detach(index_, 0, nullptr);
+}
+
+Status ParentInterface::set_up() const {
+  FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, name_.c_str(), sizeof request.ifr_name - 1);
+  if (ioctl(any.get(), SIOCGIFFLAGS, &request) == 0) {
+    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+    if (ioctl(any.get(), SIOCSIFFLAGS, &request) == 0) return {};
+  }
+  return Error{"cannot set interface " + name_ + " up: " + std::strerror(errno)};
+}
+
+Status ParentInterface::shut_the_kernel_out() {
+  auto fail = [this](const std::string& why) {
+    return Error{"cannot keep the kernel from answering on " + name_ + " besides the port (nftables, netdev family): " +
+                 why + "; net_af_xdp0,iface=" + name_ + " needs no such thing"};
+  };
+  filter_.reset(nl_socket_alloc());
+  if (!filter_) return fail("no memory");
+  if (int error = nl_connect(filter_.get(), NETLINK_NETFILTER); error < 0) return fail(nl_geterror(error));
+  nl_socket_disable_seq_check(filter_.get());
+  std::vector<char> batch = drop_everything("culvert_" + name_, name_);
+  if (int error = nl_sendto(filter_.get(), batch.data(), batch.size()); error < 0) return fail(nl_geterror(error));
+  for (int acknowledgements = 0; acknowledgements < 2; ++acknowledgements)
+    if (int error = nl_wait_for_ack(filter_.get()); error < 0) return fail(nl_geterror(error));
+  return {};
+}
+
+}  // namespace culvert::drivers

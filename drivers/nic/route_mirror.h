@@ -1,0 +1,120 @@
+// The kernel's routes and neighbours, turned into prefixes and next hops for the forwarding table. No netlink in it: what
+// the kernel says comes as calls.
+//
+// Rules:
+// - A packet takes the fast path only where the kernel's answer is plain: to an address of ours, into the TUN, or to a
+//   neighbour behind a NIC whose MAC address the kernel knows. All else is kHopKernel: the kernel resolves, forwards,
+//   refuses or answers.
+// - A network that is directly connected is kHopKernel; each neighbour known in it has a host entry of its own.
+// - Several routes to one prefix: the local table first, then the lowest metric (ip-route(8)).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "drivers/nic/route_sink.h"
+
+namespace culvert::drivers {
+
+/// One route as the kernel has it.
+struct KernelRoute {
+  enum class Type : uint8_t { kUnicast, kLocal, kOther };
+  IpPrefix prefix;
+  Type type = Type::kUnicast;
+  bool is_local_table = false;
+  uint32_t metric = 0;
+  int interface = 0;  ///< of the next hop; 0: none
+  abi::IpAddress gateway;  ///< family kNone: directly connected
+
+  /// Would the kernel let `other` take this one's place (ip route replace)?
+  bool competes(const KernelRoute& other) const {
+    return prefix == other.prefix && is_local_table == other.is_local_table && metric == other.metric;
+  }
+  friend bool operator==(const KernelRoute&, const KernelRoute&) = default;
+};
+
+class RouteMirror {
+ public:
+  /// `sink` outlives the mirror.
+  explicit RouteMirror(RouteSink& sink) : sink_(sink) {}
+
+  /// Interface `index` of the kernel is the twin of `nic`. Before routes.
+  void add_nic(int index, uint8_t nic);
+  /// Interface of the TUN; 0: none. It may change at any time.
+  void set_tun(int index);
+
+  /// `replaces`: routes that compete with it are gone (NLM_F_REPLACE).
+  void add_route(const KernelRoute& route, bool replaces);
+  void remove_route(const KernelRoute& route);
+  /// An address that the kernel would send to now. `stale`: it would check it first.
+  void set_neighbour(int interface, const abi::IpAddress& address, const wire::MacAddress& mac, bool stale);
+  void remove_neighbour(int interface, const abi::IpAddress& address);
+
+  /// Everything the kernel has follows; what is not said again until end_dump() is gone.
+  void begin_dump();
+  void end_dump();
+
+  struct Neighbour {
+    int interface;
+    abi::IpAddress address;
+    friend auto operator<=>(const Neighbour&, const Neighbour&) = default;
+  };
+  /// Neighbours that are in use and that the kernel has not heard of for a while: it should be asked to check them.
+  std::vector<Neighbour> to_probe();
+
+  size_t routes() const { return installed_.size(); }
+  size_t neighbours() const { return neighbours_.size(); }
+  /// Routes that found no room: while there are some, the family's packets all take the kernel's way.
+  bool is_full() const { return !refused_.empty(); }
+
+ private:
+  struct Known {
+    KernelRoute route;
+    uint32_t seen;  ///< dump in which it was said last
+  };
+  struct Resolved {
+    wire::MacAddress mac;
+    bool stale;
+    uint32_t seen;
+  };
+  struct Hop {
+    uint16_t number;
+    uint32_t users;
+  };
+
+  /// What a prefix leads to: a number, or a neighbour.
+  struct Target {
+    uint16_t hop = kHopKernel;
+    std::optional<Neighbour> through;
+    friend bool operator==(const Target&, const Target&) = default;
+  };
+
+  const KernelRoute* best(const IpPrefix& prefix) const;
+  const KernelRoute* covering(const abi::IpAddress& address) const;
+  Target target_of(const KernelRoute& route) const;
+  std::optional<Target> wanted(const IpPrefix& prefix) const;
+  void refresh(const IpPrefix& prefix);
+  void refresh_with_hosts(const IpPrefix& prefix);
+  void refresh_all();
+  uint16_t use_hop(const Neighbour& neighbour);
+  void release_hop(const Neighbour& neighbour);
+  void point(const Neighbour& neighbour);
+
+  RouteSink& sink_;
+  std::map<int, uint8_t> nics_;
+  int tun_ = 0;
+  uint32_t dump_ = 0;
+  std::map<IpPrefix, std::vector<Known>> routes_;
+  std::map<Neighbour, Resolved> neighbours_;
+  std::map<Neighbour, Hop> hops_;
+  std::vector<uint16_t> free_hops_;
+  uint16_t next_hop_ = kFirstNeighbourHop;
+  std::map<IpPrefix, Target> installed_;
+  std::set<IpPrefix> refused_;
+};
+
+}  // namespace culvert::drivers

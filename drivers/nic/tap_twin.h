@@ -1,0 +1,32 @@
+// A twin on a TAP device: one system call per frame, so for what is rare.
+//
+// The device is persistent: when a dataplane is killed, addresses, routes and neighbours stay for the next one, which takes
+// it over by its name. A dataplane that ends in order takes it away.
+#pragma once
+
+#include "drivers/file_descriptor.h"
+#include "drivers/nic/twin.h"
+
+namespace culvert::drivers {
+
+class TapTwin final : public Twin {
+ public:
+  static Result<std::unique_ptr<Twin>> make(const TwinSettings& settings, rte_mempool* packets);
+  ~TapTwin() override;
+
+  uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;
+  void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) override;
+  int index() const override { return index_; }
+  std::string text() const override { return "tap " + name_; }
+
+ private:
+  TapTwin(FileDescriptor queue, std::string name, int index, rte_mempool* packets)
+      : queue_(std::move(queue)), name_(std::move(name)), index_(index), packets_(packets) {}
+
+  FileDescriptor queue_;
+  std::string name_;
+  int index_;
+  rte_mempool* packets_;
+};
+
+}  // namespace culvert::drivers

@@ -1,0 +1,51 @@
+// The kernel's end of a NIC port: a network interface with the port's MAC address. What the gateway does not take itself
+// (ARP, ND, ICMP, TCP to the gateway, BGP, fragments) goes in, what the kernel sends comes out.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/counters.h"
+#include "dataplane/abi/result.h"
+#include "dataplane/abi/setup.h"
+#include "dataplane/wire/ethernet.h"
+
+namespace culvert::drivers {
+
+struct TwinSettings {
+  std::string name;
+  wire::MacAddress mac{};
+  uint32_t mtu = 1500;
+  std::vector<abi::TunAddress> addresses;  ///< to give it at start; empty: the operator's business
+};
+
+/// Whole Ethernet frames, both ways. One worker's.
+class Twin {
+ public:
+  virtual ~Twin() = default;
+  /// Frames that the kernel sends. Like Port::rx_burst.
+  virtual uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) = 0;
+  /// Frames for the kernel; takes ownership of all of them.
+  virtual void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) = 0;
+  /// Of the interface in the kernel.
+  virtual int index() const = 0;
+  /// "tap nic0", "vhost-net nic0"
+  virtual std::string text() const = 0;
+};
+
+/// A twin by vhost-net where the kernel has it, else by a TAP device. `log` gets a line when vhost-net does not work.
+/// Needs CAP_NET_ADMIN. Errors: no /dev/net/tun, name taken, an address that can't be set.
+Result<std::unique_ptr<Twin>> make_twin(const TwinSettings& settings, rte_mempool* packets,
+                                        std::vector<std::string>& warnings);
+
+/// MTU, addresses, up: on an interface that exists.
+Status configure_twin(const TwinSettings& settings);
+
+/// The NIC's link, which the twin's interface `index` shows as its own, so that routing daemons see it.
+Status set_carrier(int index, bool up);
+
+}  // namespace culvert::drivers

@@ -1,0 +1,191 @@
+// Reading frames, and the headers written in front of packets.
+#include "drivers/nic/frame.h"
+
+#include <gtest/gtest.h>
+
+#include "drivers/nic/outer_headers.h"
+#include "tests/unit/nic/frames.h"
+
+namespace culvert::drivers {
+namespace {
+
+using testing::Bytes;
+using testing::endpoint_of;
+using testing::ethernet;
+using testing::ipv4_packet;
+using testing::ipv6_packet;
+using testing::udp_packet;
+
+FrameKind kind_of(const Bytes& frame) {
+  Frame read;
+  return read_frame(frame, false, read);
+}
+
+Bytes udp4(size_t payload = 100) {
+  return udp_packet(endpoint_of("192.0.2.2", 4000), endpoint_of("192.0.2.1", 1194), Bytes(payload, 7));
+}
+Bytes udp6(size_t payload = 100) {
+  return udp_packet(endpoint_of("2001:db8::2", 4000), endpoint_of("2001:db8::1", 1194), Bytes(payload, 7));
+}
+
+TEST(Frame, UdpOfBothFamiliesIsRead) {
+  for (const Bytes& packet : {udp4(), udp6()}) {
+    Frame frame;
+    Bytes bytes = ethernet(packet);
+    ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+    EXPECT_TRUE(frame.is_udp);
+    EXPECT_EQ(frame.source_port, 4000);
+    EXPECT_EQ(frame.destination_port, 1194);
+    EXPECT_EQ(frame.ip_length, packet.size());
+    EXPECT_EQ(frame.hops, 64);
+    EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight);
+  }
+}
+
+TEST(Frame, PaddingIsNotPartOfThePacket) {
+  Bytes bytes = ethernet(udp4(1));
+  bytes.resize(60);
+  Frame frame;
+  ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+  EXPECT_EQ(frame.ip_length, 20 + 8 + 1);
+}
+
+TEST(Frame, EveryCutIsMalformed) {
+  for (const Bytes& packet : {udp4(40), udp6(40)}) {
+    Bytes whole = ethernet(packet);
+    for (size_t size = 0; size < whole.size(); ++size)
+      EXPECT_EQ(kind_of(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))), FrameKind::kMalformed)
+          << size;
+  }
+}
+
+TEST(Frame, WhatIsNotPlainIsTheKernels) {
+  Bytes arp = ethernet(udp4());
+  arp[12] = 0x08, arp[13] = 0x06;
+  EXPECT_EQ(kind_of(arp), FrameKind::kOther);
+  Bytes tagged = ethernet(udp4());
+  tagged[12] = 0x81, tagged[13] = 0;
+  EXPECT_EQ(kind_of(tagged), FrameKind::kOther);
+
+  for (uint16_t fragment : {0x2000, 0x0001, 0x2001}) {
+    Bytes packet = udp4();
+    auto& ip = *reinterpret_cast<wire::Ipv4Header*>(packet.data());
+    ip.fragment.set(fragment);
+    EXPECT_EQ(kind_of(ethernet(packet)), FrameKind::kOther) << fragment;
+  }
+  Bytes options = udp4();
+  options[0] = 0x46;
+  EXPECT_EQ(kind_of(ethernet(options)), FrameKind::kOther);
+  for (uint8_t extension : {0, 43, 44, 60}) {
+    Bytes packet = udp6();
+    packet[6] = extension;
+    EXPECT_EQ(kind_of(ethernet(packet)), FrameKind::kOther) << int{extension};
+  }
+}
+
+TEST(Frame, Ipv4HeaderChecksumIsLookedAtUnlessTheDeviceHas) {
+  Bytes bytes = ethernet(udp4());
+  bytes[14 + 8] = 63;  // TTL
+  EXPECT_EQ(kind_of(bytes), FrameKind::kMalformed);
+  Frame frame;
+  EXPECT_EQ(read_frame(bytes, true, frame), FrameKind::kIp);
+}
+
+TEST(Frame, UdpLengthMustFit) {
+  for (uint16_t length : {0, 7, 109, 65535}) {
+    Bytes packet = udp4(100);
+    reinterpret_cast<wire::UdpHeader*>(packet.data() + 20)->length.set(length);
+    Frame frame;
+    Bytes bytes = ethernet(packet);
+    ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+    EXPECT_FALSE(frame.is_udp) << length;
+  }
+}
+
+TEST(Frame, ChecksumsOfEveryLengthAndKind) {
+  for (size_t payload = 0; payload < 70; ++payload) {
+    for (const Bytes& packet : {udp4(payload), udp6(payload)}) {
+      Bytes bytes = ethernet(packet);
+      Frame frame;
+      ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+      EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight) << payload;
+      EXPECT_FALSE(has_partial_checksum(bytes, frame));
+      bytes.back() ^= 0x10;  // of the payload, or of the checksum itself
+      EXPECT_EQ(check_transport(bytes, frame), Checksum::kWrong) << payload;
+    }
+  }
+}
+
+TEST(Frame, PartialChecksumsAreKnownAndCompleted) {
+  Bytes tcp = testing::tcp_syn(4, {});
+  for (Bytes packet : {udp4(33), udp6(33), tcp}) {
+    Bytes whole = ethernet(packet);
+    Frame frame;
+    ASSERT_EQ(read_frame(whole, false, frame), FrameKind::kIp);
+    Bytes bytes = whole;
+    size_t at = kIpOffset + frame.ip.header_length + (frame.is_udp ? 6u : 16u);
+    uint16_t pseudo = wire::fold_checksum(
+        wire::pseudo_header_sum(frame.ip.version, frame.ip.source, frame.ip.destination, frame.ip.protocol,
+                                static_cast<uint32_t>(frame.ip_length - frame.ip.header_length)));
+    bytes[at] = static_cast<uint8_t>(pseudo >> 8), bytes[at + 1] = static_cast<uint8_t>(pseudo);
+    ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+    EXPECT_EQ(check_transport(bytes, frame), Checksum::kPartial);
+    EXPECT_TRUE(has_partial_checksum(bytes, frame));
+    complete_checksum(bytes, frame);
+    EXPECT_EQ(bytes, whole);
+  }
+}
+
+TEST(Frame, Ipv4UdpMayHaveNoChecksum) {
+  Bytes packet = udp4();
+  packet[26] = packet[27] = 0;
+  Bytes bytes = ethernet(packet);
+  Frame frame;
+  ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+  EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight);
+}
+
+TEST(Frame, AHopLessKeepsTheHeaderRight) {
+  for (unsigned hops = 1; hops < 256; ++hops) {
+    Bytes packet = ipv4_packet("192.0.2.1", "198.51.100.7");
+    auto& ip = *reinterpret_cast<wire::Ipv4Header*>(packet.data());
+    ip.ttl = static_cast<uint8_t>(hops);
+    ip.checksum.set(0);
+    ip.checksum.set(wire::finish_checksum(wire::add_to_checksum({packet.data(), 20})));
+    take_hop(packet.data());
+    EXPECT_EQ(ip.ttl, hops - 1);
+    EXPECT_EQ(kind_of(ethernet(packet)), FrameKind::kIp) << hops;
+  }
+  Bytes packet = ipv6_packet("2001:db8::1", "2001:db8::2");
+  take_hop(packet.data());
+  EXPECT_EQ(packet[7], 63);
+}
+
+TEST(OuterHeaders, AreWhatAReceiverExpects) {
+  for (bool is_ip4 : {true, false}) {
+    abi::Endpoint from = endpoint_of(is_ip4 ? "192.0.2.1" : "2001:db8::1", 1194);
+    abi::Endpoint to = endpoint_of(is_ip4 ? "192.0.2.2" : "2001:db8::2", 4000);
+    for (size_t payload : {0, 1, 63, 1400}) {
+      Bytes buffer(14 + 48 + payload, 0xEE);
+      size_t front = buffer.size() - payload - udp_headers_size(from.address.family);
+      std::span<uint8_t> text(buffer.data() + buffer.size() - payload, payload);
+      write_udp_headers(text, {from, to, true, true});
+      write_ethernet(buffer.data() + front, testing::kNeighbour, testing::kOurs);
+      Bytes bytes(buffer.begin() + static_cast<std::ptrdiff_t>(front) - 14, buffer.end());
+      Frame frame;
+      ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+      EXPECT_TRUE(frame.is_udp);
+      EXPECT_EQ(frame.source_port, 1194);
+      EXPECT_EQ(frame.destination_port, 4000);
+      EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight);
+      // What a device with offloads gets to finish.
+      write_udp_headers(text, {from, to, false, false});
+      bytes.assign(buffer.begin() + static_cast<std::ptrdiff_t>(front) - 14, buffer.end());
+      ASSERT_EQ(read_frame(bytes, true, frame), FrameKind::kIp);
+      EXPECT_EQ(check_transport(bytes, frame), Checksum::kPartial);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace culvert::drivers
