@@ -23,7 +23,7 @@ struct EalOptions {
   uint32_t memory_mb = 64;                   ///< DPDK memory: packet pool and tables
   std::vector<uint32_t> cores = {kAnyCore};  ///< CPU of each worker, or kAnyCore
   std::vector<std::string> pci = {};  ///< PCI devices to probe, with their arguments; empty: the bus is not looked at
-  std::string run_dir = "/tmp";  ///< EAL makes a folder in it, which is removed again before start_eal returns
+  std::string run_dir = "/tmp";       ///< EAL makes a folder in it, which is removed again before start_eal returns
 };
 
 struct EalInfo {

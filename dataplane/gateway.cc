@@ -211,7 +211,8 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
   auto next = std::make_unique<PortTable>(*table_);
   next->inner = std::make_shared<drivers::TunPort>(std::move(*device), options_.packets);
   if (options_.nics) {
-    next->inner = std::make_shared<drivers::NicInnerPort>(next->inner, options_.nics->table(), nics_of(*options_.nics, 0));
+    next->inner =
+        std::make_shared<drivers::NicInnerPort>(next->inner, options_.nics->table(), nics_of(*options_.nics, 0));
     options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
   }
   tun_ = real;

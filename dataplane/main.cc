@@ -179,7 +179,8 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   std::string core = options.cores[0] == kAnyCore ? "any core" : "core " + std::to_string(options.cores[0]);
   log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + (*aead)->name() + ", " +
            std::to_string(options.sessions) + " sessions; worker 0 on " + core +
-           (*nics ? ", polls NICs; control attaches at " : ", asleep when idle; control attaches at ") + run_dir.socket_path());
+           (*nics ? ", polls NICs; control attaches at " : ", asleep when idle; control attaches at ") +
+           run_dir.socket_path());
   serve(signals, server, gateway, main_doorbell.get(), nics->get());
   worker.stop();
   rte_eal_wait_lcore(eal.worker_lcores[0]);

@@ -38,8 +38,8 @@ Result<std::unique_ptr<NicMode>> NicMode::start(const std::vector<NicOptions>& p
   for (const NicOptions& port : ports)
     if (Status opened = mode->open(port, packets, workers); !opened) return Error{opened.error()};
   NicMode* self = mode.get();
-  auto watch = KernelWatch::make(
-      *mode->mirror_, [self](const KernelWatch::Interface& interface) { self->on_interface(interface); });
+  auto watch = KernelWatch::make(*mode->mirror_,
+                                 [self](const KernelWatch::Interface& interface) { self->on_interface(interface); });
   if (!watch) return Error{watch.error()};
   mode->watch_ = std::move(*watch);
   warn_about_forwarding(mode->log_);
@@ -62,8 +62,8 @@ Status NicMode::open(const NicOptions& options, rte_mempool* packets, uint16_t w
 
   auto number = static_cast<uint8_t>(nics_.size());
   int index = (*twin)->index();
-  nics_.push_back(std::make_unique<Nic>(
-      Nic{options, std::move(*device), std::move(parent), std::make_unique<NicState>(), index}));
+  nics_.push_back(
+      std::make_unique<Nic>(Nic{options, std::move(*device), std::move(parent), std::make_unique<NicState>(), index}));
   mirror_->add_nic(index, number);
   Nic& nic = *nics_.back();
   for (uint16_t worker = 0; worker < workers; ++worker) {
@@ -112,10 +112,10 @@ void NicMode::look_after(uint64_t now_ns) {
   next_round_ns_ = now_ns + kRound;
   for (const drivers::RouteMirror::Neighbour& neighbour : mirror_->to_probe()) watch_->probe(neighbour);
   if (std::exchange(was_full_, mirror_->is_full()) != mirror_->is_full())
-    log_(mirror_->is_full() ? "more routes than the forwarding table holds (" +
-                                  std::to_string(ForwardingTable::kMaxRoutes) +
-                                  " of each family): all packets take the kernel's way, which is slow"
-                            : "the forwarding table holds all routes again");
+    log_(mirror_->is_full()
+             ? "more routes than the forwarding table holds (" + std::to_string(ForwardingTable::kMaxRoutes) +
+                   " of each family): all packets take the kernel's way, which is slow"
+             : "the forwarding table holds all routes again");
 }
 
 }  // namespace culvert::dataplane

@@ -25,8 +25,8 @@ namespace culvert::dataplane {
 class NicMode {
  public:
   using Log = std::function<void(const std::string&)>;
-  static constexpr uint64_t kRound = 1'000'000'000;      ///< ns between two rounds over the neighbours in use
-  static constexpr uint64_t kLinkRound = 50'000'000;     ///< ns between two looks at the devices' links
+  static constexpr uint64_t kRound = 1'000'000'000;   ///< ns between two rounds over the neighbours in use
+  static constexpr uint64_t kLinkRound = 50'000'000;  ///< ns between two looks at the devices' links
 
   /// Opens `ports`, each with one queue for each of `workers`. EAL runs, privileges are still there. Errors name the
   /// port and the way out.

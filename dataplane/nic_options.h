@@ -1,5 +1,5 @@
-// A NIC port as the command line has it: "DEVICE[;name=NAME][;mtu=BYTES][;address=IP/PREFIX]…". A semicolon, because DPDK's
-// device texts have commas of their own.
+// A NIC port as the command line has it: "DEVICE[;name=NAME][;mtu=BYTES][;address=IP/PREFIX]…". A semicolon, because
+// DPDK's device texts have commas of their own.
 #pragma once
 
 #include <cstdint>

@@ -19,9 +19,9 @@ class Worker {
   static constexpr size_t kCommandsPerPass = 64;  ///< so that installing 10,000 sessions never stalls forwarding
   static constexpr size_t kControlPerPass = 64;   ///< packets of control per pass
   static constexpr uint32_t kIdlePasses = 32;     ///< passes without work before the worker sleeps: some 30 µs
-  static constexpr uint64_t kLongestSleep = 1'000'000'000;  ///< ns; the heartbeat beats at least that often
+  static constexpr uint64_t kLongestSleep = 1'000'000'000;      ///< ns; the heartbeat beats at least that often
   static constexpr uint64_t kCountLossesEvery = 1'000'000'000;  ///< ns between two looks at what NICs have lost
-  static constexpr uint64_t kPublishEvery = 10'000'000;     ///< ns between two publications of the counters under load
+  static constexpr uint64_t kPublishEvery = 10'000'000;  ///< ns between two publications of the counters under load
 
   struct Doorbells {
     int worker;   ///< eventfd that wakes this worker; never read, watched edge-triggered

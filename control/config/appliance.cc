@@ -7,6 +7,7 @@
 
 #include "control/config/arguments.h"
 #include "control/config/file_loader.h"
+#include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::config {
 namespace {
@@ -29,6 +30,23 @@ struct Value {
   const toml::node& node;
   std::string path;
 };
+
+bool is_interface_name(const std::string& text) {
+  return !text.empty() && text.size() < IFNAMSIZ && text.find_first_of("/: \t\r\n%;") == std::string::npos &&
+         text != "." && text != "..";
+}
+
+/// "192.0.2.1/24"
+bool is_interface_address(const std::string& text) {
+  size_t slash = text.find('/');
+  if (slash == std::string::npos) return false;
+  auto address = abi::parse_ip(text.substr(0, slash));
+  std::string digits = text.substr(slash + 1);
+  bool number = !digits.empty() && digits.size() <= 3 && digits.find_first_not_of("0123456789") == std::string::npos;
+  if (!address || !number) return false;
+  int length = std::stoi(digits);
+  return length >= 1 && length <= (address->family == abi::Family::kIpv4 ? 32 : 128);
+}
 
 std::optional<std::string> text_of(const Reading& reading, const Value& value) {
   if (auto text = value.node.value_exact<std::string>()) {
@@ -83,9 +101,7 @@ void read_huge(const Reading& reading, const Value& value) {
 void read_tun_name(const Reading& reading, const Value& value) {
   auto text = text_of(reading, value);
   if (!text) return;
-  bool good = !text->empty() && text->size() < IFNAMSIZ && text->find_first_of("/: \t\r\n%") == std::string::npos &&
-              *text != "." && *text != "..";
-  if (!good)
+  if (!is_interface_name(*text))
     return reading.error(value.node,
                          value.path + ": \"" + *text + "\" can't be the name of an interface (at most 15 characters)");
   reading.appliance.tun_name = *text;
@@ -138,6 +154,41 @@ void read_openvpn_config(const Reading& reading, const Value& value) {
   if (text) reading.appliance.openvpn.back().config = join_path(folder_of(reading.appliance.file), *text);
 }
 
+void read_port_device(const Reading& reading, const Value& value) {
+  auto text = text_of(reading, value);
+  if (text && (text->empty() || text->find_first_of(";\r\n") != std::string::npos))
+    return reading.error(value.node, value.path +
+                                         ": must be a DPDK device such as \"0000:3b:00.0\" or "
+                                         "\"net_af_xdp0,iface=eth1\"");
+  if (text) reading.appliance.ports.back().device = *text;
+}
+
+void read_port_name(const Reading& reading, const Value& value) {
+  auto text = text_of(reading, value);
+  if (text && !is_interface_name(*text))
+    return reading.error(value.node,
+                         value.path + ": \"" + *text + "\" can't be the name of an interface (at most 15 characters)");
+  if (text) reading.appliance.ports.back().name = *text;
+}
+
+void read_port_mtu(const Reading& reading, const Value& value) {
+  if (auto n = number_of(reading, value, 1280, 9216)) reading.appliance.ports.back().mtu = *n;
+}
+
+void read_port_addresses(const Reading& reading, const Value& value) {
+  const toml::array* list = value.node.as_array();
+  if (list == nullptr)
+    return reading.error(value.node, value.path + ": must be a list such as [\"192.0.2.1/24\", \"2001:db8::1/64\"]");
+  for (const toml::node& node : *list) {
+    auto text = text_of(reading, {node, value.path});
+    if (!text) return;
+    if (!is_interface_address(*text))
+      return reading.error(node, value.path + ": \"" + *text +
+                                     "\" is no address with a prefix length, such as 192.0.2.1/24 or 2001:db8::1/64");
+    reading.appliance.ports.back().addresses.push_back(*text);
+  }
+}
+
 struct Key {
   std::string_view section;  ///< empty: top of the file
   std::string_view name;
@@ -155,10 +206,14 @@ constexpr Key kKeys[] = {{"", "run_dir", read_run_dir},
                          {"control", "hook_timeout", read_hook_timeout},
                          {"control", "hook_processes", read_hook_processes},
                          {"log", "level", read_level},
+                         {"port", "device", read_port_device},
+                         {"port", "name", read_port_name},
+                         {"port", "mtu", read_port_mtu},
+                         {"port", "addresses", read_port_addresses},
                          {"openvpn", "config", read_openvpn_config}};
-constexpr std::string_view kSections[] = {"dataplane", "tun", "control", "log", "openvpn"};
+constexpr std::string_view kSections[] = {"dataplane", "tun", "control", "log", "port", "openvpn"};
 /// Sections that later versions have.
-constexpr std::string_view kLater[] = {"port", "wireguard", "metrics"};
+constexpr std::string_view kLater[] = {"wireguard", "metrics"};
 
 std::string hint(std::string_view word, const std::vector<std::string_view>& known) {
   std::string_view near = nearest(word, known);
@@ -176,21 +231,42 @@ void read_key(const Reading& reading, std::string_view section, std::string_view
   reading.error(node, shown + ": no such key" + hint(name, known));
 }
 
-void read_openvpn_blocks(const Reading& reading, const toml::node& node) {
+/// `[[section]]` once or more: `begin` makes a block, whose keys are read then; `required` must be among them.
+void read_blocks(const Reading& reading, const toml::node& node, const std::string& section, std::string_view required,
+                 void (*begin)(Appliance&, uint32_t line)) {
   const toml::array* blocks = node.as_array();
   if (blocks == nullptr || !blocks->is_homogeneous(toml::node_type::table)) {
-    return reading.error(node, "openvpn: write it with two brackets: [[openvpn]]");
+    return reading.error(node, section + ": write it with two brackets: [[" + section + "]]");
   }
   for (const toml::node& block : *blocks) {
-    reading.appliance.openvpn.push_back({"", block.source().begin.line});
-    for (const auto& [key, value] : *block.as_table()) read_key(reading, "openvpn", key.str(), value);
-    if (block.as_table()->contains("config")) continue;
-    reading.error(block, "[[openvpn]]: needs config = \"server.conf\"");
+    begin(reading.appliance, block.source().begin.line);
+    for (const auto& [key, value] : *block.as_table()) read_key(reading, section, key.str(), value);
+    std::string_view key = required.substr(0, required.find(' '));
+    if (!block.as_table()->contains(key)) reading.error(block, "[[" + section + "]]: needs " + std::string(required));
+  }
+}
+
+/// Ports without a name get one; no two may have the same name or device.
+void finish_ports(Appliance& appliance, Report& report) {
+  for (size_t i = 0; i < appliance.ports.size(); ++i) {
+    PortBlock& port = appliance.ports[i];
+    if (port.name.empty()) port.name = "nic" + std::to_string(i);
+    for (size_t j = 0; j < i; ++j)
+      if (appliance.ports[j].name == port.name || appliance.ports[j].device == port.device)
+        report.error(
+            appliance.file, port.line,
+            "[[port]]: has the name or the device of the one in line " + std::to_string(appliance.ports[j].line));
   }
 }
 
 void read_top(const Reading& reading, std::string_view name, const toml::node& node) {
-  if (name == "openvpn") return read_openvpn_blocks(reading, node);
+  if (name == "openvpn")
+    return read_blocks(reading, node, "openvpn", "config = \"server.conf\"", [](Appliance& made, uint32_t line) {
+      made.openvpn.push_back({"", line});
+    });
+  if (name == "port")
+    return read_blocks(reading, node, "port", "device = \"0000:3b:00.0\"",
+                       [](Appliance& made, uint32_t line) { made.ports.emplace_back().line = line; });
   bool section = std::ranges::find(kSections, name) != std::end(kSections);
   if (section) {
     if (!node.is_table())
@@ -221,6 +297,7 @@ Appliance parse_appliance(std::string_view text, const std::string& file, Report
   }
   Reading reading{appliance, report};
   for (const auto& [key, node] : parsed) read_top(reading, key.str(), node);
+  finish_ports(appliance, report);
   if (!parsed.contains("openvpn")) {
     report.error(file, 0, "nothing to serve: add [[openvpn]] with config = \"server.conf\"");
   }

@@ -21,6 +21,19 @@ struct OpenvpnBlock {
   uint32_t line = 0;
 };
 
+/// A NIC port; with one, the gateway is in NIC mode.
+struct PortBlock {
+  std::string device;  ///< as DPDK has it: "0000:3b:00.0", "net_af_xdp0,iface=eth1"
+  std::string name;    ///< of its interface in the kernel; "nic0", "nic1" … when unset
+  uint32_t mtu = 1500;
+  std::vector<std::string> addresses;  ///< "192.0.2.1/24": for that interface, at the dataplane's start
+  uint32_t line = 0;
+
+  bool operator==(const PortBlock& other) const {
+    return device == other.device && name == other.name && mtu == other.mtu && addresses == other.addresses;
+  }
+};
+
 struct Appliance {
   std::string file;  ///< where it was read from
   std::string run_dir = "/run/culvert";
@@ -37,6 +50,7 @@ struct Appliance {
   std::chrono::seconds hook_timeout{60};       ///< a script that is not done by then is killed
   uint32_t hook_processes = 128;               ///< scripts that run at once
   std::optional<openvpn::LogLevel> log_level;  ///< unset: from `verb` of the server.conf
+  std::vector<PortBlock> ports;                ///< empty: kernel mode
   std::vector<OpenvpnBlock> openvpn;
 };
 

@@ -128,6 +128,7 @@ void compare(const ServerConfig& before, const ServerConfig& after, ReloadReport
 
 void compare(const config::Appliance& before, const config::Appliance& after, ReloadReport& report) {
   note(report.needs_restart, "[dataplane] workers", before.workers, after.workers);
+  note(report.needs_restart, "[[port]]", before.ports, after.ports);
   note(report.needs_restart, "[dataplane] sessions", before.sessions, after.sessions);
   note(report.needs_restart, "[dataplane] huge", before.huge, after.huge);
   note(report.needs_restart, "[tun] name", before.tun_name, after.tun_name);

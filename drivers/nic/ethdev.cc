@@ -88,8 +88,7 @@ Status EthDevice::configure(rte_mempool* packets) {
                                       " queues, one per worker is needed (" + std::to_string(settings_.queues) + ")");
   rte_eth_conf conf{};
   conf.rxmode.mtu = settings_.mtu;
-  conf.rxmode.offloads =
-      info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+  conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
   // One pool for all ports, and no packet has two owners: what MBUF_FAST_FREE asks for.
   conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
                                                  RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
@@ -106,7 +105,8 @@ Status EthDevice::configure(rte_mempool* packets) {
   if (int error = rte_eth_dev_set_mtu(id_, static_cast<uint16_t>(settings_.mtu)); error != 0 && error != -ENOTSUP)
     return fail(settings_.device, "does not take an MTU of " + std::to_string(settings_.mtu) + ": " + text_of(error));
   if (Status queues = set_up_queues(packets); !queues) return queues;
-  if (int error = rte_eth_dev_start(id_); error != 0) return fail(settings_.device, "does not start: " + text_of(error));
+  if (int error = rte_eth_dev_start(id_); error != 0)
+    return fail(settings_.device, "does not start: " + text_of(error));
   // Multicast for neighbour discovery and routing protocols.
   if (rte_eth_allmulticast_enable(id_) != 0 && rte_eth_promiscuous_enable(id_) != 0)
     warnings_.push_back("port " + name_of(settings_.device) +
@@ -127,8 +127,8 @@ Status EthDevice::set_up_queues(rte_mempool* packets) {
     int error = rte_eth_rx_queue_setup(id_, queue, rx, node, nullptr, packets);
     if (error == 0) error = rte_eth_tx_queue_setup(id_, queue, tx, node, nullptr);
     if (error != 0)
-      return fail(settings_.device, "cannot set up queue " + std::to_string(queue) + ": " +
-                                        probe_error(settings_.device, error));
+      return fail(settings_.device,
+                  "cannot set up queue " + std::to_string(queue) + ": " + probe_error(settings_.device, error));
   }
   return {};
 }

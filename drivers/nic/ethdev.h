@@ -38,8 +38,8 @@ class EthDevice {
   const std::string& driver() const { return driver_; }
   const wire::MacAddress& mac() const { return mac_; }
   uint32_t mtu() const { return settings_.mtu; }
-  bool checks_ip() const { return checks_ip_; }      ///< writes the IPv4 header checksum on tx
-  bool checks_udp() const { return checks_udp_; }    ///< likewise UDP
+  bool checks_ip() const { return checks_ip_; }    ///< writes the IPv4 header checksum on tx
+  bool checks_udp() const { return checks_udp_; }  ///< likewise UDP
   /// Frames may come from a virtual interface of this machine, with checksums that are not finished.
   bool may_be_partial() const { return may_be_partial_; }
   const std::vector<std::string>& warnings() const { return warnings_; }

@@ -1,8 +1,8 @@
-// Longest-prefix match of the kernel's routes for the workers (rte_fib, rte_fib6). The main thread writes, any number of
-// workers read, without a lock: a look-up gives a number, the number an atomic word.
+// Longest-prefix match of the kernel's routes for the workers (rte_fib, rte_fib6). The main thread writes, any number
+// of workers read, without a lock: a look-up gives a number, the number an atomic word.
 //
-// rte_fib may hand a freed group of 256 long prefixes to another network while a look-up stands between its two loads; that
-// one packet can then take a next hop that is some microseconds too new. Next hops themselves are never torn.
+// rte_fib may hand a freed group of 256 long prefixes to another network while a look-up stands between its two loads;
+// that one packet can then take a next hop that is some microseconds too new. Next hops themselves are never torn.
 #pragma once
 
 #include <array>

@@ -111,8 +111,8 @@ Checksum check_transport(std::span<const uint8_t> bytes, const Frame& frame) {
 void complete_checksum(std::span<uint8_t> bytes, const Frame& frame) {
   size_t offset = checksum_offset(frame);
   if (offset == 0) return;
-  std::span<uint8_t> segment = bytes.subspan(kIpOffset + frame.ip.header_length,
-                                             size_t{frame.ip_length} - frame.ip.header_length);
+  std::span<uint8_t> segment =
+      bytes.subspan(kIpOffset + frame.ip.header_length, size_t{frame.ip_length} - frame.ip.header_length);
   segment[offset] = segment[offset + 1] = 0;
   uint16_t sum = wire::finish_checksum(wire::add_to_checksum(segment, wire::fold_checksum(pseudo_sum(frame))));
   if (sum == 0 && frame.is_udp) sum = 0xFFFF;  // 0 says "none" (RFC 768)

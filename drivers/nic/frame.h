@@ -1,5 +1,5 @@
-// What a received Ethernet frame is, as far as the fast path wants to know. Whatever is not plain (VLAN tags, IP options,
-// extension headers, fragments, ARP) is the kernel's: the twin gets it.
+// What a received Ethernet frame is, as far as the fast path wants to know. Whatever is not plain (VLAN tags, IP
+// options, extension headers, fragments, ARP) is the kernel's: the twin gets it.
 #pragma once
 
 #include <cstdint>

@@ -222,8 +222,10 @@ void KernelWatch::on_object(nl_object* object, void* argument) {
       auto* link = reinterpret_cast<rtnl_link*>(object);
       unsigned flags = rtnl_link_get_flags(link);
       const char* name = rtnl_link_get_name(link);
-      Interface interface{rtnl_link_get_ifindex(link), name != nullptr ? name : "", call.type == RTM_NEWLINK,
-                          (flags & IFF_UP) != 0, (flags & (1U << 16)) != 0};  // IFF_LOWER_UP
+      Interface interface {
+        rtnl_link_get_ifindex(link), name != nullptr ? name : "", call.type == RTM_NEWLINK, (flags & IFF_UP) != 0,
+            (flags & (1U << 16)) != 0
+      };                                                    // IFF_LOWER_UP
       if (rtnl_link_get_family(link) != AF_UNSPEC) return;  // of a bridge: not the interface itself
       // IPv4 routes through an interface that goes down go without a word each.
       if (!watch.dumping_ && (!interface.is_up || !interface.exists)) watch.must_read_again_ = true;

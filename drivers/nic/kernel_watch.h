@@ -1,5 +1,5 @@
-// What the kernel says about routes, neighbours and interfaces (rtnetlink, libnl-route): told to a RouteMirror, live. Main
-// thread only.
+// What the kernel says about routes, neighbours and interfaces (rtnetlink, libnl-route): told to a RouteMirror, live.
+// Main thread only.
 #pragma once
 
 #include <netlink/object.h>
@@ -20,8 +20,8 @@ class KernelWatch {
     int index;
     std::string name;
     bool exists;
-    bool is_up;       ///< set up by the operator (IFF_UP)
-    bool has_link;    ///< with carrier (IFF_LOWER_UP)
+    bool is_up;     ///< set up by the operator (IFF_UP)
+    bool has_link;  ///< with carrier (IFF_LOWER_UP)
   };
   using OnInterface = std::function<void(const Interface&)>;
 
@@ -43,7 +43,8 @@ class KernelWatch {
   };
   using Socket = std::unique_ptr<nl_sock, FreeSocket>;
 
-  KernelWatch(RouteMirror& mirror, OnInterface on_interface) : mirror_(mirror), on_interface_(std::move(on_interface)) {}
+  KernelWatch(RouteMirror& mirror, OnInterface on_interface)
+      : mirror_(mirror), on_interface_(std::move(on_interface)) {}
   Status open();
   Status read_everything();
   Status dump(int type, int family);

@@ -1,5 +1,6 @@
-// Inner port in NIC mode: what the kernel's routes send to a neighbour behind a NIC leaves there at once, one hop less; the
-// TUN, and so the kernel, gets the rest: packets for the gateway, an expired TTL, too long for the link, no neighbour yet.
+// Inner port in NIC mode: what the kernel's routes send to a neighbour behind a NIC leaves there at once, one hop less;
+// the TUN, and so the kernel, gets the rest: packets for the gateway, an expired TTL, too long for the link, no
+// neighbour yet.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,9 @@
 // A NIC port of one worker: one queue of a device, and the kernel's twin beside it.
 //
-// Received frames are sorted: tunnel packets for our listeners (outer), packets that the kernel's routes send into the TUN
-// (inner), and the rest, which the twin gets. The fast path takes what is plain; whatever needs a decision (ARP, fragments,
-// options, an expired TTL, a packet too big for the tunnel, forwarding between NICs) is the kernel's, as if it had
-// received it itself.
+// Received frames are sorted: tunnel packets for our listeners (outer), packets that the kernel's routes send into the
+// TUN (inner), and the rest, which the twin gets. The fast path takes what is plain; whatever needs a decision (ARP,
+// fragments, options, an expired TTL, a packet too big for the tunnel, forwarding between NICs) is the kernel's, as if
+// it had received it itself.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// Outer port of a UDP listener in NIC mode: what the kernel's routes send to a neighbour behind a NIC goes out there; the
-// kernel's socket takes the rest (no neighbour yet, too long for the link, routes that lead elsewhere) and what reaches the
-// gateway through the kernel: reassembled fragments, clients on other interfaces.
+// Outer port of a UDP listener in NIC mode: what the kernel's routes send to a neighbour behind a NIC goes out there;
+// the kernel's socket takes the rest (no neighbour yet, too long for the link, routes that lead elsewhere) and what
+// reaches the gateway through the kernel: reassembled fragments, clients on other interfaces.
 #pragma once
 
 #include <array>

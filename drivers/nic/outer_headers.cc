@@ -51,9 +51,9 @@ void write_udp_headers(std::span<uint8_t> payload, const OuterHeaders& headers) 
   } else {
     write_ip6(udp_at - sizeof(wire::Ipv6Header), length, headers);
   }
-  uint16_t pseudo = wire::fold_checksum(
-      wire::pseudo_header_sum(is_ip4 ? 4 : 6, headers.source.address.bytes.data(),
-                              headers.destination.address.bytes.data(), wire::kProtocolUdp, length));
+  uint16_t pseudo = wire::fold_checksum(wire::pseudo_header_sum(is_ip4 ? 4 : 6, headers.source.address.bytes.data(),
+                                                                headers.destination.address.bytes.data(),
+                                                                wire::kProtocolUdp, length));
   if (!headers.udp_checksum) return udp.checksum.set(pseudo);
   uint16_t sum = wire::finish_checksum(wire::add_to_checksum({udp_at, length}, pseudo));
   udp.checksum.set(sum == 0 ? 0xFFFF : sum);

@@ -1,12 +1,12 @@
 #include "drivers/nic/parent_interface.h"
 
 #include <arpa/inet.h>
-#include <bpf/libbpf.h>
 #include <linux/if_link.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
@@ -79,13 +79,29 @@ std::vector<char> drop_everything(const std::string& table, const std::string& i
   return batch.end();
 }
 
+/// Takes an XDP program off the interface, if there is one. One netlink message: libxdp's own way needs more
+/// privileges than are left at the end.
+void detach_xdp(int index) {
+  std::unique_ptr<nl_sock, decltype(&nl_socket_free)> socket(nl_socket_alloc(), nl_socket_free);
+  std::unique_ptr<nl_msg, decltype(&nlmsg_free)> message(nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK),
+                                                         nlmsg_free);
+  if (!socket || !message || nl_connect(socket.get(), NETLINK_ROUTE) < 0) return;
+  ifinfomsg interface {};
+  interface.ifi_index = index;
+  nlmsg_append(message.get(), &interface, sizeof interface, NLMSG_ALIGNTO);
+  nlattr* xdp = nla_nest_start(message.get(), IFLA_XDP);
+  nla_put_s32(message.get(), IFLA_XDP_FD, -1);
+  nla_nest_end(message.get(), xdp);
+  if (nl_send_auto(socket.get(), message.get()) >= 0) nl_wait_for_ack(socket.get());
+}
+
 }  // namespace
 
 Result<ParentInterface> ParentInterface::take(const std::string& name, bool also_received) {
   auto index = static_cast<int>(if_nametoindex(name.c_str()));
   if (index == 0) return Error{"there is no interface " + name + " here: ip link lists them"};
   ParentInterface parent(name, index);
-  bpf_xdp_detach(index, 0, nullptr);
+  detach_xdp(index);
   if (Status up = parent.set_up(); !up) return Error{up.error()};
   if (also_received)
     if (Status shut = parent.shut_the_kernel_out(); !shut) return Error{shut.error()};
@@ -93,8 +109,7 @@ Result<ParentInterface> ParentInterface::take(const std::string& name, bool also
 }
 
 ParentInterface::~ParentInterface() {
-  // libxdp's own way needs privileges that are given up by now; this is one netlink message.
-  if (!name_.empty() && if_nametoindex(name_.c_str()) != 0) bpf_xdp_detach(index_, 0, nullptr);
+  if (!name_.empty() && if_nametoindex(name_.c_str()) != 0) detach_xdp(index_);
 }
 
 Status ParentInterface::set_up() const {

@@ -1,5 +1,5 @@
-// The kernel's interface that an AF_PACKET or AF_XDP port sits on. The port has its MAC address, the twin its IP addresses;
-// the interface itself must keep quiet, or the gateway would answer everything twice.
+// The kernel's interface that an AF_PACKET or AF_XDP port sits on. The port has its MAC address, the twin its IP
+// addresses; the interface itself must keep quiet, or the gateway would answer everything twice.
 #pragma once
 
 #include <netlink/socket.h>

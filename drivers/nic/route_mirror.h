@@ -1,5 +1,5 @@
-// The kernel's routes and neighbours, turned into prefixes and next hops for the forwarding table. No netlink in it: what
-// the kernel says comes as calls.
+// The kernel's routes and neighbours, turned into prefixes and next hops for the forwarding table. No netlink in it:
+// what the kernel says comes as calls.
 //
 // Rules:
 // - A packet takes the fast path only where the kernel's answer is plain: to an address of ours, into the TUN, or to a
@@ -27,7 +27,7 @@ struct KernelRoute {
   Type type = Type::kUnicast;
   bool is_local_table = false;
   uint32_t metric = 0;
-  int interface = 0;  ///< of the next hop; 0: none
+  int interface = 0;       ///< of the next hop; 0: none
   abi::IpAddress gateway;  ///< family kNone: directly connected
 
   /// Would the kernel let `other` take this one's place (ip route replace)?

@@ -1,7 +1,7 @@
 // A twin on a TAP device: one system call per frame, so for what is rare.
 //
-// The device is persistent: when a dataplane is killed, addresses, routes and neighbours stay for the next one, which takes
-// it over by its name. A dataplane that ends in order takes it away.
+// The device is persistent: when a dataplane is killed, addresses, routes and neighbours stay for the next one, which
+// takes it over by its name. A dataplane that ends in order takes it away.
 #pragma once
 
 #include "drivers/file_descriptor.h"

@@ -49,7 +49,7 @@ Status set_carrier(int index, bool up) {
                                                          nlmsg_free);
   if (!socket || !message) return fail("no memory");
   if (int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0) return fail(nl_geterror(error));
-  ifinfomsg interface{};
+  ifinfomsg interface {};
   interface.ifi_index = index;
   nlmsg_append(message.get(), &interface, sizeof interface, NLMSG_ALIGNTO);
   nla_put_u8(message.get(), IFLA_CARRIER, up ? 1 : 0);  // libnl-route reads this attribute but does not write it

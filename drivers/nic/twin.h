@@ -1,5 +1,5 @@
-// The kernel's end of a NIC port: a network interface with the port's MAC address. What the gateway does not take itself
-// (ARP, ND, ICMP, TCP to the gateway, BGP, fragments) goes in, what the kernel sends comes out.
+// The kernel's end of a NIC port: a network interface with the port's MAC address. What the gateway does not take
+// itself (ARP, ND, ICMP, TCP to the gateway, BGP, fragments) goes in, what the kernel sends comes out.
 #pragma once
 
 #include <rte_mbuf.h>

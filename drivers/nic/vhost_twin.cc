@@ -18,11 +18,11 @@ std::string text_of(const wire::MacAddress& mac) {
 
 Result<std::unique_ptr<Twin>> VhostTwin::make(const TwinSettings& settings, rte_mempool* packets) {
   static unsigned number = 0;
-  auto device = EthDevice::open({"virtio_user" + std::to_string(number++) +
-                                     ",path=/dev/vhost-net,queues=1,queue_size=1024,iface=" + settings.name +
-                                     ",mac=" + text_of(settings.mac),
-                                 settings.mtu, 1},
-                                packets);
+  auto device = EthDevice::open(
+      {"virtio_user" + std::to_string(number++) +
+           ",path=/dev/vhost-net,queues=1,queue_size=1024,iface=" + settings.name + ",mac=" + text_of(settings.mac),
+       settings.mtu, 1},
+      packets);
   if (!device) return Error{device.error()};
   auto index = static_cast<int>(if_nametoindex(settings.name.c_str()));
   if (index == 0) return Error{"twin " + settings.name + ": vhost-net made no such interface"};

@@ -1,5 +1,5 @@
-// A twin by virtio-user and vhost-net: a TAP device whose queues the kernel's vhost thread serves, without system calls on
-// our side.
+// A twin by virtio-user and vhost-net: a TAP device whose queues the kernel's vhost thread serves, without system calls
+// on our side.
 #pragma once
 
 #include "drivers/nic/ethdev.h"

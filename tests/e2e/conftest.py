@@ -50,7 +50,7 @@ def needs():
     """Says what is missing before any test fails for it."""
     if os.geteuid() != 0:
         pytest.exit("the end-to-end tests make network namespaces: run them as root", 2)
-    for program in ("openvpn", "ip", "nft", "nsenter", "openssl", "ping", "setpriv", "unshare"):
+    for program in ("openvpn", "bird", "ethtool", "ip", "nft", "nsenter", "openssl", "ping", "setpriv", "unshare"):
         if shutil.which(program) is None:
             pytest.exit(f"the end-to-end tests need the program {program}", 2)
     namespace.sweep()

@@ -27,6 +27,11 @@ std::vector<std::string> dataplane_argv(const std::string& program, const config
                                    std::to_string(appliance.sessions),
                                    "--huge",
                                    appliance.huge == config::HugePages::kOff ? "off" : "auto"};
+  for (const config::PortBlock& port : appliance.ports) {
+    std::string text = port.device + ";name=" + port.name + ";mtu=" + std::to_string(port.mtu);
+    for (const std::string& address : port.addresses) text += ";address=" + address;
+    argv.insert(argv.end(), {"--port", text});
+  }
   if (identity.uid) argv.insert(argv.end(), {"--control-uid", std::to_string(*identity.uid)});
   if (identity.gid) argv.insert(argv.end(), {"--control-gid", std::to_string(*identity.gid)});
   return argv;

@@ -80,12 +80,39 @@ TEST(Appliance, Findings) {
        "2: error: [log] level: must be \"debug\", \"info\", \"warning\" or \"error\", not \"loud\""},
       {"log = \"debug\"\n", "1: error: log: is a section: write [log]"},
       {"run_dir = \"\"\n", "1: error: run_dir: must name a folder"},
-      {"[[port]]\ndevice = \"net_af_xdp0\"\n", "1: error: [port]: not supported in this version: remove it"},
+      {"[port]\ndevice = \"net_ring0\"\n", "1: error: port: write it with two brackets: [[port]]"},
+      {"[[port]]\nname = \"wan\"\n", "1: error: [[port]]: needs device = \"0000:3b:00.0\""},
+      {"[[port]]\ndevice = \"\"\n",
+       "2: error: [port] device: must be a DPDK device such as \"0000:3b:00.0\" or "
+       "\"net_af_xdp0,iface=eth1\""},
+      {"[[port]]\ndevice = \"a\"\nname = \"a b\"\n",
+       "3: error: [port] name: \"a b\" can't be the name of an interface (at most 15 characters)"},
+      {"[[port]]\ndevice = \"a\"\nmtu = 1000\n", "3: error: [port] mtu: must be a number from 1280 to 9216"},
+      {"[[port]]\ndevice = \"a\"\naddresses = [\"192.0.2.1\"]\n",
+       "3: error: [port] addresses: \"192.0.2.1\" is no address with a prefix length, such as 192.0.2.1/24 or "
+       "2001:db8::1/64"},
+      {"[[port]]\ndevice = \"a\"\naddress = \"192.0.2.1/24\"\n",
+       "3: error: [port] address: no such key: did you mean addresses?"},
+      {"[[port]]\ndevice = \"a\"\n[[port]]\ndevice = \"a\"\n",
+       "3: error: [[port]]: has the name or the device of the one in line 1"},
       {"[[wireguard]]\nconfig = \"wg0.conf\"\n", "1: error: [wireguard]: not supported in this version: remove it"},
   };
   for (const Case& c : cases) {
     EXPECT_EQ(findings(c.text + base), std::string("etc/culvert.toml:") + c.finding + "\n") << c.text;
   }
+}
+
+TEST(Appliance, Ports) {
+  Report report;
+  Appliance appliance = parse_appliance(
+      "[[port]]\ndevice = \"0000:3b:00.0\"\n[[port]]\ndevice = \"net_af_xdp0,iface=eth1\"\nname = \"lan\"\nmtu = 9000\n"
+      "addresses = [\"192.0.2.1/24\", \"2001:db8::1/64\"]\n[[openvpn]]\nconfig = \"a\"\n",
+      "etc/culvert.toml", report);
+  EXPECT_TRUE(report.all().empty());
+  ASSERT_EQ(appliance.ports.size(), 2u);
+  EXPECT_EQ(appliance.ports[0], (PortBlock{"0000:3b:00.0", "nic0", 1500, {}, 1}));
+  EXPECT_EQ(appliance.ports[1],
+            (PortBlock{"net_af_xdp0,iface=eth1", "lan", 9000, {"192.0.2.1/24", "2001:db8::1/64"}, 3}));
 }
 
 TEST(Appliance, OpenvpnBlocks) {

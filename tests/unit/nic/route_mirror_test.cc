@@ -76,9 +76,7 @@ class RouteMirrorTest : public ::testing::Test {
   void neighbour(int interface, const std::string& address, wire::MacAddress mac = kMac, bool stale = false) {
     mirror.set_neighbour(interface, *abi::parse_ip(address), mac, stale);
   }
-  void gone(int interface, const std::string& address) {
-    mirror.remove_neighbour(interface, *abi::parse_ip(address));
-  }
+  void gone(int interface, const std::string& address) { mirror.remove_neighbour(interface, *abi::parse_ip(address)); }
   NextHop::Kind kind(const std::string& address) const { return table.look_up(address).kind(); }
 
   Table table;
