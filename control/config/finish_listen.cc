@@ -55,6 +55,9 @@ void listen_at(Draft& draft, const Local& local) {
     std::string name = local.protocol ? local.statement->args[2] : proto != nullptr ? proto->args[0] : "";
     return draft.error(*local.statement, "an address of the other IP version than proto " + name + " asks for");
   }
+  // As in the reference, [::] takes IPv4 as well (socket.c, IPV6_V6ONLY).
+  if (local.address == any_address(abi::Family::kIpv6))
+    return listen_anywhere(draft, {protocol.transport, abi::Family::kIpv6}, port);
   bool is_ipv6 = local.address.family == abi::Family::kIpv6;
   draft.config.listen.push_back(make_port(draft, protocol, local.address, port, is_ipv6));
 }

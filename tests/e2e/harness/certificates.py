@@ -36,6 +36,7 @@ policy = any
 unique_subject = no
 [any]
 commonName = supplied
+organizationalUnitName = optional
 [authority]
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign, cRLSign
@@ -67,13 +68,15 @@ class Authority:
                  "-config", "openssl.cnf", "-extensions", "authority", cwd=folder)
 
     def issue(self, name: str, usage: str = "client", start: datetime.timedelta = datetime.timedelta(minutes=-5),
-              end: datetime.timedelta = datetime.timedelta(days=10)) -> Pair:
-        """A certificate for CN=`name`, valid between now + start and now + end. usage: "client" or "server"."""
+              end: datetime.timedelta = datetime.timedelta(days=10), unit: str = "") -> Pair:
+        """A certificate for CN=`name` and, if given, OU=`unit`, valid between now + start and now + end. usage: "client" or
+        "server"."""
         now = datetime.datetime.now(datetime.timezone.utc)
         stamp = "%Y%m%d%H%M%SZ"
         self._key(name)
-        _openssl("req", "-new", "-key", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}", "-config",
-                 "openssl.cnf", cwd=self.folder)
+        subject = f"/CN={name}" + (f"/OU={unit}" if unit else "")
+        _openssl("req", "-new", "-key", f"{name}.key", "-out", f"{name}.csr", "-subj", subject, "-config", "openssl.cnf",
+                 cwd=self.folder)
         _openssl("ca", "-batch", "-notext", "-config", "openssl.cnf", "-in", f"{name}.csr", "-out", f"{name}.crt",
                  "-extensions", usage, "-startdate", (now + start).strftime(stamp), "-enddate",
                  (now + end).strftime(stamp), cwd=self.folder)

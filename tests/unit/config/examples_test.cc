@@ -40,6 +40,7 @@ std::string uncomment(const std::string& text, const std::string& equals) {
   for (std::string line; std::getline(lines, line);) {
     bool key =
         line.starts_with("# ") && line.size() > 2 && line.find(equals) != std::string::npos && std::islower(line[2]);
+    key = key || line.starts_with("# [[");  // a block of its own
     out += (key ? line.substr(2) : line) + "\n";
   }
   return out;
