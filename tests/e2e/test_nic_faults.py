@@ -1,0 +1,136 @@
+"""NIC mode when its surroundings change: links, addresses, neighbours, routes of a routing daemon, a killed dataplane."""
+
+import pytest
+from test_restart import kill_and_wait_for_next
+
+from harness.nic_network import FAR4, LAN, LAN4, WAN, NicNetwork, packets
+from harness.server_conf import INNER4
+from harness.waiting import wait_until
+
+pytestmark = pytest.mark.culvert_only
+
+
+def answers(client, address: str) -> bool:
+    return client.ping(address, seconds=0.5)
+
+
+@pytest.mark.parametrize("kind", ["AF_PACKET", "AF_XDP"])
+def test_the_link_goes_down_and_up(stage, kind):
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    for interface, twin in (("eth0", LAN), (f"p{stage.network.gateway.number}", WAN)):
+        peer = network.far if twin == LAN else stage.network.wire
+        peer.ip(f"link set {interface} down")
+        wait_until(lambda: "NO-CARRIER" in network.gateway_namespace.run("ip", "link", "show", twin),
+                   f"{twin} to show that its link is down")
+        assert not answers(client, FAR4)
+        peer.ip(f"link set {interface} up")
+        if twin == LAN:  # the kernel took it away with the link
+            peer.ip(f"route replace default via {LAN4}")
+        wait_until(lambda: answers(client, FAR4), f"packets through {twin} again", 10)
+    assert client.connects() == 1 and gateway.session_names() == ["alice"]
+    assert f"port {LAN}: link down" in gateway.log() and f"port {WAN}: link up" in gateway.log()
+
+
+def test_addresses_change(stage):
+    network = NicNetwork(stage, "AF_XDP")
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    # Another address towards the far host.
+    network.gateway_namespace.ip(f"address del {LAN4}/24 dev {LAN}", f"address add 198.51.100.2/24 dev {LAN}")
+    network.far.ip("route replace default via 198.51.100.2")
+    wait_until(lambda: answers(client, FAR4), "the far host by the gateway's new address", 10)
+    assert not network.far.ping(LAN4, seconds=0.5) and network.far.ping("198.51.100.2")
+    # One more towards the clients, which the listener's wildcard covers at once.
+    network.gateway_namespace.ip(f"address add 192.0.2.200/24 dev {WAN}")
+    second = stage.client("bob", remote="192.0.2.200").connect()
+    before = packets(gateway)
+    assert second.ping(FAR4, 100)
+    after = packets(gateway)
+    assert after["outer_rx_packets"] - before["outer_rx_packets"] >= 100
+    assert after["twin_tx_packets"] - before["twin_tx_packets"] < 30, "took the kernel's way"
+
+
+def test_a_neighbour_moves_and_is_forgotten(stage):
+    network = NicNetwork(stage, "AF_XDP")
+    network.start()
+    # A kernel that soon wants to hear of its neighbours again.
+    for name, value in (("base_reachable_time_ms", 500), ("delay_first_probe_time", 1), ("retrans_time_ms", 100)):
+        network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/{name}", str(value))
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.gateway_namespace.ip(f"neighbour flush dev {LAN}")
+    wait_until(lambda: answers(client, FAR4), "a neighbour that was forgotten", 5)
+    network.far.ip("link set eth0 address 02:00:5e:00:53:07")
+    wait_until(lambda: answers(client, FAR4), "a neighbour with another MAC address", 20)
+    assert client.ping(FAR4, 5)
+
+
+BIRD_GATEWAY = """
+router id 198.51.100.1;
+protocol device {{ }}
+protocol kernel {{ ipv4 {{ import none; export all; }}; }}
+protocol bgp far {{
+  local 198.51.100.1 as 65001; neighbor 198.51.100.7 as 65002;
+  connect delay time 1; error wait time 1, 2;
+  ipv4 {{ import all; export none; }};
+}}
+"""
+BIRD_FAR = """
+router id 198.51.100.7;
+protocol device {{ }}
+protocol static {{ ipv4; route 203.0.113.0/24 blackhole; }}
+protocol bgp near {{
+  local 198.51.100.7 as 65002; neighbor 198.51.100.1 as 65001;
+  connect delay time 1; error wait time 1, 2;
+  ipv4 {{ import none; export all; }};
+}}
+"""
+BEHIND_FAR = "203.0.113.1"
+
+
+def start_bird(namespace, folder, name: str, text: str):
+    config = folder / f"{name}.conf"
+    config.write_text(text.format())
+    return namespace.start(["bird", "-f", "-c", config, "-s", folder / f"{name}.ctl"], folder / f"{name}.log")
+
+
+@pytest.mark.parametrize("kind", ["AF_PACKET", "AF_XDP"])
+def test_a_route_of_bird_forwards_and_goes(stage, kind):
+    network = NicNetwork(stage, kind)
+    gateway = network.start(extra=['push "route 203.0.113.0 255.255.255.0"'])
+    network.far.ip(f"address add {BEHIND_FAR}/32 dev lo")
+    client = stage.connected()
+    assert not answers(client, BEHIND_FAR)
+    birds = [start_bird(network.gateway_namespace, stage.folder, "gateway", BIRD_GATEWAY),
+             start_bird(network.far, stage.folder, "far", BIRD_FAR)]
+    try:
+        wait_until(lambda: answers(client, BEHIND_FAR), "a packet over the route that BGP brought", 30)
+        assert "proto bird" in network.gateway_namespace.run("ip", "route", "show", "203.0.113.0/24")
+        before = packets(gateway)
+        assert client.ping(BEHIND_FAR, 100)
+        after = packets(gateway)
+        assert after["inner_tx_packets"] - before["inner_tx_packets"] >= 100
+        assert after["twin_tx_packets"] - before["twin_tx_packets"] < 50, "took the kernel's way"
+        birds[1].stop()
+        wait_until(lambda: not answers(client, BEHIND_FAR), "the withdrawn route to be gone", 30)
+    finally:
+        for bird in birds:
+            bird.stop()
+
+
+def test_a_killed_dataplane_finds_its_twins_again(stage):
+    """What the operator put on a twin outlives the dataplane: addresses, routes, neighbours."""
+    network = NicNetwork(stage, "AF_XDP")
+    gateway = network.start()
+    client = stage.connected()
+    network.gateway_namespace.ip(f"address add 198.51.100.9/24 dev {LAN}", f"route add 203.0.113.0/24 via {FAR4}")
+    assert client.ping(FAR4, 3)
+    kill_and_wait_for_next(gateway, "culvert-dataplane", 20)
+    wait_until(lambda: answers(client, FAR4), "packets through the next dataplane", 15)
+    assert client.connects() == 1
+    assert f"via {FAR4}" in network.gateway_namespace.run("ip", "route", "show", "203.0.113.0/24")
+    assert client.ping(INNER4, 3)

@@ -1,0 +1,109 @@
+// A twin on a TAP device, in a network namespace of the test's own.
+#include "drivers/nic/tap_twin.h"
+
+#include <gtest/gtest.h>
+#include <net/if.h>
+
+#include "tests/unit/nic/frames.h"
+#include "tests/unit/support/eal.h"
+#include "tests/unit/support/network_namespace.h"
+#include "tests/unit/support/wait.h"
+
+namespace culvert::drivers {
+namespace {
+
+using abi::DropReason;
+
+class TapTwinTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    testing::start_eal(512);
+    if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  }
+  std::unique_ptr<Twin> make(const std::string& name = "twin0") {
+    auto twin = TapTwin::make({name, testing::kOurs, 1400, {{*abi::parse_ip("192.0.2.1"), 24}}}, pool.get());
+    EXPECT_TRUE(twin) << (twin ? "" : twin.error());
+    return twin ? std::move(*twin) : nullptr;
+  }
+  uint64_t drops(DropReason reason) const { return tally.drops[static_cast<size_t>(reason)]; }
+  /// Frames that the kernel has sent so far: it looks for routers and says which groups it listens to.
+  size_t receive(Twin& twin) {
+    std::array<rte_mbuf*, 8> frames;
+    uint16_t count = twin.rx_burst(frames, tally);
+    rte_pktmbuf_free_bulk(frames.data(), count);
+    return count;
+  }
+
+  testing::NetworkNamespace network;
+  testing::PacketPool pool{64};
+  abi::Tally tally;
+};
+
+TEST_F(TapTwinTest, IsThereWhileItLivesAndGoesInOrder) {
+  auto twin = make();
+  ASSERT_TRUE(twin);
+  EXPECT_EQ(twin->index(), static_cast<int>(if_nametoindex("twin0")));
+  EXPECT_EQ(twin->text(), "tap twin0");
+  twin.reset();
+  EXPECT_EQ(if_nametoindex("twin0"), 0u);
+}
+
+TEST_F(TapTwinTest, ANameThatIsTakenIsAnError) {
+  auto twin = make();
+  auto second = TapTwin::make({"twin0", testing::kOurs, 1500, {}}, pool.get());
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().find("twin twin0: another program uses this TAP device"), std::string::npos)
+      << second.error();
+  EXPECT_FALSE(TapTwin::make({"lo", testing::kOurs, 1500, {}}, pool.get()));
+}
+
+TEST_F(TapTwinTest, FramesOfTheKernelComeOut) {
+  auto twin = make();
+  ASSERT_TRUE(twin);
+  EXPECT_TRUE(testing::wait_until([&] { return receive(*twin) > 0; }));
+}
+
+TEST_F(TapTwinTest, WithoutBuffersItCountsAndRecovers) {
+  auto twin = make();
+  ASSERT_TRUE(twin);
+  std::array<rte_mbuf*, 64> all;
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool.get(), all.data(), all.size()), 0);
+  EXPECT_EQ(receive(*twin), 0u);
+  EXPECT_EQ(drops(DropReason::mempool_empty), 1u);
+  rte_pktmbuf_free_bulk(all.data(), all.size());
+  EXPECT_TRUE(testing::wait_until([&] { return receive(*twin) > 0; }));
+}
+
+TEST_F(TapTwinTest, ADeviceThatIsDownIsCounted) {
+  auto twin = make();
+  ASSERT_TRUE(twin);
+  rte_mbuf* frame = pool.packet(testing::ethernet(testing::ipv4_packet("192.0.2.2", "192.0.2.1")));
+  twin->tx_burst({&frame, 1}, tally);
+  EXPECT_EQ(drops(DropReason::tx_port_down), 0u);
+  FileDescriptor any(socket(AF_INET, SOCK_DGRAM, 0));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "twin0");
+  ASSERT_EQ(ioctl(any.get(), SIOCSIFFLAGS, &request), 0);
+  frame = pool.packet(testing::ethernet(testing::ipv4_packet("192.0.2.2", "192.0.2.1")));
+  twin->tx_burst({&frame, 1}, tally);
+  EXPECT_EQ(drops(DropReason::tx_port_down), 1u);
+}
+
+TEST_F(TapTwinTest, TheLinksStateIsItsCarrier) {
+  auto twin = make();
+  ASSERT_TRUE(twin);
+  auto running = [] {
+    FileDescriptor any(socket(AF_INET, SOCK_DGRAM, 0));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "twin0");
+    ioctl(any.get(), SIOCGIFFLAGS, &request);
+    return (request.ifr_flags & IFF_RUNNING) != 0;
+  };
+  ASSERT_TRUE(set_carrier(twin->index(), false));
+  EXPECT_TRUE(testing::wait_until([&] { return !running(); }));
+  ASSERT_TRUE(set_carrier(twin->index(), true));
+  EXPECT_TRUE(testing::wait_until(running));
+}
+
+}  // namespace
+}  // namespace culvert::drivers
