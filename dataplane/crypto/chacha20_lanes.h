@@ -25,9 +25,18 @@ struct alignas(64) ChachaPass {
 /// `counter_nonce`. The last lane has `last_present` of its bytes.
 CULVERT_LANES_INLINE void add_blocks(ChachaPass& pass, size_t at, size_t count, const uint8_t* key,
                                      __m128i counter_nonce, uint8_t* text, uint64_t last_present) {
-  const __m512i steps = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+  // The rounds give the cache time to bring the text.
+  for (size_t i = 0; i < count; ++i) _mm_prefetch(reinterpret_cast<const char*>(text + 64 * i), _MM_HINT_T0);
+  if (count == 1) {
+    pass.key[at] = key;
+    pass.text[at] = text;
+    pass.present[at] = last_present;
+    pass.counter_nonce[at] = counter_nonce;
+    return;
+  }
   const __m512i keys = _mm512_set1_epi64(reinterpret_cast<long long>(key));
-  __m512i texts = _mm512_add_epi64(_mm512_set1_epi64(reinterpret_cast<long long>(text)), _mm512_slli_epi64(steps, 6));
+  __m512i texts = _mm512_add_epi64(_mm512_set1_epi64(reinterpret_cast<long long>(text)),
+                                   _mm512_set_epi64(448, 384, 320, 256, 192, 128, 64, 0));
   for (size_t i = 0; i < count; i += 8, texts = _mm512_add_epi64(texts, _mm512_set1_epi64(512))) {
     _mm512_storeu_si512(pass.key + at + i, keys);
     _mm512_storeu_si512(pass.text + at + i, texts);

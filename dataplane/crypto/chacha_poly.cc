@@ -19,7 +19,8 @@ constexpr size_t kUnit = kPassBlocks;
 /// share a vector.
 CULVERT_LANES_INLINE void order_by_length(const Job* jobs, size_t count, uint8_t (&order)[kUnit]) {
   alignas(64) uint32_t value[kUnit];
-  std::ranges::fill(value, ~uint32_t{0});
+  _mm512_store_si512(value, _mm512_set1_epi32(-1));
+  _mm512_store_si512(value + 16, _mm512_set1_epi32(-1));
   // The position makes values distinct, whatever the upper bits of a huge length do.
   for (size_t i = 0; i < count; ++i) value[i] = (jobs[i].length + 15) / 16 << 5 | static_cast<uint32_t>(i);
   __m512i low = _mm512_load_si512(value), high = _mm512_load_si512(value + 16);
@@ -69,6 +70,10 @@ class Unit {
       pass_.counter_nonce[i] = counters[i];
       pass_.text[i] = stream_[i];
       pass_.present[i] = ~uint64_t{0};
+      // Opening reads the text right after the first pass; what follows these lines is fetched on the way.
+      if constexpr (!kSeal)
+        for (uint32_t at = 0; at < std::min(jobs_[i].length, kAhead); at += 64)
+          _mm_prefetch(reinterpret_cast<const char*>(jobs_[i].text) + at, _MM_HINT_T0);
     }
     used_ = kept_ = count_;
     for (size_t i = 0; i < count_; ++i) add_text(jobs_[i], counters[i]);
