@@ -80,11 +80,14 @@ void NicMode::set_tun(int index, uint32_t mtu) {
   mirror_->set_tun(index);
 }
 
-/// The link of a port that sits on a kernel interface is that interface's.
+/// The link of a port that sits on a kernel interface is that interface's; its MTU is the twin's.
 void NicMode::on_interface(const KernelWatch::Interface& interface) {
-  for (auto& nic : nics_)
+  for (auto& nic : nics_) {
     if (nic->parent && nic->parent->index() == interface.index)
       set_link(*nic, interface.exists && interface.is_up && interface.has_link);
+    // The operator may lower the twin's MTU; the device keeps its own.
+    if (nic->twin_index == interface.index) nic->state->mtu = std::min(nic->options.mtu, interface.mtu);
+  }
 }
 
 void NicMode::set_link(Nic& nic, bool up) {
@@ -106,10 +109,14 @@ void NicMode::look_after(uint64_t now_ns) {
   }
   if (now_ns >= next_link_round_ns_) {
     check_links();
+    abi::IpAddress peer;
+    for (auto& nic : nics_)
+      while (nic->state->too_big.pop(peer)) mirror_->add_detour(peer, now_ns + kDetour);
     next_link_round_ns_ = now_ns + kLinkRound;
   }
   if (now_ns < next_round_ns_) return;
   next_round_ns_ = now_ns + kRound;
+  mirror_->end_detours(now_ns);
   for (const drivers::RouteMirror::Neighbour& neighbour : mirror_->to_probe()) watch_->probe(neighbour);
   if (std::exchange(was_full_, mirror_->is_full()) != mirror_->is_full())
     log_(mirror_->is_full()

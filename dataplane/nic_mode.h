@@ -28,6 +28,8 @@ class NicMode {
   static constexpr uint64_t kRound = 1'000'000'000;   ///< ns between two rounds over the neighbours in use
   static constexpr uint64_t kLinkRound = 50'000'000;  ///< ns between two looks at the devices' links
 
+  static constexpr uint64_t kDetour = 600'000'000'000;  ///< ns that the kernel remembers a path's MTU (mtu_expires)
+
   /// Opens `ports`, each with one queue for each of `workers`. EAL runs, privileges are still there. Errors name the
   /// port and the way out.
   static Result<std::unique_ptr<NicMode>> start(const std::vector<NicOptions>& ports, rte_mempool* packets,

@@ -1,5 +1,7 @@
 #include "drivers/nic/frame.h"
 
+#include <algorithm>
+
 #include "dataplane/wire/checksum.h"
 #include "dataplane/wire/tcp.h"
 #include "dataplane/wire/udp.h"
@@ -118,6 +120,36 @@ void complete_checksum(std::span<uint8_t> bytes, const Frame& frame) {
   if (sum == 0 && frame.is_udp) sum = 0xFFFF;  // 0 says "none" (RFC 768)
   segment[offset] = static_cast<uint8_t>(sum >> 8);
   segment[offset + 1] = static_cast<uint8_t>(sum);
+}
+
+std::optional<Refused> read_too_big(std::span<const uint8_t> bytes, const Frame& frame) {
+  bool is_ip4 = frame.ip.version == 4;
+  constexpr size_t kIcmpHeader = 8;
+  size_t inner_header = is_ip4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  std::span<const uint8_t> message = segment_of(bytes, frame);
+  if (message.size() < kIcmpHeader + inner_header + sizeof(UdpHeader)) return std::nullopt;
+  bool too_big = is_ip4 ? frame.ip.protocol == wire::kProtocolIcmp && message[0] == 3 && message[1] == 4
+                        : frame.ip.protocol == wire::kProtocolIcmpv6 && message[0] == 2;
+  if (!too_big) return std::nullopt;
+  std::span<const uint8_t> packet = message.subspan(kIcmpHeader);
+  Refused refused{};
+  const uint8_t* destination = nullptr;
+  uint8_t protocol = 0;
+  if (is_ip4) {
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(packet.data());
+    if (ip.version_and_words != 0x45) return std::nullopt;  // what we send has no options
+    destination = ip.destination.data();
+    protocol = ip.protocol;
+  } else {
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(packet.data());
+    destination = ip.destination.data();
+    protocol = ip.next_header;
+  }
+  if (protocol != wire::kProtocolUdp || packet[0] >> 4 != frame.ip.version) return std::nullopt;
+  refused.destination.family = is_ip4 ? abi::Family::kIpv4 : abi::Family::kIpv6;
+  std::copy_n(destination, is_ip4 ? 4 : 16, refused.destination.bytes.begin());
+  refused.source_port = reinterpret_cast<const UdpHeader*>(packet.data() + inner_header)->source.get();
+  return refused;
 }
 
 void take_hop(uint8_t* ip) {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include "dataplane/abi/endpoint.h"
 #include "dataplane/wire/ethernet.h"
 #include "dataplane/wire/ip.h"
 
@@ -41,6 +43,15 @@ Checksum check_transport(std::span<const uint8_t> bytes, const Frame& frame);
 bool has_partial_checksum(std::span<const uint8_t> bytes, const Frame& frame);
 /// Writes the whole UDP or TCP checksum into a frame whose checksum is partial.
 void complete_checksum(std::span<uint8_t> bytes, const Frame& frame);
+
+/// The UDP packet that a router refused because it was too long.
+struct Refused {
+  abi::IpAddress destination;
+  uint16_t source_port;
+};
+/// Reads an ICMP "fragmentation needed" (RFC 792, RFC 1191) or ICMPv6 "packet too big" (RFC 4443, 3.2) about a UDP
+/// packet; nothing when the frame, which read_frame found to be IP, is none.
+std::optional<Refused> read_too_big(std::span<const uint8_t> bytes, const Frame& frame);
 
 /// Takes one hop off the packet that starts at `ip`, and corrects the IPv4 header checksum. Its hops are at least 1.
 void take_hop(uint8_t* ip);

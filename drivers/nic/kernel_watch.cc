@@ -220,12 +220,16 @@ void KernelWatch::on_object(nl_object* object, void* argument) {
     case RTM_NEWLINK:
     case RTM_DELLINK: {
       auto* link = reinterpret_cast<rtnl_link*>(object);
+      constexpr unsigned kLowerUp = 1U << 16;  // IFF_LOWER_UP, which <net/if.h> lacks
       unsigned flags = rtnl_link_get_flags(link);
       const char* name = rtnl_link_get_name(link);
-      Interface interface {
-        rtnl_link_get_ifindex(link), name != nullptr ? name : "", call.type == RTM_NEWLINK, (flags & IFF_UP) != 0,
-            (flags & (1U << 16)) != 0
-      };                                                    // IFF_LOWER_UP
+      Interface interface;
+      interface.index = rtnl_link_get_ifindex(link);
+      interface.name = name != nullptr ? name : "";
+      interface.exists = call.type == RTM_NEWLINK;
+      interface.is_up = (flags & IFF_UP) != 0;
+      interface.has_link = (flags & kLowerUp) != 0;
+      interface.mtu = rtnl_link_get_mtu(link);
       if (rtnl_link_get_family(link) != AF_UNSPEC) return;  // of a bridge: not the interface itself
       // IPv4 routes through an interface that goes down go without a word each.
       if (!watch.dumping_ && (!interface.is_up || !interface.exists)) watch.must_read_again_ = true;

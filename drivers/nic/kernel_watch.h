@@ -22,6 +22,7 @@ class KernelWatch {
     bool exists;
     bool is_up;     ///< set up by the operator (IFF_UP)
     bool has_link;  ///< with carrier (IFF_LOWER_UP)
+    uint32_t mtu;   ///< bytes
   };
   using OnInterface = std::function<void(const Interface&)>;
 

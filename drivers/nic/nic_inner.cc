@@ -35,7 +35,7 @@ bool NicInnerPort::send(rte_mbuf* packet, NextHop hop, abi::Tally& tally) {
   NicPort& nic = *nics_[hop.nic()];
   auto* ip = rte_pktmbuf_mtod(packet, uint8_t*);
   uint16_t length = packet->data_len;
-  if (hops_left(ip) <= 1 || has_options(ip) || length > nic.device().mtu()) return false;
+  if (hops_left(ip) <= 1 || has_options(ip) || length > nic.mtu()) return false;
   if (rte_pktmbuf_headroom(packet) < sizeof(wire::EthernetHeader)) return false;
   take_hop(ip);
   packet->ol_flags = 0;

@@ -71,7 +71,7 @@ void strip_to_ip(rte_mbuf* mbuf, const Frame& frame) {
 }  // namespace
 
 NicPort::NicPort(const EthDevice& device, uint8_t number, uint16_t queue, std::unique_ptr<Twin> twin,
-                 const ForwardingTable& table, const NicState& state)
+                 const ForwardingTable& table, NicState& state)
     : device_(device), number_(number), queue_(queue), twin_(std::move(twin)), table_(table), state_(state) {}
 
 NicPort::~NicPort() {
@@ -168,6 +168,7 @@ NicPort::Place NicPort::place(Candidate& candidate, abi::Tally& tally) const {
   const Listener* listener =
       candidate.hop.kind() == NextHop::Kind::kLocal && frame.is_udp ? listener_for(frame) : nullptr;
   if (listener == nullptr || is_link_local(frame.ip)) {
+    notice_too_big(bytes_of(mbuf), frame);
     if (device_.may_be_partial() && has_partial_checksum(bytes_of(mbuf), frame))
       complete_checksum(bytes_of(mbuf), frame);
     return Place::kKernel;
@@ -196,6 +197,16 @@ NicPort::Place NicPort::place_inner(Candidate& candidate, abi::Tally& tally) con
   }
   take_hop(bytes.data() + kIpOffset);
   return Place::kInner;
+}
+
+/// A router says that a tunnel packet of ours was too long for it: the kernel, which gets the message as well, must
+/// send to that peer, because it knows the path's MTU.
+void NicPort::notice_too_big(std::span<const uint8_t> bytes, const Frame& frame) const {
+  std::optional<Refused> refused = read_too_big(bytes, frame);
+  if (!refused) return;
+  bool ours =
+      std::ranges::any_of(listeners_, [&](const Listener& one) { return one.local.port == refused->source_port; });
+  if (ours) state_.too_big.push(refused->destination);
 }
 
 const Listener* NicPort::listener_for(const Frame& frame) const {

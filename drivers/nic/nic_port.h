@@ -7,7 +7,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "drivers/nic/ethdev.h"
 #include "drivers/nic/forwarding_table.h"
 #include "drivers/nic/frame.h"
+#include "drivers/nic/nic_state.h"
 #include "drivers/nic/twin.h"
 
 namespace culvert::drivers {
@@ -28,11 +28,6 @@ struct Listener {
   uint16_t port = 0;       ///< index of the outer port
 };
 
-/// What the main thread knows of a NIC and its workers ask.
-struct NicState {
-  std::atomic<bool> has_link{true};
-};
-
 /// Counts what a device lost since `seen`, which becomes `now`. A device that was reset counts from 0 again.
 void count_losses(const EthDevice::Losses& now, EthDevice::Losses& seen, abi::Tally& tally);
 
@@ -42,7 +37,7 @@ class NicPort {
 
   /// `device`, `table` and `state` outlive the port. `number`: of NextHop::nic(). `queue`: this worker's.
   NicPort(const EthDevice& device, uint8_t number, uint16_t queue, std::unique_ptr<Twin> twin,
-          const ForwardingTable& table, const NicState& state);
+          const ForwardingTable& table, NicState& state);
   ~NicPort();
   NicPort(const NicPort&) = delete;
   NicPort& operator=(const NicPort&) = delete;
@@ -67,7 +62,8 @@ class NicPort {
   void count_losses(abi::Tally& tally) { drivers::count_losses(device_.losses(), seen_losses_, tally); }
 
   const EthDevice& device() const { return device_; }
-  Twin& twin() { return *twin_; }
+  /// Bytes that an IP packet may have to leave here, as the kernel has it now.
+  uint32_t mtu() const { return state_.mtu.load(std::memory_order_relaxed); }
   const ForwardingTable& table() const { return table_; }
   /// "net_af_packet0 (net_af_packet), queue 0, twin tap nic0"
   std::string text() const;
@@ -85,6 +81,7 @@ class NicPort {
   Place place(Candidate& candidate, abi::Tally& tally) const;
   Place place_inner(Candidate& candidate, abi::Tally& tally) const;
   const Listener* listener_for(const Frame& frame) const;
+  void notice_too_big(std::span<const uint8_t> bytes, const Frame& frame) const;
   void to_kernel(rte_mbuf* mbuf, abi::Tally& tally);
   void stage(rte_mbuf* frame, abi::Tally& tally);
   void take_from_twin(abi::Tally& tally);
@@ -94,7 +91,7 @@ class NicPort {
   uint16_t queue_;
   std::unique_ptr<Twin> twin_;
   const ForwardingTable& table_;
-  const NicState& state_;
+  NicState& state_;
   std::vector<Listener> listeners_;
   EthDevice::Losses seen_losses_;
   uint32_t passes_ = 0;

@@ -33,7 +33,7 @@ bool NicUdpPort::send(rte_mbuf* packet, NextHop hop, abi::Tally& tally) {
   NicPort& nic = *nics_[hop.nic()];
   uint16_t headers = udp_headers_size(to.remote.address.family);
   uint16_t payload = packet->data_len;
-  if (payload + headers > nic.device().mtu()) return false;
+  if (payload + headers > nic.mtu()) return false;
   if (rte_pktmbuf_headroom(packet) < headers + sizeof(wire::EthernetHeader)) return false;
   bool is_ip4 = to.remote.address.family == abi::Family::kIpv4;
   bool ip_offload = is_ip4 && nic.device().checks_ip();

@@ -64,6 +64,23 @@ void RouteMirror::remove_neighbour(int interface, const abi::IpAddress& address)
   refresh(host_prefix(address));
 }
 
+void RouteMirror::add_detour(const abi::IpAddress& address, uint64_t until_ns) {
+  IpPrefix host = host_prefix(address);
+  if (detours_.size() >= kMaxDetours && !detours_.contains(host)) return;
+  detours_[host] = until_ns;
+  refresh(host);
+}
+
+void RouteMirror::end_detours(uint64_t now_ns) {
+  std::vector<IpPrefix> ended;
+  for (const auto& [host, until_ns] : detours_)
+    if (now_ns >= until_ns) ended.push_back(host);
+  for (const IpPrefix& host : ended) {
+    detours_.erase(host);
+    refresh(host);
+  }
+}
+
 void RouteMirror::begin_dump() {
   ++dump_;
 }
@@ -118,7 +135,10 @@ RouteMirror::Target RouteMirror::target_of(const KernelRoute& route) const {
 
 /// What the forwarding table should have for this prefix; nothing: no entry.
 std::optional<RouteMirror::Target> RouteMirror::wanted(const IpPrefix& prefix) const {
-  if (const KernelRoute* route = best(prefix)) return target_of(*route);
+  const KernelRoute* own = best(prefix);
+  bool is_local = own != nullptr && own->type == KernelRoute::Type::kLocal;
+  if (!is_local && detours_.contains(prefix)) return Target{};
+  if (own != nullptr) return target_of(*own);
   if (prefix != host_prefix(prefix.address)) return std::nullopt;
   const KernelRoute* network = covering(prefix.address);
   bool connected = network != nullptr && network->type == KernelRoute::Type::kUnicast &&

@@ -54,6 +54,13 @@ class RouteMirror {
   void set_neighbour(int interface, const abi::IpAddress& address, const wire::MacAddress& mac, bool stale);
   void remove_neighbour(int interface, const abi::IpAddress& address);
 
+  /// The kernel sends to `address` from now on, whatever its routes are: it knows more of the path. At most
+  /// kMaxDetours at a time; further ones are not taken.
+  void add_detour(const abi::IpAddress& address, uint64_t until_ns);
+  /// Ends those whose time is over. `now_ns`: CLOCK_MONOTONIC.
+  void end_detours(uint64_t now_ns);
+  static constexpr size_t kMaxDetours = 1024;
+
   /// Everything the kernel has follows; what is not said again until end_dump() is gone.
   void begin_dump();
   void end_dump();
@@ -115,6 +122,7 @@ class RouteMirror {
   uint16_t next_hop_ = kFirstNeighbourHop;
   std::map<IpPrefix, Target> installed_;
   std::set<IpPrefix> refused_;
+  std::map<IpPrefix, uint64_t> detours_;  ///< hosts, with the time of their end
 };
 
 }  // namespace culvert::drivers

@@ -69,6 +69,28 @@ def test_a_neighbour_moves_and_is_forgotten(stage):
     assert client.ping(FAR4, 5)
 
 
+def test_a_path_with_a_small_mtu_is_no_black_hole(stage):
+    """A router between gateway and client refuses long packets: the kernel learns of it and fragments."""
+    network = NicNetwork(stage, "AF_XDP")
+    network.start(extra=["mssfix 0"])
+    client = stage.client(host=network.host_behind_router(1300), options=["mssfix 0"]).connect()
+    assert client.ping(FAR4, 5)
+    wait_until(lambda: client.ping(FAR4, size=1400, seconds=0.5), "an answer that is too long for the path", 5)
+    assert client.ping(FAR4, 20, size=1400)
+
+
+def test_the_mtu_of_a_twin_is_lowered(stage):
+    network = NicNetwork(stage, "AF_XDP")
+    network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5, size=1400)
+    network.gateway_namespace.ip(f"link set {LAN} mtu 1300")
+    refused = "Frag needed and DF set (mtu = 1300)"
+    wait_until(lambda: refused in client.namespace.try_run(
+        "ping", "-n", "-c", "1", "-W", "0.5", "-M", "do", "-s", "1400", FAR4).stdout, "the new MTU to be said", 5)
+    assert client.ping(FAR4, 5, size=1400)
+
+
 BIRD_GATEWAY = """
 router id 198.51.100.1;
 protocol device {{ }}

@@ -38,6 +38,18 @@ class NicNetwork:
         gateway.write_sysctl("net/ipv4/ip_forward", "1")
         gateway.write_sysctl("net/ipv6/conf/all/forwarding", "1")
 
+    def host_behind_router(self, mtu: int) -> "_Only":
+        """A host whose only way to the gateway is a router with a link of `mtu` bytes. start() first."""
+        router = self.stage.network.add_host("router")
+        behind = _Only(Namespace("behind"), 250)
+        self.stage.network.hosts.append(behind)
+        router.namespace.write_sysctl("net/ipv4/ip_forward", "1")
+        router.namespace.ip(f"link add eth1 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {behind.namespace.name}",
+                            "address add 203.0.113.1/24 dev eth1", "link set eth1 up")
+        behind.namespace.ip("address add 203.0.113.2/24 dev eth0", "link set eth0 up", "route add default via 203.0.113.1")
+        self.gateway_namespace.ip(f"route add 203.0.113.0/24 via {router.ip4} dev {WAN}")
+        return behind
+
     def port(self, number: int, interface: str, name: str, addresses: List[str]) -> str:
         device = DEVICES[self.kind].format(number=number, interface=interface)
         listed = ", ".join(f'"{address}"' for address in addresses)
@@ -57,8 +69,9 @@ class NicNetwork:
 class _Only:
     """A namespace among a network's hosts, so that it goes away with them."""
 
-    def __init__(self, namespace: Namespace):
+    def __init__(self, namespace: Namespace, number: int = 0):
         self.namespace = namespace
+        self.number = number
 
 
 def packets(gateway: Gateway) -> Dict[str, int]:

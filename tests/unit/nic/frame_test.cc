@@ -145,6 +145,44 @@ TEST(Frame, Ipv4UdpMayHaveNoChecksum) {
   EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight);
 }
 
+/// An ICMP message of type and code about `packet`, from a router.
+Bytes icmp_about(const Bytes& packet, uint8_t type, uint8_t code, size_t quoted) {
+  bool is_ip4 = packet[0] >> 4 == 4;
+  Bytes made = is_ip4 ? ipv4_packet("203.0.113.1", "192.0.2.1", 8 + quoted, 1)
+                      : ipv6_packet("2001:db8:f::1", "2001:db8::1", 8 + quoted, 58);
+  auto at = made.end() - static_cast<std::ptrdiff_t>(8 + quoted);
+  at[0] = type, at[1] = code;
+  std::copy_n(packet.begin(), quoted, at + 8);
+  return made;
+}
+
+std::optional<Refused> refused_by(const Bytes& message) {
+  Frame frame;
+  Bytes bytes = ethernet(message);
+  EXPECT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+  return read_too_big(bytes, frame);
+}
+
+TEST(Frame, RoutersSayWhatIsTooBig) {
+  Bytes sent4 = udp_packet(endpoint_of("192.0.2.1", 1194), endpoint_of("198.51.100.7", 4000), Bytes(60, 1));
+  auto refused = refused_by(icmp_about(sent4, 3, 4, 28));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(abi::to_text(refused->destination), "198.51.100.7");
+  EXPECT_EQ(refused->source_port, 1194);
+  Bytes sent6 = udp_packet(endpoint_of("2001:db8::1", 1194), endpoint_of("2001:db8:7::7", 4000), Bytes(60, 1));
+  refused = refused_by(icmp_about(sent6, 2, 0, 100));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(abi::to_text(refused->destination), "2001:db8:7::7");
+
+  EXPECT_FALSE(refused_by(icmp_about(sent4, 3, 3, 28)));
+  EXPECT_FALSE(refused_by(icmp_about(sent4, 11, 0, 28)));
+  EXPECT_FALSE(refused_by(icmp_about(sent6, 1, 0, 100)));
+  for (size_t quoted = 0; quoted < 28; ++quoted) EXPECT_FALSE(refused_by(icmp_about(sent4, 3, 4, quoted))) << quoted;
+  for (size_t quoted = 0; quoted < 48; ++quoted) EXPECT_FALSE(refused_by(icmp_about(sent6, 2, 0, quoted))) << quoted;
+  sent4[9] = 6;  // about a TCP packet: not ours
+  EXPECT_FALSE(refused_by(icmp_about(sent4, 3, 4, 28)));
+}
+
 TEST(Frame, AHopLessKeepsTheHeaderRight) {
   for (unsigned hops = 1; hops < 256; ++hops) {
     Bytes packet = ipv4_packet("192.0.2.1", "198.51.100.7");

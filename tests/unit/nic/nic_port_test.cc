@@ -206,6 +206,22 @@ TEST_F(NicPortTest, TunnelAddressesDoNotComeFromOutside) {
   EXPECT_EQ(drops(DropReason::outer_inner_source), 1u);
 }
 
+TEST_F(NicPortTest, ARouterThatFindsAPacketTooBigIsHeard) {
+  for (uint16_t port_number : {uint16_t{1194}, uint16_t{53}}) {
+    Bytes sent = udp_packet(endpoint_of("192.0.2.1", port_number), endpoint_of("198.51.100.7", 4000), Bytes(60, 1));
+    Bytes message = ipv4_packet("203.0.113.1", "192.0.2.1", 8 + 28, wire::kProtocolIcmp);
+    message[20] = 3, message[21] = 4;
+    std::copy_n(sent.begin(), 28, message.begin() + 28);
+    arrive(message);
+  }
+  receive();
+  EXPECT_EQ(twin->received.size(), 2u);  // the kernel learns the path's MTU from them
+  abi::IpAddress peer;
+  ASSERT_TRUE(state.too_big.pop(peer));
+  EXPECT_EQ(abi::to_text(peer), "198.51.100.7");
+  EXPECT_FALSE(state.too_big.pop(peer));
+}
+
 TEST_F(NicPortTest, WrongFramesAreCounted) {
   Bytes bad_sum = to_listener();
   bad_sum.back() ^= 1;

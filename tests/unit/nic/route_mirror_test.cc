@@ -231,6 +231,32 @@ TEST_F(RouteMirrorTest, WithoutRoomTheKernelAnswersAll) {
   EXPECT_TRUE(table.complete);
 }
 
+TEST_F(RouteMirrorTest, ADetourLeadsThroughTheKernelForItsTime) {
+  mirror.add_route(route("192.0.2.0/24", kTwin0), false);
+  mirror.add_route(route("10.0.0.0/8", kTwin0, "192.0.2.7"), false);
+  mirror.add_route(local("10.0.0.1"), false);
+  neighbour(kTwin0, "192.0.2.7");
+  for (const char* address : {"192.0.2.7", "10.1.2.3", "10.0.0.1"}) mirror.add_detour(*abi::parse_ip(address), 1000);
+  EXPECT_EQ(kind("192.0.2.7"), Kind::kKernel);
+  EXPECT_EQ(kind("10.1.2.3"), Kind::kKernel);
+  EXPECT_EQ(kind("10.1.2.4"), Kind::kNic);
+  EXPECT_EQ(kind("10.0.0.1"), Kind::kLocal);
+  mirror.end_detours(999);
+  EXPECT_EQ(kind("10.1.2.3"), Kind::kKernel);
+  mirror.end_detours(1000);
+  EXPECT_EQ(kind("192.0.2.7"), Kind::kNic);
+  EXPECT_EQ(kind("10.1.2.3"), Kind::kNic);
+}
+
+TEST_F(RouteMirrorTest, DetoursAreBounded) {
+  table.room = 3000;
+  for (int i = 0; i < 2500; ++i)
+    mirror.add_detour(*abi::parse_ip("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250)), 1);
+  EXPECT_EQ(table.routes.size(), RouteMirror::kMaxDetours);
+  mirror.end_detours(1);
+  EXPECT_TRUE(table.routes.empty());
+}
+
 TEST_F(RouteMirrorTest, NumbersOfNextHopsAreUsedAgain) {
   mirror.add_route(route("192.0.2.0/24", kTwin0), false);
   for (int round = 0; round < 5; ++round) {
