@@ -1,6 +1,7 @@
 """OpenVPN's management interface with programs that read it by position, and the status file."""
 
 import re
+import socket
 
 import pytest
 
@@ -85,6 +86,27 @@ def test_password_and_silent_program(stage):
     assert program.ask("pid").startswith("SUCCESS: pid=")
     alice = stage.connected("alice")  # a program that says nothing holds up nobody
     assert alice.ping(INNER4)
+
+
+def test_over_tcp(stage):
+    password = stage.folder / "password"
+    password.write_text("open sesame\n")
+    password.chmod(0o600)
+    gateway = stage.gateway(extra=[f"management 127.0.0.1 7505 {password}"])
+    stage.connected("alice")
+    with gateway.namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as program, \
+            stage.clients[0].namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as stranger:
+        stranger.settimeout(5)
+        with pytest.raises(OSError):
+            stranger.connect(("192.0.2.1", 7505))
+        program.settimeout(5)
+        program.connect(("127.0.0.1", 7505))
+        program.sendall(b"open sesame\r\nkill alice\r\nexit\r\n")
+        said = b""
+        while piece := program.recv(4096):
+            said += piece
+    assert said.startswith(b"ENTER PASSWORD:SUCCESS: password is correct\r\n>INFO:")
+    assert said.endswith(b"SUCCESS: common name 'alice' found, 1 client(s) killed\r\n")
 
 
 def test_signals_reload_and_end(stage):
