@@ -74,11 +74,11 @@ uint64_t run(Way way, std::span<rte_mbuf* const> packets, PathContext& context) 
 
 }  // namespace
 
-Result<std::unique_ptr<Path>> Path::make(abi::LinkView link, uint32_t worker, rte_mempool* packets,
-                                         aead::Engine& aead) {
+Result<std::unique_ptr<Path>> Path::make(abi::LinkView link, uint32_t worker, rte_mempool* packets, aead::Engine& aead,
+                                         const session::EpochLimits& limits) {
   auto table = session::Table::make(link);
   if (!table) return Error{table.error()};
-  auto context = std::make_unique<PathContext>(link, worker, packets, aead, *std::move(table));
+  auto context = std::make_unique<PathContext>(link, worker, packets, aead, *std::move(table), limits);
   return std::unique_ptr<Path>(new Path(std::move(context)));
 }
 

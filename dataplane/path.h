@@ -10,6 +10,7 @@
 
 #include "dataplane/abi/layout.h"
 #include "dataplane/abi/result.h"
+#include "dataplane/session/epochs.h"
 #include "drivers/port.h"
 
 namespace culvert::aead {
@@ -24,9 +25,10 @@ class Path {
  public:
   /// Path of worker `worker` of `link` (mapped, its counts checked), which must outlive it. `packets`: mempool made
   /// with kPacketPrivateSize, for packets that the path makes itself (keepalives, answers, packets of control). `aead`
-  /// encrypts and decrypts. The number of sessions is the link's. Error: no memory for the tables.
+  /// encrypts and decrypts. The number of sessions is the link's. `limits` are for tests, which reach them sooner.
+  /// Error: no memory for the tables.
   static Result<std::unique_ptr<Path>> make(abi::LinkView link, uint32_t worker, rte_mempool* packets,
-                                            aead::Engine& aead);
+                                            aead::Engine& aead, const session::EpochLimits& limits = {});
   ~Path();
   Path(const Path&) = delete;
   Path& operator=(const Path&) = delete;

@@ -32,7 +32,7 @@ void ClientSession::on_established(Negotiation& negotiation, Now now) {
   }
   KeyMethod2 own;
   own.options = options_string(settings_, false, path_.remote, server_options_);
-  own.peer_info = client_peer_info(client_settings());
+  own.peer_info = client_peer_info(client_settings(), ref_.peer_id);
   own.username = client_settings().username;
   own.password = client_settings().password;
   own.has_credentials = !own.username.empty();
@@ -59,6 +59,8 @@ bool ClientSession::same_identity(const Negotiation& negotiation) const {
 void ClientSession::on_key_method2(Negotiation& negotiation, KeyMethod2 message, Now now) {
   if (phase_ == Phase::kHandshake) {
     server_options_ = message.options;
+    bool chose_ours = announced_peer_id(client_peer_info(client_settings(), ref_.peer_id)).has_value();
+    if (chose_ours) server_peer_id_ = announced_peer_id(message.peer_info);
     phase_ = Phase::kAsking;
     deadline_ = now.mono + settings_.hand_window;
     if (client_settings().pull)
@@ -120,7 +122,9 @@ void ClientSession::connect(std::vector<std::string> options, Now now) {
   auto named = parse_cipher(occ_option(server_options_, "cipher"));
   agreement_.cipher = pushed_.cipher ? *pushed_.cipher : named ? *named : settings_.data_ciphers.front();
   if (abi::is_cbc(agreement_.cipher)) agreement_.digest = settings_.auth;
-  agreement_.format = pushed_.peer_id ? abi::DataFormat::kV2 : abi::DataFormat::kV1;
+  agreement_.epoch_keys = pushed_.epoch_keys;
+  agreement_.remote_peer_id = server_peer_id_ ? server_peer_id_ : pushed_.peer_id;
+  agreement_.format = agreement_.remote_peer_id ? abi::DataFormat::kV2 : abi::DataFormat::kV1;
   agreement_.tls_key_export = pushed_.tls_key_export;
   agreement_.dynamic_tls_crypt = pushed_.dynamic_tls_crypt;
   agreement_.cc_exit = pushed_.cc_exit;
@@ -135,7 +139,7 @@ void ClientSession::connect(std::vector<std::string> options, Now now) {
   body.format = agreement_.format;
   body.framing = pushed_.framing.value_or(settings_.framing);
   body.flags = abi::session_flag::kInitiator;
-  body.remote_peer_id = pushed_.peer_id.value_or(abi::kNoPeerId);
+  body.remote_peer_id = agreement_.remote_peer_id.value_or(abi::kNoPeerId);
   body.tun_mtu = pushed_.tun_mtu ? static_cast<uint16_t>(*pushed_.tun_mtu) : settings_.tun_mtu;
   body.mss_limit = settings_.mssfix;
   body.ping_interval =

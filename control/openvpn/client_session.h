@@ -42,8 +42,9 @@ class ClientSession final : public Session {
   const ClientSettings& client_settings() const { return static_cast<const ClientSettings&>(settings_); }
 
   Phase phase_ = Phase::kHandshake;
-  ClientIdentity server_;       ///< certificate of the server
-  std::string server_options_;  ///< its options string
+  ClientIdentity server_;                   ///< certificate of the server
+  std::string server_options_;              ///< its options string
+  std::optional<uint32_t> server_peer_id_;  ///< for packets to it, when it takes ours for packets to us
   PushCollector collector_;
   PushedSettings pushed_;
   std::optional<MonoTime> ask_again_;

@@ -1,5 +1,7 @@
 #include "control/openvpn/key_ring.h"
 
+#include <algorithm>
+
 namespace culvert::openvpn {
 namespace {
 
@@ -12,7 +14,20 @@ void emit_key_command(abi::CommandKind kind, uint8_t id, Commands& out) {
 
 }  // namespace
 
-void KeyRing::emit_install(const Held& key, bool send_at_once, uint32_t first_id, uint32_t floor, Commands& out) {
+KeyRing::Progress KeyRing::at_start(const Held& key) {
+  constexpr uint64_t kEpoch1 = uint64_t{1} << abi::kEpochShift;
+  return key.format == abi::KeyFormat::kEpoch ? Progress{kEpoch1 + 1, kEpoch1} : Progress{};
+}
+
+std::optional<KeyRing::Progress> KeyRing::going_on(const Held& key, std::optional<std::pair<uint64_t, uint64_t>> at) {
+  if (!at) return std::nullopt;
+  Progress start = at_start(key);
+  Progress now{std::max(at->first, start.first_to_send), std::max(at->second, start.seen)};
+  bool fits = key.format == abi::KeyFormat::kEpoch || (now.first_to_send <= UINT32_MAX && now.seen <= UINT32_MAX);
+  return fits ? std::optional(now) : std::nullopt;
+}
+
+bool KeyRing::emit_install(const Held& key, bool send_at_once, const Progress& at, Commands& out) {
   abi::Command command{};
   command.kind = abi::CommandKind::kInstallKey;
   abi::InstallKey& body = command.body.install_key;
@@ -22,11 +37,17 @@ void KeyRing::emit_install(const Held& key, bool send_at_once, uint32_t first_id
   body.format = key.format;
   body.digest = key.digest;
   body.send_at_once = send_at_once ? 1 : 0;
-  body.first_packet_id = first_id;
-  body.replay_floor = floor;
+  body.first_packet_id = at.first_to_send;
+  body.replay_floor = at.seen;
   body.send = key.keys.send;
   body.receive = key.keys.receive;
-  out.push_back(command);
+  bool whole = true;
+  if (key.format == abi::KeyFormat::kEpoch)
+    whole = advance_epoch(body.send.key, abi::epoch_of(at.first_to_send)) &&
+            advance_epoch(body.receive.key, abi::epoch_of(at.seen));
+  if (whole) out.push_back(command);
+  crypto::wipe({reinterpret_cast<uint8_t*>(&command), sizeof command});
+  return whole;
 }
 
 void KeyRing::install(Key key, MonoTime old_dies, Commands& out) {
@@ -37,7 +58,7 @@ void KeyRing::install(Key key, MonoTime old_dies, Commands& out) {
   switched_ = !previous_;
   switch_at_.reset();
   previous_dies_ = old_dies;
-  emit_install(*current_, switched_, 1, 0, out);
+  emit_install(*current_, switched_, at_start(*current_), out);
 }
 
 void KeyRing::negotiated(uint8_t id, MonoTime switch_at) {

@@ -67,7 +67,16 @@ class KeyRing {
   };
   void start_sending(Commands& out);
   void remove_previous(Commands& out);
-  static void emit_install(const Held& key, bool send_at_once, uint32_t first_id, uint32_t floor, Commands& out);
+  /// Where packet-ids of a key stand.
+  struct Progress {
+    uint64_t first_to_send = 1;
+    uint64_t seen = 0;
+  };
+  static Progress at_start(const Held& key);
+  /// The progress of a key that goes on in a new dataplane; nothing when it can't.
+  static std::optional<Progress> going_on(const Held& key, std::optional<std::pair<uint64_t, uint64_t>> at);
+  /// False when the key can't be made what it has to be.
+  static bool emit_install(const Held& key, bool send_at_once, const Progress& at, Commands& out);
 
   std::optional<Held> current_;
   std::optional<Held> previous_;
@@ -80,14 +89,10 @@ template <class FloorsOf>
 bool KeyRing::reinstall(FloorsOf floors, Commands& out) {
   auto put = [&](std::optional<Held>& key, bool send) {
     if (!key) return false;
-    auto at = key->known ? floors(key->id) : std::nullopt;
-    bool fits = at && at->first <= UINT32_MAX && at->second <= UINT32_MAX;
-    if (!fits) {
-      key.reset();
-      return false;
-    }
-    emit_install(*key, send, static_cast<uint32_t>(at->first), static_cast<uint32_t>(at->second), out);
-    return true;
+    auto at = key->known ? going_on(*key, floors(key->id)) : std::nullopt;
+    bool installed = at && emit_install(*key, send, *at, out);
+    if (!installed) key.reset();
+    return installed;
   };
   bool previous = put(previous_, !switched_);
   bool current = put(current_, switched_ || !previous);

@@ -64,6 +64,21 @@ std::optional<KeyBlock> derive_with_exporter(const crypto::TlsStream& tls) {
   return block;
 }
 
+bool advance_epoch(std::array<uint8_t, 32>& secret, uint16_t to) {
+  // HKDF-Expand of one block: length, label and empty context as in TLS 1.3, then the number of the block.
+  constexpr std::string_view kLabel = "ovpn datakey upd";
+  constexpr std::array<uint8_t, 3> kHead = {0, 32, kLabel.size()};
+  constexpr std::array<uint8_t, 2> kTail = {0, 1};
+  for (uint32_t epoch = 1; epoch < to; ++epoch) {
+    std::array<uint8_t, 32> next;
+    bool made = crypto::hmac(Digest::kSha256, secret, {kHead, bytes_of(kLabel), kTail}, next);
+    secret = next;
+    crypto::wipe(next);
+    if (!made) return false;
+  }
+  return true;
+}
+
 std::optional<StaticKey> derive_dynamic_tls_crypt(const crypto::TlsStream& tls, const StaticKey* original) {
   StaticKey key;
   if (!tls.export_keying_material(kDynamicTlsCryptLabel, key)) return std::nullopt;

@@ -46,6 +46,10 @@ std::optional<KeyBlock> derive_with_prf(const KeySource& client, const KeySource
 /// established.
 std::optional<KeyBlock> derive_with_exporter(const crypto::TlsStream& tls);
 
+/// kEpoch: the secret of epoch `to` from that of epoch 1 (openvpn-wire-protocol, epoch data keys). False when libcrypto
+/// refuses.
+[[nodiscard]] bool advance_epoch(std::array<uint8_t, 32>& secret, uint16_t to);
+
 /// Key that wraps control packets of key-ids 1 to 7 once dynamic tls-crypt is negotiated: exporter, label
 /// EXPORTER-OpenVPN-dynamic-tls-crypt, XORed with the key that the first negotiation was wrapped with (none: not
 /// XORed). Use as WrapKey::tls_crypt(key, side) with a fresh replay state.

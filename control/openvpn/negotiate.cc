@@ -99,6 +99,7 @@ PeerCapabilities parse_capabilities(std::string_view peer_info) {
   peer.max_mtu = number(peer_info_value(peer_info, "IV_MTU"));
   peer.version = printable(peer_info_value(peer_info, "IV_VER"), 31);
   peer.platform = printable(peer_info_value(peer_info, "IV_PLAT"), 15);
+  peer.peer_id = announced_peer_id(peer_info);
   peer.stub_v2 = peer_info_value(peer_info, "IV_COMP_STUBv2") == "1";
   std::string_view list = peer_info_value(peer_info, "IV_CIPHERS");
   peer.sent_iv_ciphers = !list.empty();
@@ -127,6 +128,7 @@ uint32_t Agreement::flags() const {
   if (tls_key_export) bits |= iv_proto::kTlsKeyExport;
   if (dynamic_tls_crypt) bits |= iv_proto::kDynamicTlsCrypt;
   if (cc_exit) bits |= iv_proto::kCcExit;
+  if (epoch_keys) bits |= iv_proto::kEpochKeys;
   return bits;
 }
 
@@ -137,6 +139,7 @@ Agreement Agreement::from_flags(uint32_t flags, abi::Cipher cipher) {
   agreement.tls_key_export = (flags & iv_proto::kTlsKeyExport) != 0;
   agreement.dynamic_tls_crypt = (flags & iv_proto::kDynamicTlsCrypt) != 0;
   agreement.cc_exit = (flags & iv_proto::kCcExit) != 0;
+  agreement.epoch_keys = (flags & iv_proto::kEpochKeys) != 0;
   return agreement;
 }
 
@@ -146,7 +149,11 @@ Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& 
   Agreement agreement;
   agreement.cipher = *cipher;
   if (abi::is_cbc(*cipher)) agreement.digest = settings.auth;
-  if (peer.can(iv_proto::kDataV2)) agreement.format = abi::DataFormat::kV2;
+  agreement.remote_peer_id = peer.peer_id;
+  if (peer.can(iv_proto::kDataV2) || peer.peer_id) agreement.format = abi::DataFormat::kV2;
+  // The client takes them with a pushed cipher and with DATA_V2 only (init.c, do_deferred_options_part2).
+  agreement.epoch_keys = peer.can(iv_proto::kEpochKeys) && peer.names_ciphers && abi::is_aead(*cipher) &&
+                         agreement.format == abi::DataFormat::kV2;
   agreement.tls_key_export = peer.can(iv_proto::kTlsKeyExport);
   agreement.dynamic_tls_crypt = peer.can(iv_proto::kDynamicTlsCrypt);
   agreement.cc_exit = peer.can(iv_proto::kCcExit);
@@ -162,8 +169,25 @@ Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& 
   return agreement;
 }
 
-std::string client_peer_info(const ClientSettings& settings) {
-  std::string info = "IV_VER=culvert\nIV_PLAT=linux\nIV_TCPNL=1\n";
+std::optional<uint32_t> announced_peer_id(std::string_view peer_info) {
+  std::string_view text = peer_info_value(peer_info, "ID");
+  uint32_t id = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
+  bool whole = !text.empty() && error == std::errc() && end == text.data() + text.size();
+  return whole && id < abi::kNoPeerId ? std::optional(id) : std::nullopt;
+}
+
+std::string announce_peer_id(uint32_t peer_id) {
+  std::array<char, 8> digits;
+  auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), peer_id, 16);
+  return "ID=" + std::string(digits.data(), end) + "\n";
+}
+
+std::string client_peer_info(const ClientSettings& settings, uint32_t peer_id) {
+  // It came with 2.7, as did epoch keys.
+  bool chooses = settings.own_peer_id && (settings.capabilities & iv_proto::kEpochKeys) != 0;
+  std::string info = chooses ? announce_peer_id(peer_id) : "";
+  info += "IV_VER=culvert\nIV_PLAT=linux\nIV_TCPNL=1\n";
   info += "IV_MTU=" + std::to_string(std::max<uint32_t>(settings.tun_mtu, 1600)) + "\n";
   if (settings.names_ciphers) {
     if (allowed(settings, abi::Cipher::kAes128Gcm) && allowed(settings, abi::Cipher::kAes256Gcm)) info += "IV_NCP=2\n";

@@ -26,8 +26,8 @@ inline constexpr uint32_t kAuthFailTemp = 1u << 8;
 inline constexpr uint32_t kDynamicTlsCrypt = 1u << 9;
 inline constexpr uint32_t kEpochKeys = 1u << 10;
 /// What our client side says of itself.
-inline constexpr uint32_t kOurClient =
-    kDataV2 | kRequestPush | kTlsKeyExport | kAuthPendingKeywords | kCcExit | kAuthFailTemp | kDynamicTlsCrypt;
+inline constexpr uint32_t kOurClient = kDataV2 | kRequestPush | kTlsKeyExport | kAuthPendingKeywords | kCcExit |
+                                       kAuthFailTemp | kDynamicTlsCrypt | kEpochKeys;
 }  // namespace iv_proto
 
 /// "AES-256-GCM", as on the wire and in configurations.
@@ -41,11 +41,12 @@ struct PeerCapabilities {
   std::vector<abi::Cipher> ciphers;
   bool names_ciphers = false;  ///< sent IV_CIPHERS, or IV_NCP=2 which stands for the two AES-GCM
   bool sent_iv_ciphers = false;
-  std::string cipher_text;  ///< its list as sent, for messages
-  uint32_t max_mtu = 0;     ///< IV_MTU, 0: cannot be told an MTU
-  std::string version;      ///< IV_VER
-  std::string platform;     ///< IV_PLAT
-  bool stub_v2 = false;     ///< IV_COMP_STUBv2
+  std::string cipher_text;          ///< its list as sent, for messages
+  uint32_t max_mtu = 0;             ///< IV_MTU, 0: cannot be told an MTU
+  std::string version;              ///< IV_VER
+  std::string platform;             ///< IV_PLAT
+  bool stub_v2 = false;             ///< IV_COMP_STUBv2
+  std::optional<uint32_t> peer_id;  ///< ID: the peer-id that packets to it shall carry
 
   bool can(uint32_t bits) const { return (proto & bits) == bits; }
 };
@@ -63,12 +64,17 @@ struct Agreement {
   bool tls_key_export = false;
   bool dynamic_tls_crypt = false;
   bool cc_exit = false;
+  bool epoch_keys = false;
+  std::optional<uint32_t>
+      remote_peer_id;         ///< both sides chose their own (ssl.c, push_peer_info_peerid); else we choose
   bool push_at_once = false;  ///< the client need not ask
   bool push_cipher = false;   ///< the client understands a pushed cipher
   bool push_mtu = false;
   std::string push_compression;  ///< pushed to a client with compression, to switch it off
 
-  abi::KeyFormat key_format() const { return abi::is_cbc(cipher) ? abi::KeyFormat::kCbcHmac : abi::KeyFormat::kAead; }
+  abi::KeyFormat key_format() const {
+    return abi::is_cbc(cipher) ? abi::KeyFormat::kCbcHmac : epoch_keys ? abi::KeyFormat::kEpoch : abi::KeyFormat::kAead;
+  }
   uint32_t flags() const;  ///< as iv_proto bits, for the session's record
   static Agreement from_flags(uint32_t flags, abi::Cipher cipher);
 };
@@ -81,8 +87,13 @@ Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& 
 /// will be authentic.
 bool disagrees_about_digest(const Agreement& agreement, std::string_view peer_options);
 
-/// Peer-info of our client side.
-std::string client_peer_info(const ClientSettings& settings);
+/// The peer-id that a peer-info asks for; nothing when it asks for none, or for one that can't be.
+std::optional<uint32_t> announced_peer_id(std::string_view peer_info);
+/// The line of a peer-info that asks for it.
+std::string announce_peer_id(uint32_t peer_id);
+
+/// Peer-info of our client side. `peer_id`: its own index for the session.
+std::string client_peer_info(const ClientSettings& settings, uint32_t peer_id);
 
 /// Our options string. Values that are negotiated today (link-mtu, cipher, auth, keysize) follow `peer_options` when it
 /// names them, because clients up to 2.5 warn about every difference; `transport` and `family` give the proto.

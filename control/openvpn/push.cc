@@ -50,6 +50,7 @@ std::string protocol_flags(const Agreement& agreement) {
     if (agreement.tls_key_export) flags += " tls-ekm";
   }
   if (agreement.dynamic_tls_crypt) flags += " dyn-tls-crypt";
+  if (agreement.epoch_keys) flags += " aead-epoch";
   return flags;
 }
 
@@ -116,6 +117,8 @@ Status read_option(std::string_view option, const ClientSettings& settings, Push
         out.tls_key_export = true;
       else if (word[i] == "dyn-tls-crypt")
         out.dynamic_tls_crypt = true;
+      else if (word[i] == "aead-epoch" && (settings.capabilities & iv_proto::kEpochKeys) != 0)
+        out.epoch_keys = true;
       else
         return Error{"server pushed a protocol-flag that this client did not offer: " + printable(word[i], 64)};
     }
@@ -149,7 +152,8 @@ std::vector<std::string> push_options(const ServerSettings& settings, const Clie
                       " " + (gateway == "-" ? "::" : gateway));
   }
   if (has4) options.push_back(ifconfig(grant));
-  if (agreement.format == abi::DataFormat::kV2) options.push_back("peer-id " + std::to_string(peer_id));
+  if (agreement.format == abi::DataFormat::kV2 && !agreement.remote_peer_id)
+    options.push_back("peer-id " + std::to_string(peer_id));
   if (agreement.push_cipher) options.push_back("cipher " + std::string(cipher_name(agreement.cipher)));
   if (agreement.tls_key_export && !agreement.cc_exit) options.push_back("key-derivation tls-ekm");
   if (std::string flags = protocol_flags(agreement); !flags.empty()) options.push_back("protocol-flags" + flags);

@@ -53,6 +53,7 @@ struct PushedSettings {
   bool tls_key_export = false;
   bool dynamic_tls_crypt = false;
   bool cc_exit = false;
+  bool epoch_keys = false;
   std::optional<uint32_t> ping;          ///< seconds
   std::optional<uint32_t> ping_restart;  ///< seconds
   std::optional<uint32_t> tun_mtu;

@@ -35,6 +35,7 @@ void ServerSession::start(bool resets_done, Now now) {
 }
 
 void ServerSession::on_key_method2(Negotiation& negotiation, KeyMethod2 message, Now now) {
+  if (auto id = announced_peer_id(message.peer_info)) capabilities_.peer_id = id;  // also after a restart of control
   if (phase_ == Phase::kHandshake)
     first_keys(negotiation, message, now);
   else
@@ -159,9 +160,15 @@ void ServerSession::auth_pending(std::chrono::seconds timeout, std::string_view 
   pump(now);
 }
 
+std::string ServerSession::own_peer_info() const {
+  // A client that chose a peer-id for itself is told ours in the same way, each time, instead of by a push.
+  return capabilities_.peer_id ? announce_peer_id(ref_.peer_id) : "";
+}
+
 void ServerSession::answer_keys(Negotiation& negotiation, std::string_view peer_options, Now now) {
   KeyMethod2 own;
   own.options = options_string(settings_, true, path_.remote, peer_options);
+  own.peer_info = own_peer_info();
   send_key_method2(negotiation, std::move(own), now);
 }
 

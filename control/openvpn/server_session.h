@@ -65,6 +65,7 @@ class ServerSession final : public Session {
   bool same_client(const Negotiation& negotiation, const KeyMethod2& message) const;
   void read_identity(const Negotiation& negotiation, const KeyMethod2& message, ClientIdentity& identity) const;
   void install_routes();
+  std::string own_peer_info() const;
   void answer_keys(Negotiation& negotiation, std::string_view peer_options, Now now);
   void send_push_reply(Now now);
   void install_session();

@@ -36,7 +36,8 @@ void ServerSession::install_session() {
   installed_.framing = agreement_.framing;
   if (settings.client_to_client) installed_.flags |= abi::session_flag::kClientToClient;
   if (settings.may_float) installed_.flags |= abi::session_flag::kMayFloat;
-  installed_.remote_peer_id = agreement_.format == abi::DataFormat::kV2 ? ref_.peer_id : abi::kNoPeerId;
+  bool v2 = agreement_.format == abi::DataFormat::kV2;
+  installed_.remote_peer_id = v2 ? agreement_.remote_peer_id.value_or(ref_.peer_id) : abi::kNoPeerId;
   installed_.tun_mtu = settings.tun_mtu;
   installed_.mss_limit = settings.mssfix;
   installed_.ping_interval = seconds16(settings.ping);
@@ -124,6 +125,8 @@ void ServerSession::adopt(const abi::ControlRecord& record, Now now) {
   connected_since_ =
       std::chrono::sys_seconds(std::chrono::seconds(static_cast<int64_t>(record.connected_wall_seconds)));
   installed_ = record.settings;
+  bool own_choice = installed_.remote_peer_id != ref_.peer_id && installed_.remote_peer_id != abi::kNoPeerId;
+  if (own_choice) agreement_.remote_peer_id = installed_.remote_peer_id;
   grant_.ip4 = installed_.ip4;
   grant_.ip6 = installed_.ip6;
   std::optional<uint8_t> previous;

@@ -82,6 +82,7 @@ struct ClientSettings : CommonSettings {
   std::string password;
   bool pull = true;
   uint32_t capabilities = ~uint32_t{0};  ///< IV_PROTO bits that may be announced; fewer make it an older client
+  bool own_peer_id = true;    ///< tell the server which peer-id packets to us shall carry: ours (clients since 2.7)
   bool names_ciphers = true;  ///< false: as clients before 2.4, which tell their cipher in the options string
 };
 

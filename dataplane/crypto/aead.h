@@ -75,6 +75,9 @@ class Engine {
   virtual void expand(abi::Cipher cipher, const std::array<uint8_t, 32>& bytes, Key& key) = 0;
   /// Likewise for a cipher of CBC: `from` holds the keys of cipher and HMAC, `digest` is not kNone.
   virtual void expand_cbc(abi::Cipher cipher, abi::Digest digest, const abi::DirectionKey& from, Key& key) = 0;
+  /// HMAC-SHA256 of at most 64 bytes under a key of 32: what keys of epochs are derived with (session/epoch_keys.h).
+  virtual void hmac_sha256(const std::array<uint8_t, 32>& key, std::span<const uint8_t> message,
+                           std::array<uint8_t, 32>& out) = 0;
   virtual void seal(std::span<Job> jobs) = 0;
   virtual void open(std::span<Job> jobs) = 0;
   /// "AVX512", for the operator.

@@ -47,6 +47,10 @@ class VaesEngine final : public Engine {
   void expand_cbc(Cipher cipher, abi::Digest digest, const abi::DirectionKey& from, Key& key) override {
     others_->expand_cbc(cipher, digest, from, key);
   }
+  void hmac_sha256(const std::array<uint8_t, 32>& key, std::span<const uint8_t> message,
+                   std::array<uint8_t, 32>& out) override {
+    others_->hmac_sha256(key, message, out);
+  }
 
   void seal(std::span<Job> jobs) override {
     each_run(jobs, gcm_vaes_seal, [this](std::span<Job> run) {

@@ -47,6 +47,25 @@ class IpsecMb final : public Engine {
     cbc_.expand(cipher, digest, from, key.cbc);
   }
 
+  void hmac_sha256(const std::array<uint8_t, 32>& key, std::span<const uint8_t> message,
+                   std::array<uint8_t, 32>& out) override {
+    // RFC 2104, with the whole of it in one buffer for either hash.
+    constexpr size_t kBlock = IMB_SHA_256_BLOCK_SIZE, kMost = 64;
+    std::array<uint8_t, kBlock + kMost> bytes;
+    auto pad = [&](uint8_t with) {
+      std::fill_n(bytes.begin(), kBlock, with);
+      for (size_t i = 0; i < key.size(); ++i) bytes[i] = static_cast<uint8_t>(bytes[i] ^ key[i]);
+    };
+    message = message.first(std::min(message.size(), kMost));
+    pad(0x36);
+    std::copy(message.begin(), message.end(), bytes.begin() + kBlock);
+    IMB_SHA256(manager_.get(), bytes.data(), kBlock + message.size(), out.data());
+    pad(0x5c);
+    std::copy(out.begin(), out.end(), bytes.begin() + kBlock);
+    IMB_SHA256(manager_.get(), bytes.data(), kBlock + out.size(), out.data());
+    wipe(bytes);
+  }
+
   void seal(std::span<Job> jobs) override {
     each_kind(
         jobs, [this](std::span<Job> run) { cbc_.seal(run); },

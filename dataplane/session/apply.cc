@@ -89,9 +89,10 @@ Applied install_session(Table& table, const abi::SessionRef& ref, const abi::Ins
   return Applied::kDone;
 }
 
-ImplicitIv implicit_part(const abi::DirectionKey& key) {
-  ImplicitIv iv;
-  std::copy_n(key.implicit_iv.begin(), iv.size(), iv.begin());
+template <class Iv>
+Iv implicit_part(const abi::DirectionKey& key) {
+  Iv iv{};
+  std::copy_n(key.implicit_iv.begin(), sizeof(ImplicitIv), iv.begin());
   return iv;
 }
 
@@ -99,7 +100,9 @@ ImplicitIv implicit_part(const abi::DirectionKey& key) {
 /// repeat nonces.
 bool is_same_key(const Session& session, const abi::InstallKey& install, const aead::Key& send) {
   const SendKey* old = session.send.keys[install.key_id];
-  return old != nullptr && old->cipher == install.cipher && old->implicit_iv == implicit_part(install.send) &&
+  if (old == nullptr || old->cipher != install.cipher || old->format != install.format) return false;
+  if (install.format == abi::KeyFormat::kEpoch) return old->epochs->installed == install.send.key;
+  return old->implicit_iv == implicit_part<decltype(old->implicit_iv)>(install.send) &&
          std::memcmp(&old->aead, &send, sizeof send) == 0;
 }
 
@@ -107,19 +110,23 @@ bool is_same_key(const Session& session, const abi::InstallKey& install, const a
 bool valid_format(const abi::InstallKey& install) {
   switch (install.format) {
     case abi::KeyFormat::kAead:
+    case abi::KeyFormat::kEpoch:
       return abi::is_aead(install.cipher) && install.digest == abi::Digest::kNone;
     case abi::KeyFormat::kCbcHmac:
       return abi::is_cbc(install.cipher) && abi::digest_size(install.digest) != 0;
-    case abi::KeyFormat::kEpoch:
-      break;
   }
   return false;
 }
 
+bool valid_packet_ids(const abi::InstallKey& install) {
+  if (install.format == abi::KeyFormat::kEpoch)
+    return abi::epoch_of(install.first_packet_id) != 0 && abi::epoch_of(install.replay_floor) != 0 &&
+           install.first_packet_id << (64 - abi::kEpochShift) != 0;
+  return install.first_packet_id != 0 && install.first_packet_id <= kPacketIdEnd && install.replay_floor < kPacketIdEnd;
+}
+
 bool valid(const abi::InstallKey& install) {
-  bool packet_ids =
-      install.first_packet_id != 0 && install.first_packet_id <= kPacketIdEnd && install.replay_floor < kPacketIdEnd;
-  return install.key_id < kKeyIds && valid_format(install) && packet_ids && install.send_at_once <= 1;
+  return install.key_id < kKeyIds && valid_format(install) && valid_packet_ids(install) && install.send_at_once <= 1;
 }
 
 void expand(aead::Engine& aead, const abi::InstallKey& install, const abi::DirectionKey& from, aead::Key& key) {
@@ -129,31 +136,33 @@ void expand(aead::Engine& aead, const abi::InstallKey& install, const abi::Direc
     aead.expand(install.cipher, from.key, key);
 }
 
+/// Fills the key's slot, which is new. `expanded`: of the sending direction.
+void fill_key(aead::Engine& aead, Session& session, const abi::InstallKey& install, const aead::Key& expanded) {
+  SendKey& send = *session.send.keys[install.key_id];
+  ReceiveKey& receive = *session.receive.keys[install.key_id];
+  send.cipher = receive.cipher = install.cipher;
+  send.format = receive.format = install.format;
+  send.progress->send_reserved.store(install.first_packet_id, std::memory_order_relaxed);
+  send.progress->highest_seen.store(install.replay_floor, std::memory_order_relaxed);
+  if (install.format == abi::KeyFormat::kEpoch) return start_epochs(aead, session, install, receive, send);
+
+  send.implicit_iv = implicit_part<decltype(send.implicit_iv)>(install.send);
+  send.next_id = install.first_packet_id;
+  send.reserved_end = install.first_packet_id;
+  send.aead = expanded;
+  receive.implicit_iv = implicit_part<ImplicitIv>(install.receive);
+  receive.window.reset(session.replay_window, install.replay_floor);
+  if (session.where.remote.transport == abi::Transport::kTcp) receive.window.demand_sequence();
+  expand(aead, install, install.receive, receive.aead);
+}
+
 Applied install_key(Table& table, aead::Engine& aead, Session& session, const abi::InstallKey& install) {
   if (!valid(install)) return Applied::kInvalid;
   aead::Key expanded;
   expand(aead, install, install.send, expanded);
   bool known = is_same_key(session, install, expanded);
-  bool made = known || table.make_key(session, install.key_id);
-  if (made && !known) {
-    SendKey& send = *session.send.keys[install.key_id];
-    send.cipher = install.cipher;
-    send.format = install.format;
-    send.implicit_iv = implicit_part(install.send);
-    send.next_id = install.first_packet_id;
-    send.reserved_end = install.first_packet_id;
-    send.aead = expanded;
-    send.progress->send_reserved.store(install.first_packet_id, std::memory_order_relaxed);
-    send.progress->highest_seen.store(install.replay_floor, std::memory_order_relaxed);
-
-    ReceiveKey& receive = *session.receive.keys[install.key_id];
-    receive.cipher = install.cipher;
-    receive.format = install.format;
-    receive.implicit_iv = implicit_part(install.receive);
-    receive.window.reset(session.replay_window, install.replay_floor);
-    if (session.where.remote.transport == abi::Transport::kTcp) receive.window.demand_sequence();
-    expand(aead, install, install.receive, receive.aead);
-  }
+  bool made = known || table.make_key(session, install.key_id, install.format == abi::KeyFormat::kEpoch);
+  if (made && !known) fill_key(aead, session, install, expanded);
   aead::wipe(expanded);
   if (!made) return Applied::kNoRoom;
   Table::refresh_headers(session);

@@ -13,6 +13,9 @@
 
 namespace culvert::session {
 
+struct EpochReceive;
+struct EpochSend;
+
 using ImplicitIv = std::array<uint8_t, 8>;  ///< follows the packet-id in the nonce (RFC, AEAD)
 
 struct alignas(64) ReceiveKey {
@@ -29,6 +32,7 @@ struct alignas(64) ReceiveKey {
 
   aead::Key aead;
   uint64_t forgeries = 0;
+  EpochReceive* epochs = nullptr;  ///< kEpoch: the keys that really open (epochs.h); `aead` is not used then
 
   /// Counts an authentic packet of `length` plaintext bytes. True when the key nears its limit for the first time.
   bool count_opened(uint32_t length) {
@@ -48,15 +52,17 @@ struct alignas(64) SendKey {
   abi::KeyFormat format{};
   uint8_t key_id = 0;
   bool limit_reported = false;
-  uint8_t front = 0;                ///< bytes that sealing puts in front of the inner packet …
-  uint8_t opcode_bytes = 0;         ///< … of which these come out of `header`: 4 (DATA_V2) or 1
-  std::array<uint8_t, 4> header{};  ///< first bytes of its data packets: opcode, key-id, peer-id
-  ImplicitIv implicit_iv{};
+  uint8_t front = 0;                                    ///< bytes that sealing puts in front of the inner packet …
+  uint8_t opcode_bytes = 0;                             ///< … of which these come out of `header`: 4 (DATA_V2) or 1
+  std::array<uint8_t, 4> header{};                      ///< first bytes of its data packets: opcode, key-id, peer-id
+  std::array<uint8_t, aead::kNonceSize> implicit_iv{};  ///< kAead: the first 8 bytes, as ImplicitIv
   uint64_t next_id = 1;
   uint64_t reserved_end = 1;  ///< packet-ids below are recorded as used up
-  uint64_t blocks = 0;        ///< plaintext blocks sealed
+  uint64_t end_id = kPacketIdEnd;
+  uint64_t blocks = 0;  ///< plaintext blocks sealed
   abi::KeyProgress* progress = nullptr;
   aead::Key aead;
+  EpochSend* epochs = nullptr;  ///< kEpoch
 
   /// Packet-ids that are reserved in one go: what a restart of the dataplane may skip.
   static constexpr uint64_t kReserve = 65536;
@@ -65,7 +71,7 @@ struct alignas(64) SendKey {
   /// takes the session over after a crash never repeats a nonce.
   uint64_t take_packet_id() {
     if (next_id >= reserved_end) [[unlikely]] {
-      if (next_id >= kPacketIdEnd) return 0;
+      if (next_id >= end_id) return 0;
       reserved_end = (next_id | (kReserve - 1)) + 1;
       progress->send_reserved.store(reserved_end, std::memory_order_seq_cst);
     }
@@ -78,5 +84,6 @@ struct alignas(64) SendKey {
     return near && !std::exchange(limit_reported, true);
   }
 };
+static_assert(offsetof(SendKey, aead) == 64);
 
 }  // namespace culvert::session

@@ -79,6 +79,7 @@ struct Session {
   uint16_t mss_limit = 0;
   uint16_t ping_interval = 0;  ///< seconds, 0: none
   uint16_t ping_timeout = 0;   ///< seconds, 0: none
+  bool has_epochs = false;     ///< a key of kEpoch was installed: the sweep tends them
   uint64_t timeout_reported_ns = 0;
   std::vector<uint8_t> key_order;  ///< key-ids, oldest first
   std::vector<Prefix> routes;      ///< inner prefixes: own addresses and what kAddRoute added

@@ -14,6 +14,7 @@ namespace {
 
 /// What stands between opcode (with peer-id) and the inner packet.
 size_t front_behind_opcode(const SendKey& key) {
+  if (key.format == abi::KeyFormat::kEpoch) return sizeof(wire::be64);
   if (key.format == abi::KeyFormat::kCbcHmac) return key.aead.cbc.tag_size + aead::kIvSize + wire::kPacketIdSize;
   return wire::kPacketIdSize + aead::kTagSize;
 }
@@ -28,7 +29,9 @@ size_t inner_room(const Session& session, size_t size) {
   }
   const SendKey& key = *session.send.key;
   if (size <= key.front) return 0;
-  if (key.format != abi::KeyFormat::kCbcHmac) return size - key.front;
+  if (key.format == abi::KeyFormat::kAead) return size - key.front;
+  if (key.format == abi::KeyFormat::kEpoch)
+    return std::max(size, key.front + aead::kTagSize) - key.front - aead::kTagSize;
   // Packet-id and inner packet are padded to whole blocks, with one byte at least.
   size_t blocks = (size - key.front + wire::kPacketIdSize) / aead::kIvSize * aead::kIvSize;
   return blocks > wire::kPacketIdSize ? blocks - 1 - wire::kPacketIdSize : 0;
@@ -143,7 +146,7 @@ void Table::remove_route(Session& session, const Prefix& prefix) {
   if (std::erase(session.routes, Prefix{prefix}) != 0) routes_.remove(prefix);
 }
 
-bool Table::make_key(Session& session, uint8_t key_id) {
+bool Table::make_key(Session& session, uint8_t key_id, bool epochs) {
   remove_key(session, key_id);
   if (session.key_order.size() >= kMaxKeys) {
     // The oldest, but never the one that is sent with: its successor may not have reached the peer yet.
@@ -153,11 +156,15 @@ bool Table::make_key(Session& session, uint8_t key_id) {
   }
   ReceiveKey* receive = receive_keys_.make();
   SendKey* send = send_keys_.make();
-  if (receive == nullptr || send == nullptr) {
-    receive_keys_.destroy(receive);
-    send_keys_.destroy(send);
+  if (receive != nullptr && epochs) receive->epochs = epoch_receive_.make();
+  if (send != nullptr && epochs) send->epochs = epoch_send_.make();
+  bool whole = receive != nullptr && send != nullptr;
+  if (whole && epochs) whole = receive->epochs != nullptr && send->epochs != nullptr;
+  if (!whole) {
+    destroy(receive, send);
     return false;
   }
+  session.has_epochs = session.has_epochs || epochs;
   receive->key_id = key_id;
   send->key_id = key_id;
   send->progress = &record(session).keys[key_id];
@@ -167,11 +174,17 @@ bool Table::make_key(Session& session, uint8_t key_id) {
   return true;
 }
 
+void Table::destroy(ReceiveKey* receive, SendKey* send) {
+  if (receive != nullptr) epoch_receive_.destroy(receive->epochs);
+  if (send != nullptr) epoch_send_.destroy(send->epochs);
+  receive_keys_.destroy(receive);
+  send_keys_.destroy(send);
+}
+
 void Table::remove_key(Session& session, uint8_t key_id) {
   if (std::erase(session.key_order, key_id) == 0) return;
   if (session.send.key == session.send.keys[key_id]) session.send.key = nullptr;
-  receive_keys_.destroy(std::exchange(session.receive.keys[key_id], nullptr));
-  send_keys_.destroy(std::exchange(session.send.keys[key_id], nullptr));
+  destroy(std::exchange(session.receive.keys[key_id], nullptr), std::exchange(session.send.keys[key_id], nullptr));
 }
 
 void Table::send_with(Session& session, uint8_t key_id) {

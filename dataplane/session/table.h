@@ -8,6 +8,7 @@
 
 #include "dataplane/abi/layout.h"
 #include "dataplane/abi/result.h"
+#include "dataplane/session/epochs.h"
 #include "dataplane/session/flat_map.h"
 #include "dataplane/session/routes.h"
 #include "dataplane/session/secret_pool.h"
@@ -75,8 +76,8 @@ class Table {
   /// False when the prefix is another session's, or there is no room.
   bool add_route(Session& session, const Prefix& prefix);
   void remove_route(Session& session, const Prefix& prefix);
-  /// A key slot for `key_id`, emptied; the oldest key makes room. False: no memory.
-  bool make_key(Session& session, uint8_t key_id);
+  /// A key slot for `key_id`, emptied; the oldest key makes room. `epochs`: with what kEpoch needs. False: no memory.
+  bool make_key(Session& session, uint8_t key_id, bool epochs = false);
   void remove_key(Session& session, uint8_t key_id);
   void set_framing(Session& session, abi::Framing framing);
   /// Sends with this key, which the session has, from now on.
@@ -85,6 +86,7 @@ class Table {
   static void refresh_headers(Session& session);
 
  private:
+  void destroy(ReceiveKey* receive, SendKey* send);
   static void refresh_mss(Session& session);
   explicit Table(abi::LinkView link);
   static size_t route_capacity(uint32_t sessions) { return size_t{sessions} * 2 + 4096; }
@@ -98,6 +100,8 @@ class Table {
   uint32_t framed_ = 0;
   SecretPool<ReceiveKey> receive_keys_;
   SecretPool<SendKey> send_keys_;
+  SecretPool<EpochReceive> epoch_receive_;
+  SecretPool<EpochSend> epoch_send_;
 };
 
 }  // namespace culvert::session

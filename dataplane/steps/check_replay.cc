@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "dataplane/steps/steps.h"
 
 namespace culvert::steps {
@@ -29,9 +31,9 @@ Verdict check_one(Packet& packet, PathContext& context) {
   }
   key.window.commit(packet.packet_id);
   // At once, not with the counters: a dataplane that takes over after a crash must not accept this packet again.
-  context.table->record(*packet.session)
-      .keys[packet.key_id]
-      .highest_seen.store(key.window.highest(), std::memory_order_relaxed);
+  // Late packets of the epoch before don't take it back.
+  auto& seen = context.table->record(*packet.session).keys[packet.key_id].highest_seen;
+  seen.store(std::max(seen.load(std::memory_order_relaxed), key.window.highest()), std::memory_order_relaxed);
 
   session::ReceiveState& state = packet.session->receive;
   state.last_ns = context.now_ns;

@@ -18,12 +18,13 @@ namespace culvert::dataplane {
 
 struct PathContext {
   PathContext(abi::LinkView link_view, uint32_t worker, rte_mempool* pool, aead::Engine& engine,
-              std::unique_ptr<session::Table> sessions)
+              std::unique_ptr<session::Table> sessions, const session::EpochLimits& limits = {})
       : link(link_view),
         area(link_view.worker(worker)),
         packets(pool),
         aead(engine),
         table(std::move(sessions)),
+        epoch_limits(limits),
         events(area, *table, tally),
         punt(area),
         transmit(tally) {}
@@ -34,6 +35,7 @@ struct PathContext {
   aead::Engine& aead;
   abi::Tally tally;
   std::unique_ptr<session::Table> table;
+  session::EpochLimits epoch_limits;
   steps::Events events;
   steps::Punt punt;
   steps::Transmit transmit;

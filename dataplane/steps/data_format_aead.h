@@ -47,7 +47,7 @@ struct AeadFormat {
     job.text = packet.data;
     job.length = packet.length;
     std::memcpy(job.nonce.data(), &packet_id, sizeof packet_id);
-    std::memcpy(job.nonce.data() + sizeof packet_id, key.implicit_iv.data(), key.implicit_iv.size());
+    std::memcpy(job.nonce.data() + sizeof packet_id, key.implicit_iv.data(), sizeof(session::ImplicitIv));
     packet.length += key.front;
   }
 };

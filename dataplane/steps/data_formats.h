@@ -5,10 +5,12 @@
 
 #include "dataplane/steps/data_format_aead.h"
 #include "dataplane/steps/data_format_cbc.h"
+#include "dataplane/steps/data_format_epoch.h"
 
 namespace culvert::steps {
 
-inline constexpr uint32_t kMostBehind = 16;  ///< what sealing puts behind the inner packet at most: padding of CBC
+inline constexpr uint32_t kMostBehind =
+    16;  ///< what sealing puts behind the inner packet at most: padding of CBC, tag of epochs
 
 /// Which formats a burst holds.
 class FormatSet {
@@ -24,12 +26,34 @@ class FormatSet {
 /// Asks each packet's key.
 struct AnyFormat {
   static Verdict prepare_open(Packet& packet, aead::Job& job) {
-    return packet.key->format == abi::KeyFormat::kCbcHmac ? CbcFormat::prepare_open(packet, job)
-                                                          : AeadFormat::prepare_open(packet, job);
+    switch (packet.key->format) {
+      case abi::KeyFormat::kAead:
+        break;
+      case abi::KeyFormat::kCbcHmac:
+        return CbcFormat::prepare_open(packet, job);
+      case abi::KeyFormat::kEpoch:
+        return EpochFormat::prepare_open(packet, job);
+    }
+    return AeadFormat::prepare_open(packet, job);
   }
   static Verdict finish_open(Packet& packet, const aead::Job& job) {
-    return packet.key->format == abi::KeyFormat::kCbcHmac ? CbcFormat::finish_open(packet, job)
-                                                          : AeadFormat::finish_open(packet, job);
+    switch (packet.key->format) {
+      case abi::KeyFormat::kAead:
+        break;
+      case abi::KeyFormat::kCbcHmac:
+        return CbcFormat::finish_open(packet, job);
+      case abi::KeyFormat::kEpoch:
+        return EpochFormat::finish_open(packet, job);
+    }
+    return AeadFormat::finish_open(packet, job);
+  }
+  static void prepare_seal(Packet& packet, const session::SendKey& key, aead::Job& job) {
+    if (key.format == abi::KeyFormat::kAead) [[likely]]
+      AeadFormat::prepare_seal(packet, key, job);
+    else if (key.format == abi::KeyFormat::kEpoch)
+      EpochFormat::prepare_seal(packet, key, job);
+    else
+      CbcFormat::prepare_seal(packet, key, job);
   }
 };
 

@@ -52,6 +52,8 @@ void open(Burst& burst, PathContext& context) {
   });
   if (formats.only(abi::KeyFormat::kAead)) [[likely]]
     open_all<AeadFormat>(burst, context);
+  else if (formats.only(abi::KeyFormat::kEpoch))
+    open_all<EpochFormat>(burst, context);
   else
     open_all<AnyFormat>(burst, context);
   context.tally.add(abi::Counter::opened_packets, burst.size());

@@ -37,10 +37,7 @@ Verdict prepare(Packet& packet, aead::Job& job, PathContext& context) {
   job.cipher = key.cipher;
   uint8_t* front = packet.data - key.front;
   std::memcpy(front, key.header.data(), key.header.size());  // V1 has less, and the format overwrites the rest
-  if (key.format == abi::KeyFormat::kAead) [[likely]]
-    AeadFormat::prepare_seal(packet, key, job);
-  else
-    CbcFormat::prepare_seal(packet, key, job);
+  AnyFormat::prepare_seal(packet, key, job);
   packet.data = front;
   return Verdict::go_on();
 }

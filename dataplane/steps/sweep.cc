@@ -41,6 +41,13 @@ void ping_when_due(Session& session, PathContext& context, Burst& pings) {
   context.tally.add(abi::Counter::pings_sent);
 }
 
+void tend_keys(Session& session, PathContext& context) {
+  if (!session.has_epochs) return;
+  uint8_t ending = session::tend_epochs(context.aead, session, context.epoch_limits);
+  for (uint8_t key_id = 0; key_id < session::kKeyIds; ++key_id)
+    if ((ending >> key_id & 1) != 0) context.events.near_limit(session, key_id);
+}
+
 }  // namespace
 
 void sweep(PathContext& context, Burst& pings) {
@@ -56,6 +63,7 @@ void sweep(PathContext& context, Burst& pings) {
     Session& session = context.table->at(live[state.next]);
     session::publish(session, context.table->record(session));
     watch_peer(session, context);
+    tend_keys(session, context);
     ping_when_due(session, context, pings);
   }
   state.in_round = state.next < live.size();

@@ -168,6 +168,7 @@ void append_steps(Bytes& program, std::initializer_list<uint8_t> steps) {
 }
 
 constexpr uint8_t kCbcChoice = 1 << 2;  ///< kind_of in path_fuzz.cc
+constexpr uint8_t kEpochChoice = 2 << 2;
 
 /// What a CBC packet encrypts: packet-id, inner packet, padding.
 Bytes padded(uint8_t id, const Bytes& inner) {
@@ -179,7 +180,7 @@ Bytes padded(uint8_t id, const Bytes& inner) {
 }
 
 void path() {
-  for (uint8_t cipher : {0, 2, 3, kCbcChoice + 0, kCbcChoice + 2}) {
+  for (uint8_t cipher : {0, 2, 3, kCbcChoice + 0, kCbcChoice + 2, kEpochChoice + 1, kEpochChoice + 3}) {
     for (uint8_t v1 : {0, 1}) {
       auto key = static_cast<uint8_t>(cipher << 3 | v1 << 7);
       Bytes program;

@@ -17,7 +17,8 @@ fuzz::KeyKind kind_of(uint8_t choice) {
     return {static_cast<abi::Cipher>(static_cast<uint8_t>(abi::Cipher::kAes128Cbc) + cipher % 3),
             abi::KeyFormat::kCbcHmac, digest};
   }
-  return {static_cast<abi::Cipher>(1 + cipher), abi::KeyFormat::kAead, abi::Digest::kNone};
+  auto format = (choice >> 2 & 3) == 2 ? abi::KeyFormat::kEpoch : abi::KeyFormat::kAead;
+  return {static_cast<abi::Cipher>(1 + cipher), format, abi::Digest::kNone};
 }
 abi::DataFormat format_of(uint8_t choice) {
   return (choice & 1) != 0 ? abi::DataFormat::kV1 : abi::DataFormat::kV2;
@@ -77,7 +78,8 @@ void one_step(fuzz::Input& input, fuzz::PathRig& rig) {
       uint8_t peer = input.byte() % fuzz::kSessions;
       uint8_t generation = input.byte();
       uint8_t flags = input.byte();
-      return rig.install_session(peer, generation, flags & 7, format_of(flags >> 7));
+      return rig.install_session(peer, generation, flags & 7, format_of(flags >> 7),
+                                 static_cast<abi::Framing>(flags >> 3 & 3));
     }
     case 5: {
       uint8_t peer = input.byte() % fuzz::kSessions;

@@ -10,6 +10,7 @@
 #include "dataplane/crypto/engine.h"
 #include "dataplane/eal.h"
 #include "dataplane/packet.h"
+#include "dataplane/session/epoch_keys.h"
 #include "dataplane/wire/openvpn.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/keys.h"
@@ -25,6 +26,10 @@ abi::DirectionKey direction_key(uint8_t key_id, uint8_t direction) {
   key.implicit_iv = numbered<12>(static_cast<uint8_t>(64 + key_id));
   key.hmac = numbered<64>(static_cast<uint8_t>(128 + 16 * direction + key_id));
   return key;
+}
+
+uint64_t epoch_id(uint32_t packet_id) {
+  return uint64_t{1 + (packet_id >> 13 & 7)} << abi::kEpochShift | (packet_id & 0x1FFF);
 }
 
 template <class T>
@@ -128,6 +133,8 @@ void PathRig::sealed(uint32_t peer_id, uint8_t key_id, const KeyKind& kind, uint
     for (int shift : {16, 8, 0}) bytes.push_back(static_cast<uint8_t>(peer_id >> shift));
   if (kind.format == abi::KeyFormat::kCbcHmac)
     seal_cbc(key_id, kind, text, bytes);
+  else if (kind.format == abi::KeyFormat::kEpoch)
+    seal_epoch(key_id, kind, packet_id, text, bytes);
   else
     seal_aead(key_id, kind, packet_id, text, bytes);
   outer(peer(static_cast<uint8_t>(peer_id)), bytes);
@@ -159,6 +166,31 @@ void PathRig::seal_aead(uint8_t key_id, const KeyKind& kind, uint32_t packet_id,
   world_.aead->seal({&job, 1});
 }
 
+void PathRig::seal_epoch(uint8_t key_id, const KeyKind& kind, uint32_t packet_id, std::span<const uint8_t> text,
+                         std::vector<uint8_t>& bytes) {
+  wire::be64 id(epoch_id(packet_id));
+  session::EpochSecret secret{1, direction_key(key_id, 1).key};
+  while (secret.epoch < abi::epoch_of(id.get())) session::advance(*world_.aead, secret);
+  aead::Key expanded;
+  aead::Job job{};
+  session::derive(*world_.aead, secret, kind.cipher, expanded, job.nonce);
+  size_t opcode = bytes.size(), header = opcode + sizeof id;
+  bytes.resize(header);
+  std::memcpy(bytes.data() + opcode, &id, sizeof id);
+  for (size_t i = 0; i < sizeof id; ++i) job.nonce[i] = static_cast<uint8_t>(job.nonce[i] ^ bytes[opcode + i]);
+  bytes.insert(bytes.end(), text.begin(), text.end());
+  bytes.resize(bytes.size() + aead::kTagSize);
+  bool v2 = opcode == 4;
+  job.key = &expanded;
+  job.cipher = kind.cipher;
+  job.aad = bytes.data() + (v2 ? 0 : 1);
+  job.aad_length = static_cast<uint8_t>(header - (v2 ? 0 : 1));
+  job.text = bytes.data() + header;
+  job.length = static_cast<uint32_t>(text.size());
+  job.tag = job.text + job.length;
+  world_.aead->seal({&job, 1});
+}
+
 void PathRig::seal_cbc(uint8_t key_id, const KeyKind& kind, std::span<const uint8_t> text,
                        std::vector<uint8_t>& bytes) {
   aead::Key expanded;
@@ -181,7 +213,8 @@ void PathRig::apply(abi::Command command) {
   drain();
 }
 
-void PathRig::install_session(uint32_t peer_id, uint32_t generation, uint32_t flags, abi::DataFormat format) {
+void PathRig::install_session(uint32_t peer_id, uint32_t generation, uint32_t flags, abi::DataFormat format,
+                              abi::Framing framing) {
   abi::Command command{};
   command.kind = abi::CommandKind::kInstallSession;
   command.session = {peer_id, generation};
@@ -190,6 +223,7 @@ void PathRig::install_session(uint32_t peer_id, uint32_t generation, uint32_t fl
   settings.remote = peer(static_cast<uint8_t>(peer_id));
   settings.port = kOuterPort;
   settings.format = format;
+  settings.framing = framing;
   settings.flags = flags;
   settings.remote_peer_id = abi::kNoPeerId;
   settings.tun_mtu = 1500;
@@ -214,8 +248,9 @@ void PathRig::install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id,
   key.format = kind.format;
   key.digest = kind.digest;
   key.send_at_once = 1;
-  key.first_packet_id = first_packet_id;
-  key.replay_floor = replay_floor;
+  bool epochs = kind.format == abi::KeyFormat::kEpoch;
+  key.first_packet_id = epochs ? epoch_id(first_packet_id) | 1 : first_packet_id;
+  key.replay_floor = epochs ? epoch_id(replay_floor) : replay_floor;
   key.send = direction_key(key_id, 0);
   key.receive = direction_key(key_id, 1);
   apply(command);

@@ -41,11 +41,13 @@ class PathRig {
   void outer(const abi::Endpoint& from, std::span<const uint8_t> bytes);
   void inner(std::span<const uint8_t> bytes);
   /// A packet as the peer of the session would send it, under the key that install_key() makes. CBC: `text` is all that
-  /// is encrypted, packet-id and padding included, and `packet_id` does nothing.
+  /// is encrypted, packet-id and padding included, and `packet_id` does nothing. Epochs: three bits of `packet_id`
+  /// choose one of 1 to 8.
   void sealed(uint32_t peer_id, uint8_t key_id, const KeyKind& kind, uint32_t packet_id, abi::DataFormat format,
               std::span<const uint8_t> text);
   void apply(abi::Command command);
-  void install_session(uint32_t peer_id, uint32_t generation, uint32_t flags, abi::DataFormat format);
+  void install_session(uint32_t peer_id, uint32_t generation, uint32_t flags, abi::DataFormat format,
+                       abi::Framing framing);
   void install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id, const KeyKind& kind, uint32_t first_packet_id,
                    uint32_t replay_floor);
   void control(const abi::PacketMessage& message);
@@ -58,6 +60,8 @@ class PathRig {
   void seal_aead(uint8_t key_id, const KeyKind& kind, uint32_t packet_id, std::span<const uint8_t> text,
                  std::vector<uint8_t>& bytes);
   void seal_cbc(uint8_t key_id, const KeyKind& kind, std::span<const uint8_t> text, std::vector<uint8_t>& bytes);
+  void seal_epoch(uint8_t key_id, const KeyKind& kind, uint32_t packet_id, std::span<const uint8_t> text,
+                  std::vector<uint8_t>& bytes);
   void drain();
 
   PathWorld& world_;

@@ -96,6 +96,27 @@ TEST_F(DataFormats, BothHaveTheSameStub) {
   EXPECT_EQ(client_framing, abi::Framing::kStub);
 }
 
+TEST_F(DataFormats, EpochKeysAndPeerIdsOfBothSidesChoice) {
+  abi::InstallKey key = run();
+  EXPECT_EQ(key.format, abi::KeyFormat::kEpoch);
+  EXPECT_EQ(key.first_packet_id, (uint64_t{1} << 48) + 1);
+  EXPECT_EQ(key.replay_floor, uint64_t{1} << 48);
+  EXPECT_EQ(record.settings.remote_peer_id, 0u) << "the client's index in its own table";
+  for (const std::string& option : pushed) EXPECT_FALSE(option.starts_with("peer-id")) << option;
+  EXPECT_NE(std::ranges::find(pushed, "protocol-flags cc-exit tls-ekm dyn-tls-crypt aead-epoch"), pushed.end());
+}
+
+TEST_F(DataFormats, EpochKeysNeedAnAeadCipherAndAClientThatHasThem) {
+  settings.capabilities = ~iv_proto::kEpochKeys;
+  settings.own_peer_id = false;
+  EXPECT_EQ(run().format, abi::KeyFormat::kAead);
+  EXPECT_EQ(record.settings.remote_peer_id, session.session.peer_id);
+  options.server.data_ciphers = settings.data_ciphers = {abi::Cipher::kAes128Cbc};
+  settings.capabilities = ~uint32_t{0};
+  EXPECT_EQ(run().format, abi::KeyFormat::kCbcHmac);
+  for (const std::string& option : pushed) EXPECT_EQ(option.find("aead-epoch"), std::string::npos);
+}
+
 TEST_F(DataFormats, OtherDigestIsNamedInTheLog) {
   options.server.data_ciphers = {abi::Cipher::kAes256Cbc};
   options.server.auth = Digest::kSha512;

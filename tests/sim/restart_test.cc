@@ -117,15 +117,16 @@ TEST_P(Restart, DataplaneComesBackWithPacketIdsPastTheReserved) {
   start();
   world->clock.run_for(20s);
   world->worker = WorkerModel();
+  static constexpr uint64_t kEpoch1 = uint64_t{1} << abi::kEpochShift;
   world->with_server([](Server& server, Now now) {
     server.reinstall(
-        [](void*, abi::SessionRef, uint8_t) { return std::optional(std::pair<uint64_t, uint64_t>(70000, 65000)); },
+        [](void*, abi::SessionRef, uint8_t) { return std::optional(std::pair(kEpoch1 + 70000, kEpoch1 + 65000)); },
         nullptr, now);
   });
   ASSERT_EQ(world->worker.sessions().size(), 1u);
   auto& key = world->worker.sessions().begin()->second.keys.at(0);
-  EXPECT_EQ(key.install.first_packet_id, 70000u);
-  EXPECT_EQ(key.install.replay_floor, 65000u);
+  EXPECT_EQ(key.install.first_packet_id, kEpoch1 + 70000);
+  EXPECT_EQ(key.install.replay_floor, kEpoch1 + 65000);
   world->clock.run_for(300s);
   expect_nothing_lost();
 }

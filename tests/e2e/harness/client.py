@@ -21,7 +21,8 @@ class Client:
     def __init__(self, host: Host, folder: Path, certificates: Optional[Certificates] = None, name: str = "alice",
                  pair: Optional[Pair] = None, wrap: str = "tls-crypt-v2", remote: str = "192.0.2.1", port: int = PORT,
                  options: Sequence[str] = (), profile: Optional[Path] = None, wrap_key: Optional[Path] = None,
-                 without: Sequence[str] = (), env: Optional[Dict[str, str]] = None, protocol: str = "udp"):
+                 without: Sequence[str] = (), env: Optional[Dict[str, str]] = None, protocol: str = "udp",
+                 program: str = "openvpn"):
         self.host = host
         self.namespace = host.namespace
         self.name = name
@@ -29,6 +30,7 @@ class Client:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process: Optional[Process] = None
         self.env = env or {}
+        self.program = program
         if profile is None:
             assert certificates is not None
             pair = pair or certificates.client(name)
@@ -47,7 +49,7 @@ class Client:
         """Starts the process. It may still fail to connect: see connect()."""
         number = len(list(self.folder.glob("client*.log")))
         self.process = self.namespace.start(
-            ["openvpn", "--config", self.profile, "--disable-dco", "--verb", "4", "--suppress-timestamps", *more],
+            [self.program, "--config", self.profile, "--disable-dco", "--verb", "4", "--suppress-timestamps", *more],
             self.folder / f"client{number or ''}.log", self.env, cwd=self.profile.parent)
         return self
 

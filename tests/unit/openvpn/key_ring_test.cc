@@ -123,5 +123,35 @@ TEST_F(Ring, ReinstallRefusesAUsedUpKey) {
   EXPECT_EQ(text(out), "install+send 0");
 }
 
+TEST(KeyRing, EpochKeysGoOnInANewDataplane) {
+  KeyRing ring;
+  Commands out;
+  KeyRing::Key key;
+  key.id = 2;
+  key.cipher = abi::Cipher::kAes256Gcm;
+  key.format = abi::KeyFormat::kEpoch;
+  key.keys.send.key.fill(1);
+  key.keys.receive.key.fill(2);
+  ring.install(key, {}, out);
+  constexpr uint64_t kEpoch1 = uint64_t{1} << abi::kEpochShift;
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].body.install_key.first_packet_id, kEpoch1 + 1);
+  EXPECT_EQ(out[0].body.install_key.replay_floor, kEpoch1);
+  EXPECT_EQ(out[0].body.install_key.send.key, key.keys.send.key);
+
+  out.clear();
+  auto at = [](uint8_t) { return std::optional(std::pair(uint64_t{3} << 48 | 65536, uint64_t{2} << 48 | 7)); };
+  ASSERT_TRUE(ring.reinstall(at, out));
+  const abi::InstallKey& again = out.at(0).body.install_key;
+  EXPECT_EQ(again.first_packet_id, uint64_t{3} << 48 | 65536);
+  EXPECT_EQ(again.replay_floor, uint64_t{2} << 48 | 7);
+  auto expected = key.keys.send.key;
+  ASSERT_TRUE(advance_epoch(expected, 3));
+  EXPECT_EQ(again.send.key, expected) << "the secret of the epoch, not the first";
+  expected = key.keys.receive.key;
+  ASSERT_TRUE(advance_epoch(expected, 2));
+  EXPECT_EQ(again.receive.key, expected);
+}
+
 }  // namespace
 }  // namespace culvert::openvpn

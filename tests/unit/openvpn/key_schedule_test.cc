@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 #include <map>
 
 #include "control/crypto/certificate.h"
@@ -81,6 +84,27 @@ TEST(KeyBlockHalves, OneSidesSendIsTheOthersReceive) {
   EXPECT_EQ(client.receive.hmac, server.send.hmac);
   EXPECT_EQ(client.receive.key[0], 128);
   EXPECT_EQ(client.receive.implicit_iv[0], 192);
+}
+
+TEST(EpochSecrets, AreTheOnesOfAnIndependentComputation) {
+  std::ifstream file(CULVERT_VECTORS "/openvpn/epoch-keys.txt");
+  std::array<uint8_t, 32> first{};
+  size_t seen = 0;
+  for (std::string text; std::getline(file, text);) {
+    if (text.starts_with("#")) continue;
+    std::istringstream words(text);
+    uint16_t epoch = 0;
+    std::string hex;
+    words >> epoch >> hex;
+    std::array<uint8_t, 32> expected;
+    for (size_t i = 0; i < 32; ++i) expected[i] = static_cast<uint8_t>(std::stoul(hex.substr(2 * i, 2), nullptr, 16));
+    if (epoch == 1) first = expected;
+    std::array<uint8_t, 32> secret = first;
+    ASSERT_TRUE(advance_epoch(secret, epoch));
+    EXPECT_EQ(secret, expected) << epoch;
+    ++seen;
+  }
+  EXPECT_EQ(seen, 24u);
 }
 
 /// Both ends of a finished handshake.

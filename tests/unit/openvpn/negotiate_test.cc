@@ -112,6 +112,18 @@ TEST(Agree, ClientsArePushedOffCompression) {
   EXPECT_EQ((*fixed).framing, Framing::kStub);
 }
 
+TEST(Agree, PeerIdsOfTheClientsChoice) {
+  EXPECT_EQ(announced_peer_id("ID=0\n"), 0u);
+  EXPECT_EQ(announced_peer_id("IV_VER=2.7\nID=abcdef\n"), 0xABCDEFu);
+  for (const char* bad : {"", "ID=\n", "ID=ffffff\n", "ID=1000000\n", "ID=12x\n", "ID=-1\n", "XID=1\n"})
+    EXPECT_EQ(announced_peer_id(bad), std::nullopt) << bad;
+  EXPECT_EQ(announced_peer_id(announce_peer_id(0xBEEF)), 0xBEEFu);
+  auto agreement = agree({}, parse_capabilities("ID=5\nIV_NCP=2\n"), "");
+  ASSERT_TRUE(agreement);
+  EXPECT_EQ((*agreement).remote_peer_id, 5u);
+  EXPECT_EQ((*agreement).format, abi::DataFormat::kV2);
+}
+
 TEST(Agree, FlagsSurviveARecord) {
   for (uint32_t proto = 0; proto < 1u << 13; ++proto) {
     auto agreement = agree({}, parse_capabilities("IV_NCP=2\nIV_PROTO=" + std::to_string(proto) + "\n"), "");

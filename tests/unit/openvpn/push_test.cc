@@ -141,12 +141,15 @@ TEST(ReadPush, GoodAndBadOptions) {
                           "cipher",
                           "cipher BF-CBC",
                           "cipher AES-192-GCM",
-                          "protocol-flags aead-epoch",
+                          "protocol-flags aead-eon",
                           "key-derivation x",
                           "tun-mtu 67",
                           "tun-mtu 65536",
                           "tun-mtu"})
     EXPECT_FALSE(read_push({bad}, settings)) << bad;
+  EXPECT_TRUE(read_push({"protocol-flags aead-epoch"}, settings));
+  settings.capabilities = ~iv_proto::kEpochKeys;
+  EXPECT_FALSE(read_push({"protocol-flags aead-epoch"}, settings)) << "not offered";
 }
 
 }  // namespace

@@ -202,6 +202,11 @@ TEST_F(ApplyTest, KeysRefuseEveryBadField) {
              k.cipher = abi::Cipher::kAes256Cbc;
              k.digest = static_cast<abi::Digest>(6);
            },
+           [](auto& k) { k.format = abi::KeyFormat::kEpoch; },  // packet-ids without epoch
+           [](auto& k) {
+             k.format = abi::KeyFormat::kEpoch;
+             k.first_packet_id = k.replay_floor = uint64_t{1} << abi::kEpochShift;  // counters start at 1
+           },
            [](auto& k) { k.first_packet_id = 0; }, [](auto& k) { k.first_packet_id = (uint64_t{1} << 32) + 1; },
            [](auto& k) { k.replay_floor = uint64_t{1} << 32; }, [](auto& k) { k.send_at_once = 2; }}) {
     Command bad = install_key({3, 1}, 0, 1);

@@ -134,6 +134,18 @@ void wrong_padding_of_cbc(PathRig& rig) {
 
 const std::map<DropReason, Scenario> kScenarios = {
     {DropReason::cbc_bad_padding, wrong_padding_of_cbc},
+    {DropReason::epoch_unknown,
+     [](PathRig& rig) {
+       Peer peer = rig.connect(0, [](auto&, auto& key) {
+         key.format = abi::KeyFormat::kEpoch;
+         key.first_packet_id = (uint64_t{1} << abi::kEpochShift) + 1;
+         key.replay_floor = uint64_t{1} << abi::kEpochShift;
+       });
+       Bytes packet = peer.opcode();
+       packet.insert(packet.end(), {0, 9, 0, 0, 0, 0, 0, 1});
+       packet.resize(packet.size() + 40);
+       rig.from_outer(packet, peer.remote);
+     }},
     {DropReason::outer_too_short, [](PathRig& rig) { rig.from_outer({}, endpoint("192.0.2.77", 5)); }},
     {DropReason::outer_unknown_opcode, [](PathRig& rig) { rig.from_outer(Bytes(60, 0), endpoint("192.0.2.77", 5)); }},
     {DropReason::outer_too_long, send_chained},

@@ -137,11 +137,11 @@ class PathRig {
  public:
   static constexpr uint64_t kSecond = 1'000'000'000;
 
-  explicit PathRig(uint32_t sessions = 64) : link(sessions) {
+  explicit PathRig(uint32_t sessions = 64, const session::EpochLimits& limits = {}) : link(sessions) {
     auto engine = aead::make_engine();
     EXPECT_TRUE(engine);
     aead = *std::move(engine);
-    auto made = dataplane::Path::make(link.view(), 0, pool.get(), *aead);
+    auto made = dataplane::Path::make(link.view(), 0, pool.get(), *aead, limits);
     EXPECT_TRUE(made);
     path = *std::move(made);
     path->set_outer_port(0, &outer);
