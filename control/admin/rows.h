@@ -96,7 +96,7 @@ struct WorkerRow {
 
 struct PortRow {
   uint32_t port = 0;
-  std::string kind;  ///< "udp", "tun"
+  std::string kind;  ///< "udp", "tcp", "tun", "nic"
   std::string address;
   std::string state;  ///< "open", or the error
   std::string server;

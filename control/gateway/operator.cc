@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "control/gateway/gateway.h"
+#include "control/gateway/nic_rows.h"
 #include "control/gateway/session_rows.h"
 
 namespace culvert::gateway {
@@ -48,7 +49,7 @@ ordered_json Operator::answer(const json& request, const io::PeerCredentials& wh
   const std::string command = request.value("command", "");
   if (command == "status") return admin_ok(admin::to_json(status()));
   if (command == "reload") return reload(who);
-  if (command == "ports") return admin_ok(admin::to_json(gateway_.ports_->rows()));
+  if (command == "ports") return admin_ok(admin::to_json(ports()));
   if (!gateway_.link_.mapping()) return admin_error("no dataplane yet: " + gateway_.state_text_);
   if (command == "sessions") return admin_ok(admin::to_json(sessions()));
   if (command == "session show") return session_show(request);
@@ -141,6 +142,12 @@ std::vector<admin::CounterRow> Operator::counters() const {
                     .count = count,
                     .text = std::string(info.text)});
   }
+  return rows;
+}
+
+std::vector<admin::PortRow> Operator::ports() const {
+  std::vector<admin::PortRow> rows = gateway_.ports_->rows();
+  for (admin::PortRow& row : nic_rows(gateway_.configuration_.appliance.ports)) rows.push_back(std::move(row));
   return rows;
 }
 

@@ -25,6 +25,7 @@ class Operator {
   std::vector<admin::SessionRow> sessions() const;
   std::vector<admin::DropRow> drops(bool all) const;
   std::vector<admin::CounterRow> counters() const;
+  std::vector<admin::PortRow> ports() const;
   std::vector<admin::WorkerRow> workers() const;
   nlohmann::ordered_json session_show(const nlohmann::json& request) const;
   nlohmann::ordered_json session_kill(const nlohmann::json& request, const io::PeerCredentials& who);

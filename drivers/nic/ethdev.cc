@@ -31,7 +31,9 @@ std::string probe_error(const std::string& device, int error) {
   std::string name = name_of(device);
   if (is_pci_device(device))
     return "DPDK finds no such device, or none that it has a driver for: bind it with dpdk-devbind.py -b vfio-pci " +
-           name + " (dpdk-devbind.py -s lists what there is)";
+           name +
+           " (dpdk-devbind.py -s lists what there is), and give DPDK hugepages, which most of its drivers need "
+           "(sysctl -w vm.nr_hugepages=512)";
   if (name.starts_with("net_af_xdp"))
     return "AF_XDP does not work on " + kernel_interface_of(device) + " (" + text_of(error) +
            "): try force_copy=1 for drivers without zero copy, another start_queue, or net_af_packet0,iface=" +

@@ -3,11 +3,16 @@
 import pytest
 from test_restart import kill_and_wait_for_next
 
+from harness.gateway import rows
 from harness.nic_network import FAR4, LAN, LAN4, WAN, NicNetwork, packets
 from harness.server_conf import INNER4
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.culvert_only
+
+
+def link_state(gateway, twin: str) -> str:
+    return next(row["state"] for row in rows(gateway.ask("ports")) if row["address"].startswith(twin + " "))
 
 
 def answers(client, address: str) -> bool:
@@ -25,11 +30,13 @@ def test_the_link_goes_down_and_up(stage, kind):
         peer.ip(f"link set {interface} down")
         wait_until(lambda: "NO-CARRIER" in network.gateway_namespace.run("ip", "link", "show", twin),
                    f"{twin} to show that its link is down")
+        assert link_state(gateway, twin) == "link down"
         assert not answers(client, FAR4)
         peer.ip(f"link set {interface} up")
         if twin == LAN:  # the kernel took it away with the link
             peer.ip(f"route replace default via {LAN4}")
         wait_until(lambda: answers(client, FAR4), f"packets through {twin} again", 10)
+        assert link_state(gateway, twin) == "link up"
     assert client.connects() == 1 and gateway.session_names() == ["alice"]
     assert f"port {LAN}: link down" in gateway.log() and f"port {WAN}: link up" in gateway.log()
 
