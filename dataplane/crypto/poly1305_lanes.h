@@ -196,10 +196,15 @@ CULVERT_LANES_INLINE Limbs absorb_masked(const Limbs& hash, const Factor (&power
   const __m512i ones = splat(~uint64_t{0});
   alignas(64) uint64_t present[8];
   _mm512_store_si512(present, _mm512_and_si512(_mm512_sllv_epi64(ones, before), _mm512_srlv_epi64(ones, behind)));
+  // A text that begins later is not looked for where it isn't: loads of nothing, too, wait for memory.
+  __m512i own_steps = _mm512_srli_epi64(_mm512_add_epi64(texts.blocks, splat(3)), 2);
+  __m512i back = _mm512_slli_epi64(_mm512_min_epu64(own_steps, splat(step)), 6);
+  alignas(64) uint64_t at[8];
+  _mm512_store_si512(at, _mm512_sub_epi64(_mm512_loadu_si512(texts.end), back));
   __m512i packets[8];
   CULVERT_LANES_UNROLL
   for (int lane = 0; lane < 8; ++lane)
-    packets[lane] = _mm512_maskz_loadu_epi8(present[lane], address(texts, lane, step));
+    packets[lane] = _mm512_maskz_loadu_epi8(present[lane], reinterpret_cast<const void*>(at[lane]));
   transpose_64(packets);
   __m512i end[4];
   CULVERT_LANES_UNROLL
