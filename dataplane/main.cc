@@ -25,6 +25,7 @@
 #include "dataplane/privileges.h"
 #include "dataplane/run_dir.h"
 #include "dataplane/worker.h"
+#include "drivers/nic/xdp_messages.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -135,6 +136,7 @@ int run_worker(void* worker) {
 /// NIC mode, when the options ask for it. What opening devices needs of privileges is given up behind it.
 Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir& run_dir, rte_mempool* packets) {
   if (options.ports.empty()) return std::unique_ptr<NicMode>();
+  drivers::quiet_xdp_libraries();
   auto nics = NicMode::start(options.ports, packets, static_cast<uint16_t>(options.cores.size()), log_line);
   if (!nics) return nics;
   if (Status dropped = drop_main_privileges(!run_dir.is_own()); !dropped) return Error{dropped.error()};
