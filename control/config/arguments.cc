@@ -27,6 +27,16 @@ std::optional<uint32_t> number_argument(Draft& draft, const Statement& statement
   return std::nullopt;
 }
 
+std::optional<uint64_t> large_number_argument(Draft& draft, const Statement& statement, size_t index) {
+  const std::string& text = statement.args[index];
+  int64_t value = 0;
+  auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (!text.empty() && problem == std::errc{} && end == text.data() + text.size() && value >= 0)
+    return static_cast<uint64_t>(value);
+  draft.error(statement, "'" + text + "' is not a number from 0 to " + std::to_string(INT64_MAX));
+  return std::nullopt;
+}
+
 std::optional<Ip4> parse_ip4(const std::string& text) {
   Ip4 ip;
   if (inet_pton(AF_INET, text.c_str(), ip.data()) == 1) return ip;

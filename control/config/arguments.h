@@ -14,6 +14,9 @@ namespace culvert::config {
 std::optional<uint32_t> number_argument(Draft& draft, const Statement& statement, size_t index, uint32_t least,
                                         uint32_t most);
 
+/// Argument `index` as a number of up to 63 bits.
+std::optional<uint64_t> large_number_argument(Draft& draft, const Statement& statement, size_t index);
+
 /// What fits into one packet buffer of the dataplane with the outer headers, and the least that IPv4 asks of every
 /// link.
 inline constexpr uint32_t kLargestTunMtu = 1900;

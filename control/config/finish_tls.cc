@@ -1,7 +1,10 @@
 // Loads the files that the configuration names, and checks that each is of the kind its directive wants.
+#include <cctype>
 #include <cstring>
 
 #include "control/config/arguments.h"
+#include "control/crypto/base64.h"
+#include "control/crypto/pkcs12.h"
 #include "control/openvpn/key_files.h"
 
 namespace culvert::config {
@@ -101,7 +104,7 @@ void take_password(Draft& draft) {
 
 /// Remembers where the parts of TlsSettings stand: TlsContext's errors begin with the directive's name.
 void note_sources(Draft& draft) {
-  for (const char* name : {"ca", "cert", "extra-certs", "key", "crl-verify"}) {
+  for (const char* name : {"ca", "cert", "extra-certs", "key", "pkcs12", "crl-verify"}) {
     const Statement* source = draft.find(name);
     if (source == nullptr) continue;
     std::string path = source->inlined ? "" : join_path(draft.folder, source->args[0]);
@@ -129,29 +132,74 @@ void take_crl(Draft& draft) {
   if (!draft.loader.is_folder(path)) draft.error(*crl, path + ": no such folder, or not readable for this user");
 }
 
+void add_extra_certificates(Draft& draft) {
+  std::string extra = load_pem(draft, "extra-certs", "a certificate", kPemLimit, false);
+  std::string& chain = draft.config.tls.certificate_pem;
+  if (!extra.empty() && !chain.ends_with('\n')) chain += '\n';
+  chain += extra;
+}
+
+/// pkcs12: certificate and key, and the CAs unless `ca` names them (then the file's are intermediates of our own).
+void take_pkcs12(Draft& draft) {
+  const Statement& statement = *draft.find("pkcs12");
+  crypto::TlsSettings& tls = draft.config.tls;
+  for (const char* name : {"cert", "key"})
+    if (const Statement* other = draft.find(name)) draft.error(*other, "is in pkcs12 already: remove one of them");
+  std::string bytes;
+  if (statement.inlined) {
+    std::string text = statement.args[0];
+    std::erase_if(text, [](unsigned char c) { return std::isspace(c) != 0; });
+    auto decoded = crypto::base64_decode(text);
+    if (!decoded) return draft.error(statement, "the block is not in base64");
+    bytes.assign(decoded->begin(), decoded->end());
+  } else {
+    const std::string path = join_path(draft.folder, statement.args[0]);
+    Result<LoadedFile> file = draft.loader.load(path, kPemLimit);
+    if (!file) return draft.error(statement, path + ": " + file.error());
+    if ((file->mode & kGroupOrOthers) != 0)
+      draft.warning(statement, path + " can be read by others than its owner: chmod 600 " + path);
+    bytes = std::move(file->bytes);
+  }
+  auto parts = crypto::read_pkcs12(bytes, tls.key_password);
+  explicit_bzero(bytes.data(), bytes.size());
+  if (!parts) return draft.error(statement, parts.error());
+  tls.key_password.clear();
+  tls.key_pem = std::move(parts->key_pem);
+  tls.certificate_pem = std::move(parts->certificate_pem);
+  add_extra_certificates(draft);
+  if (draft.find("ca") != nullptr) {
+    tls.certificate_pem += parts->authorities_pem;
+  } else {
+    tls.ca_pem = std::move(parts->authorities_pem);
+    if (tls.ca_pem.empty() && tls.peer.fingerprints.empty())
+      draft.error(statement, "holds no CA, and there is no ca: add one of them");
+  }
+}
+
 void finish_certificates(Draft& draft) {
   crypto::TlsSettings& tls = draft.config.tls;
   tls.role = crypto::TlsRole::kServer;
   tls.require_peer_certificate = true;
   tls.ca_pem = load_pem(draft, "ca", "a certificate", kPemLimit, false);
-  tls.certificate_pem = load_pem(draft, "cert", "a certificate", kPemLimit, false);
-  std::string extra = load_pem(draft, "extra-certs", "a certificate", kPemLimit, false);
-  if (!extra.empty()) {
-    if (!tls.certificate_pem.ends_with('\n')) tls.certificate_pem += '\n';
-    tls.certificate_pem += extra;
-  }
-  tls.key_pem = load_pem(draft, "key", "a private key", kPemLimit, true);
   take_password(draft);
-  take_crl(draft);
+  if (draft.find("pkcs12") != nullptr) return take_pkcs12(draft);
+  tls.certificate_pem = load_pem(draft, "cert", "a certificate", kPemLimit, false);
+  add_extra_certificates(draft);
+  tls.key_pem = load_pem(draft, "key", "a private key", kPemLimit, true);
   for (const char* name : {"ca", "cert", "key"}) {
-    if (draft.find(name) != nullptr) continue;
+    if (draft.find(name) != nullptr || (std::string_view(name) == "ca" && !tls.peer.fingerprints.empty())) continue;
     draft.report.error(draft.config.file, 0,
                        std::string("no ") + name + ": a server needs ca, cert and key; `culvert init` makes them");
   }
+}
+
+void check_peer_policy(Draft& draft) {
+  crypto::TlsSettings& tls = draft.config.tls;
   if (tls.max_version && *tls.max_version < tls.min_version) {
     draft.error(*draft.find("tls-version-max"), "is below tls-version-min");
   }
-  if (draft.find("remote-cert-tls") == nullptr && draft.find("remote-cert-eku") == nullptr) {
+  if (draft.find("remote-cert-tls") == nullptr && draft.find("remote-cert-eku") == nullptr &&
+      tls.peer.fingerprints.empty()) {
     draft.report.warning(
         draft.config.file, 0,
         "no remote-cert-tls: any certificate of the CA gets in, also a server's; write remote-cert-tls client");
@@ -225,6 +273,8 @@ void finish_wrap(Draft& draft) {
 
 void finish_tls(Draft& draft) {
   finish_certificates(draft);
+  take_crl(draft);
+  check_peer_policy(draft);
   note_sources(draft);
   finish_wrap(draft);
   take_token_secret(draft);

@@ -123,6 +123,14 @@ void read_connect_freq_initial(Draft& draft, const Statement& statement) {
   draft.config.settings.initial_in_all = static_cast<uint32_t>(std::min<uint64_t>(per_network * 200, UINT32_MAX));
 }
 
+void read_connect_freq(Draft& draft, const Statement& statement) {
+  auto n = number_argument(draft, statement, 0, 1, 1000000);
+  auto seconds = number_argument(draft, statement, 1, 1, 86400);
+  if (!n || !seconds) return;
+  draft.config.settings.connects_per_window = *n;
+  draft.config.settings.connect_window = std::chrono::seconds(*seconds);
+}
+
 void read_dev(Draft& draft, const Statement& statement) {
   const std::string& name = statement.args[0];
   if (name == "tun") {

@@ -23,8 +23,8 @@ bool conflicts_with_keepalive(Draft& draft, const Statement& statement) {
 void read_keepalive(Draft& draft, const Statement& statement) {
   auto ping = number_argument(draft, statement, 0, 1, kLongestPing / 2);
   auto restart = number_argument(draft, statement, 1, 1, kLongestPing / 2);
-  if (draft.find("ping") != nullptr || draft.find("ping-restart") != nullptr) {
-    return draft.error(statement, "conflicts with ping and ping-restart, which it sets: remove one of them");
+  if (draft.find("ping") != nullptr || draft.find("ping-restart") != nullptr || draft.find("ping-exit") != nullptr) {
+    return draft.error(statement, "conflicts with ping, ping-restart and ping-exit, which it sets: remove one of them");
   }
   if (!ping || !restart) return;
   if (*ping * 2 > *restart) {
@@ -42,6 +42,7 @@ void read_ping(Draft& draft, const Statement& statement) {
 
 void read_ping_restart(Draft& draft, const Statement& statement) {
   auto n = number_argument(draft, statement, 0, 0, kLongestPing);
+  if (draft.find("ping-exit") != nullptr) return draft.error(statement, "conflicts with ping-exit: remove one of them");
   if (n && !conflicts_with_keepalive(draft, statement)) draft.config.settings.ping_restart = seconds(*n);
 }
 
@@ -57,10 +58,31 @@ void read_reneg_sec(Draft& draft, const Statement& statement) {
   draft.config.settings.reneg_sec_min = seconds(*least);
 }
 
-void read_reneg_zero(Draft& draft, const Statement& statement) {
-  if (statement.args[0] == "0") return;
-  draft.error(statement,
-              "only 0 is supported: keys are renewed by time (reneg-sec), and before the cipher's own limit");
+void read_reneg_bytes(Draft& draft, const Statement& statement) {
+  if (auto n = large_number_argument(draft, statement, 0)) draft.config.limits.reneg_bytes = *n;
+}
+
+void read_reneg_pkts(Draft& draft, const Statement& statement) {
+  if (auto n = large_number_argument(draft, statement, 0)) draft.config.limits.reneg_packets = *n;
+}
+
+void read_inactive(Draft& draft, const Statement& statement) {
+  auto n = number_argument(draft, statement, 0, 0, kLongestTime);
+  auto bytes = statement.args.size() == 2 ? large_number_argument(draft, statement, 1) : std::optional<uint64_t>(0);
+  if (!n || !bytes) return;
+  draft.config.limits.inactive = seconds(*n);
+  draft.config.limits.inactive_bytes = *bytes;
+}
+
+void read_session_timeout(Draft& draft, const Statement& statement) {
+  if (auto n = number_argument(draft, statement, 0, 0, kLongestTime)) draft.config.limits.session_timeout = seconds(*n);
+}
+
+void read_ping_exit(Draft& draft, const Statement& statement) {
+  auto n = number_argument(draft, statement, 0, 0, kLongestPing);
+  if (draft.find("ping-restart") != nullptr)
+    return draft.error(statement, "conflicts with ping-restart: remove one of them");
+  if (n && !conflicts_with_keepalive(draft, statement)) draft.config.settings.ping_restart = seconds(*n);
 }
 
 void read_hand_window(Draft& draft, const Statement& statement) {

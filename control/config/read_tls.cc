@@ -36,29 +36,6 @@ void read_crl_verify(Draft& draft, const Statement& statement) {
   draft.error(statement, "the second argument can only be dir, not '" + statement.args[1] + "'");
 }
 
-void read_remote_cert_tls(Draft& draft, const Statement& statement) {
-  if (statement.args[0] == "client") {
-    draft.config.tls.peer_usage = crypto::PeerUsage::kClient;
-  } else if (statement.args[0] == "server") {
-    draft.config.tls.peer_usage = crypto::PeerUsage::kServer;
-    draft.warning(statement,
-                  "only clients with a server's certificate get in: remote-cert-tls client is what a server wants");
-  } else {
-    draft.error(statement, "can only be client or server, not '" + statement.args[0] + "'");
-  }
-}
-
-void read_remote_cert_eku(Draft& draft, const Statement& statement) {
-  const std::string& usage = statement.args[0];
-  if (usage == "TLS Web Client Authentication" || usage == "clientAuth" || usage == "1.3.6.1.5.5.7.3.2") {
-    draft.config.tls.peer_usage = crypto::PeerUsage::kClient;
-  } else {
-    draft.error(
-        statement,
-        "'" + usage + "' is not supported in this version: remote-cert-tls client checks for client certificates");
-  }
-}
-
 void read_verify_client_cert(Draft& draft, const Statement& statement) {
   const std::string mode = statement.args.empty() ? "require" : statement.args[0];
   if (mode != "none" && mode != "optional" && mode != "require")
@@ -110,12 +87,34 @@ void read_tls_groups(Draft& draft, const Statement& statement) {
 }
 
 void read_tls_cert_profile(Draft& draft, const Statement& statement) {
+  using crypto::CertificateProfile;
   const std::string& profile = statement.args[0];
-  if (profile == "legacy") return;
-  if (profile == "insecure" || profile == "preferred" || profile == "suiteb") {
-    return draft.error(statement, profile + " is not supported in this version: write legacy, or remove it");
+  CertificateProfile& taken = draft.config.tls.profile;
+  if (profile == "legacy") {
+    taken = CertificateProfile::kLegacy;
+  } else if (profile == "preferred") {
+    taken = CertificateProfile::kPreferred;
+  } else if (profile == "suiteb") {
+    taken = CertificateProfile::kSuiteB;
+  } else if (profile == "insecure") {
+    taken = CertificateProfile::kInsecure;
+    draft.warning(statement, "lets clients in whose certificates can be forged: issue new ones and write legacy");
+  } else {
+    draft.error(statement, "'" + profile + "' is not a profile: write legacy, preferred, suiteb or insecure");
   }
-  draft.error(statement, "'" + profile + "' is not a profile: write legacy, or remove it");
+}
+
+void read_force_key_export(Draft& draft, const Statement&) {
+  draft.config.settings.require_key_export = true;
+}
+
+void read_providers(Draft& draft, const Statement& statement) {
+  for (const std::string& provider : statement.args)
+    if (provider != "default" && provider != "legacy")
+      return draft.error(statement,
+                         "'" + provider + "' is not supported: OpenSSL's default provider does all work here");
+  if (statement.args != std::vector<std::string>{"default"})
+    draft.warning(statement, "legacy has no effect: none of the ciphers that are supported needs it");
 }
 
 void read_tls_crypt_v2(Draft& draft, const Statement& statement) {

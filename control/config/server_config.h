@@ -112,6 +112,19 @@ struct AccessConfig {
   std::optional<Network4> ifconfig_push_constraint;
 };
 
+/// What ends a session, or renews its keys, depending on what it carries. 0: no limit.
+struct SessionLimits {
+  std::chrono::seconds inactive{0};
+  uint64_t inactive_bytes = 0;  ///< that count as activity within `inactive`; 0: any packet does
+  std::chrono::seconds session_timeout{0};
+  uint64_t reneg_bytes = 0;
+  uint64_t reneg_packets = 0;
+
+  bool any() const {
+    return inactive.count() > 0 || session_timeout.count() > 0 || reneg_bytes != 0 || reneg_packets != 0;
+  }
+};
+
 struct ServerConfig {
   std::string file;
   std::vector<Said> said;  ///< all directives, in their order
@@ -128,6 +141,7 @@ struct ServerConfig {
 
   HookConfig hooks;
   AccessConfig access;
+  SessionLimits limits;
 
   openvpn::Topology topology = openvpn::Topology::kSubnet;
   std::optional<Pool4> pool4;

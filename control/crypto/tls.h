@@ -11,23 +11,25 @@
 #include <string_view>
 #include <vector>
 
+#include "control/crypto/peer_policy.h"
 #include "dataplane/abi/result.h"
 
 namespace culvert::crypto {
 
 enum class TlsRole : uint8_t { kServer, kClient };
 enum class TlsVersion : uint8_t { kTls12, kTls13 };
-/// Directive remote-cert-tls: which extended key usage the peer's certificate must carry.
-enum class PeerUsage : uint8_t { kAny, kClient, kServer };
+/// Directive tls-cert-profile: how weak keys and digests may be.
+enum class CertificateProfile : uint8_t { kInsecure, kLegacy, kPreferred, kSuiteB };
 
 struct TlsSettings {
   TlsRole role = TlsRole::kServer;
-  std::string ca_pem;           ///< one or more CA certificates
+  std::string ca_pem;           ///< one or more CA certificates; may be empty with peer.fingerprints
   std::string certificate_pem;  ///< leaf first, then intermediates
   std::string key_pem;
   std::string key_password;
   std::string crl_pem;  ///< empty: no CRL
-  PeerUsage peer_usage = PeerUsage::kAny;
+  PeerPolicy peer;
+  CertificateProfile profile = CertificateProfile::kLegacy;
   TlsVersion min_version = TlsVersion::kTls12;
   std::optional<TlsVersion> max_version;
   std::string ciphers;       ///< TLS 1.2 cipher list, OpenSSL syntax; empty: the reference's default
@@ -39,7 +41,7 @@ struct TlsSettings {
 
 /// What is known of the peer after the handshake.
 struct PeerCertificate {
-  std::string common_name;
+  std::string common_name;           ///< of the leaf: what PeerPolicy::name_fields makes its name
   std::vector<std::string> subject;  ///< "CN=alice" in the certificate's order
   std::string serial;                ///< decimal
   std::vector<uint8_t> sha256;

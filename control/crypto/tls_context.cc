@@ -16,6 +16,24 @@ constexpr std::chrono::days kWarnBefore{14};
 /// The reference's own choice (ssl_openssl.c, tls_ctx_restrict_ciphers): forward secrecy, no weak or odd modes.
 constexpr const char* kDefaultCiphers = "DEFAULT:!EXP:!LOW:!MEDIUM:!kDH:!kECDH:!DSS:!PSK:!SRP:!kRSA";
 
+/// For tls-cert-profile suiteb (RFC 6460); tls_ctx_set_cert_profile.
+constexpr const char* kSuiteBCiphers = "SUITEB128";
+
+/// Bits of security that keys and digests must have (SSL_CTX_set_security_level(3)), as the reference maps profiles.
+int security_level(CertificateProfile profile) {
+  switch (profile) {
+    case CertificateProfile::kInsecure:
+      return 0;
+    case CertificateProfile::kLegacy:
+      return 1;
+    case CertificateProfile::kPreferred:
+      return 2;
+    case CertificateProfile::kSuiteB:
+      return 3;
+  }
+  return 1;
+}
+
 int openssl_version(TlsVersion version) {
   return version == TlsVersion::kTls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
@@ -57,12 +75,14 @@ Status set_policy(SSL_CTX* context, const TlsSettings& settings) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_security_level(context, security_level(settings.profile));
   if (SSL_CTX_set_min_proto_version(context, openssl_version(settings.min_version)) != 1 ||
       (settings.max_version && SSL_CTX_set_max_proto_version(context, openssl_version(*settings.max_version)) != 1))
     return Error{"TLS version: this machine's crypto policy refuses it: " + take_errors()};
   if (settings.max_version && *settings.max_version < settings.min_version)
     return Error{"TLS version: tls-version-max is below tls-version-min"};
-  const std::string ciphers = settings.ciphers.empty() ? kDefaultCiphers : openssl_cipher_list(settings.ciphers);
+  const char* own_ciphers = settings.profile == CertificateProfile::kSuiteB ? kSuiteBCiphers : kDefaultCiphers;
+  const std::string ciphers = settings.ciphers.empty() ? own_ciphers : openssl_cipher_list(settings.ciphers);
   if (SSL_CTX_set_cipher_list(context, ciphers.c_str()) != 1) {
     ERR_clear_error();
     return Error{"tls-cipher: nothing in \"" + settings.ciphers +
@@ -164,12 +184,13 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   State& state = *made->state_;
   state.role = settings.role;
   state.min_version = settings.min_version;
-  state.peer_usage = settings.peer_usage;
+  state.policy = std::make_shared<const PeerPolicy>(settings.peer);
   state.context.reset(SSL_CTX_new(settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
   SSL_CTX* context = state.context.get();
   if (context == nullptr) return Error{"can't start TLS: " + take_errors()};
   if (Status done = set_policy(context, settings); !done) return Error{done.error()};
-  if (Status done = load_authorities(state, settings.ca_pem); !done) return Error{done.error()};
+  if (!settings.ca_pem.empty() || settings.peer.fingerprints.empty())
+    if (Status done = load_authorities(state, settings.ca_pem); !done) return Error{done.error()};
   if (!settings.certificate_pem.empty() || settings.role == TlsRole::kServer)
     if (Status done = load_identity(context, settings); !done) return Error{done.error()};
   if (!settings.crl_pem.empty())

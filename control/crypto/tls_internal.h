@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,7 +17,7 @@ struct TlsContext::State {
   OwnedSslCtx context;
   TlsRole role = TlsRole::kServer;
   TlsVersion min_version = TlsVersion::kTls12;
-  PeerUsage peer_usage = PeerUsage::kAny;
+  std::shared_ptr<const PeerPolicy> policy;
   std::vector<OwnedX509> authorities;
   std::vector<OwnedCrl> crls;
 };
@@ -27,7 +28,7 @@ struct TlsStream::State {
   BIO* out = nullptr;  ///< bytes for the peer; belongs to ssl
   TlsRole role = TlsRole::kServer;
   TlsVersion min_version = TlsVersion::kTls12;
-  PeerUsage peer_usage = PeerUsage::kAny;
+  std::shared_ptr<const PeerPolicy> policy;
   TlsStatus status = TlsStatus::kHandshaking;
   std::string error;
   std::string verify_error;  ///< what verify_peer() found, more precise than the library's own word
@@ -40,6 +41,21 @@ struct TlsStream::State {
   void receive();
   void fail(std::string text);
 };
+
+inline constexpr size_t kMaxPeerName = 64;  ///< RFC 5280, ub-common-name; session records hold as much
+
+struct PeerFault {
+  int code = 0;      ///< X509_V_ERR_…; 0: none
+  std::string text;  ///< what is wrong, to stand behind the certificate's name
+};
+/// Does a certificate whose chain is valid fit the policy?
+PeerFault check_peer(X509* certificate, const PeerPolicy& policy, bool peer_is_client);
+/// The same for the issuer of the peer's certificate; empty: it fits.
+std::string check_issuer(X509* certificate, const PeerPolicy& policy);
+/// peer-fingerprint without a CA: is this a certificate that needs nobody to vouch for it?
+bool may_lack_issuer(X509* certificate, const PeerPolicy& policy, int error);
+/// The name by which the certificate's owner is known.
+std::optional<std::string> peer_name(X509* certificate, const PeerPolicy& policy);
 
 /// Where a stream finds itself again from OpenSSL's callback (ex_data of SSL).
 int stream_index();

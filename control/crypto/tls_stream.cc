@@ -62,6 +62,7 @@ void TlsStream::State::finish_handshake() {
   X509* certificate = SSL_get0_peer_certificate(ssl.get());
   if (certificate == nullptr) return;
   peer = as_peer(certificate);
+  if (!policy->name_fields.empty()) peer->common_name = printable_name(peer_name(certificate, *policy).value_or(""));
   const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl.get());
   for (int depth = 1; depth < sk_X509_num(chain); ++depth)
     peer->issuers.push_back(as_peer(sk_X509_value(chain, depth)));
@@ -93,7 +94,7 @@ std::unique_ptr<TlsStream> TlsContext::open(std::chrono::sys_seconds wall) const
   TlsStream::State& state = *stream->state_;
   state.role = state_->role;
   state.min_version = state_->min_version;
-  state.peer_usage = state_->peer_usage;
+  state.policy = state_->policy;
   state.ssl.reset(SSL_new(state_->context.get()));
   OwnedBio in(BIO_new(BIO_s_mem()));
   OwnedBio out(BIO_new(BIO_s_mem()));

@@ -6,8 +6,6 @@
 namespace culvert::crypto {
 namespace {
 
-constexpr size_t kMaxCommonName = 64;  // RFC 5280, ub-common-name; session records hold as much
-
 std::string quoted(const X509_NAME* name) {
   return "\"" + name_text(name) + "\"";
 }
@@ -18,13 +16,6 @@ std::string who(const TlsStream::State& stream, const X509* certificate, int dep
                      : stream.role == TlsRole::kServer ? "client certificate "
                                                        : "server certificate ";
   return kind + (certificate != nullptr ? quoted(X509_get_subject_name(certificate)) : "");
-}
-
-std::string usage_error(const std::string& subject, const TlsStream::State& stream) {
-  const bool server = stream.role == TlsRole::kServer;
-  return subject + " is not made for a " + (server ? "client" : "server") +
-         " (key usage or extended key usage): issue one with extended key usage " +
-         (server ? "clientAuth" : "serverAuth");
 }
 
 std::string crl_error(int code, X509_STORE_CTX* store) {
@@ -80,19 +71,11 @@ std::string explain_refusal(const TlsStream::State& stream, X509_STORE_CTX* stor
     case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
       return crl_error(code, store);
     case X509_V_ERR_INVALID_PURPOSE:
-      return usage_error(subject, stream);
+      return subject + " is not made for a " + (stream.role == TlsRole::kServer ? "client" : "server") +
+             " (key usage or extended key usage)";
     default:
       return subject + " refused: " + X509_verify_cert_error_string(code);
   }
-}
-
-/// remote-cert-tls: key usage must be there, and extended key usage must name the peer's side (ssl_verify.c).
-bool usage_fits(X509* certificate, PeerUsage usage) {
-  if (usage == PeerUsage::kAny) return true;
-  const uint32_t flags = X509_get_extension_flags(certificate);
-  if ((flags & EXFLAG_KUSAGE) == 0 || (flags & EXFLAG_XKUSAGE) == 0) return false;
-  const uint32_t wanted = usage == PeerUsage::kClient ? XKU_SSL_CLIENT : XKU_SSL_SERVER;
-  return (X509_get_extended_key_usage(certificate) & wanted) != 0;
 }
 
 int refuse(TlsStream::State& stream, X509_STORE_CTX* store, int code, std::string text) {
@@ -142,18 +125,22 @@ int verify_peer(int accepted, X509_STORE_CTX* store) {
       X509_STORE_CTX_set_error(store, X509_V_OK);
       return 1;
     }
+    if (may_lack_issuer(X509_STORE_CTX_get0_cert(store), *stream->policy, X509_STORE_CTX_get_error(store))) {
+      X509_STORE_CTX_set_error(store, X509_V_OK);
+      return 1;
+    }
     stream->verify_error = explain_refusal(*stream, store);
     return 0;
   }
-  if (X509_STORE_CTX_get_error_depth(store) != 0) return 1;
+  const int depth = X509_STORE_CTX_get_error_depth(store);
   X509* certificate = X509_STORE_CTX_get_current_cert(store);
-  const std::string subject = who(*stream, certificate, 0);
-  if (!usage_fits(certificate, stream->peer_usage))
-    return refuse(*stream, store, X509_V_ERR_INVALID_PURPOSE, usage_error(subject, *stream));
-  const auto name = common_name(X509_get_subject_name(certificate));
-  if (!name || name->size() > kMaxCommonName)
-    return refuse(*stream, store, X509_V_ERR_APPLICATION_VERIFICATION,
-                  subject + " has no usable common name: it takes 1 to 64 bytes without NUL");
+  const std::string subject = who(*stream, certificate, depth);
+  if (depth == 1)
+    if (std::string fault = check_issuer(certificate, *stream->policy); !fault.empty())
+      return refuse(*stream, store, X509_V_ERR_APPLICATION_VERIFICATION, subject + " " + fault);
+  if (depth != 0) return 1;
+  const PeerFault fault = check_peer(certificate, *stream->policy, stream->role == TlsRole::kServer);
+  if (fault.code != 0) return refuse(*stream, store, fault.code, subject + " " + fault.text);
   return 1;
 }
 

@@ -147,10 +147,23 @@ std::string name_text(const X509_NAME* name) {
   return text.empty() ? "(empty name)" : text;
 }
 
+std::string printable_name(std::string text) {
+  return clean(std::move(text));
+}
+
 std::optional<std::string> common_name(const X509_NAME* name) {
+  return name_field(name, "CN");
+}
+
+std::optional<std::string> name_field(const X509_NAME* name, const std::string& field) {
+  Owned<ASN1_OBJECT, ASN1_OBJECT_free> object(OBJ_txt2obj(field.c_str(), 0));
+  if (!object) {
+    ERR_clear_error();
+    return std::nullopt;
+  }
   int last = -1;
-  for (int i = X509_NAME_get_index_by_NID(name, NID_commonName, -1); i >= 0;
-       i = X509_NAME_get_index_by_NID(name, NID_commonName, i))
+  for (int i = X509_NAME_get_index_by_OBJ(name, object.get(), -1); i >= 0;
+       i = X509_NAME_get_index_by_OBJ(name, object.get(), i))
     last = i;
   if (last < 0) return std::nullopt;
   auto value = entry_value(X509_NAME_get_entry(name, last));

@@ -30,6 +30,10 @@ CertificateInfo describe(X509* certificate);
 std::string name_text(const X509_NAME* name);
 /// The last CN of the name in UTF-8 as it stands there; nothing when there is none, it is empty or has a NUL inside.
 std::optional<std::string> common_name(const X509_NAME* name);
+/// Likewise for any field: "CN", "emailAddress", "UID", or a dotted number.
+std::optional<std::string> name_field(const X509_NAME* name, const std::string& field);
+/// Control characters as '_'.
+std::string printable_name(std::string text);
 std::string serial_text(const ASN1_INTEGER* serial);
 
 std::chrono::sys_seconds to_time(const ASN1_TIME* time);

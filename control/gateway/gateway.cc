@@ -64,6 +64,7 @@ Status Gateway::start(std::optional<gid_t> admin_group) {
   if (Status opened = open_desks(); !opened) return opened;
   link_.start();
   watch_crls();
+  watch_sessions();
   return {};
 }
 

@@ -131,6 +131,15 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   static void set_token_settings(Instance& instance);
   void renew_token_later(size_t index, abi::SessionRef session);
 
+  // gateway_push.cc
+  /// Sends PUSH_UPDATE to those of the sessions whose clients take it; how many that were.
+  size_t push_update(const std::vector<abi::SessionRef>& sessions, const std::vector<openvpn::PushChange>& changes);
+
+  // gateway_limits.cc
+  void watch_sessions();
+  void look_at_sessions();
+  Traffic carried_by(abi::SessionRef session, const BookEntry& entry) const;
+
   // gateway_hooks.cc
   bool run_client_connect(size_t instance, abi::SessionRef session);
   void on_client_connect(size_t instance, abi::SessionRef session, const hooks::Outcome& outcome);

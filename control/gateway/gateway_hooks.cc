@@ -114,6 +114,7 @@ void Gateway::finish_client_connect(size_t index, abi::SessionRef session) {
     }
     hooks::add_addresses(entering.environment, entering.grant);
   }
+  entry->limits = entering.own.limits;
   for (const std::string& finding : entering.own.findings)
     io::log_within(log_budget_, now.mono, io::LogLevel::kWarning, "left out: " + finding);
   if (!instance.config.hooks.client_disconnect.empty())

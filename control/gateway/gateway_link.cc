@@ -235,6 +235,12 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   entry->name = name;
   entry->admitted = true;
   entry->since = std::chrono::sys_seconds(std::chrono::seconds(record.connected_wall_seconds));
+  // What client-connect said is gone; the file of client-config-dir is still there.
+  policy::ClientSettings own = policy::settings_for_all(instance.config);
+  policy::apply_client_config_dir(own, name, instance.config, loader_);
+  entry->limits = own.limits;
+  auto age = std::max(std::chrono::seconds(0), now.wall - entry->since);
+  entry->watch = SessionWatch(entry->limits, now.mono - age, now.mono);
   if (auto info = instance.server->session(session)) remember_environment(instance, *entry, *info);
   book_->saw(remote, owner);
   return true;

@@ -180,6 +180,13 @@ void ManagementDesk::log_command(const std::string& line) {
   io::log(io::LogLevel::kDebug, "MANAGEMENT: CMD '" + line + "'");
 }
 
+Result<size_t> ManagementDesk::push_update(std::optional<uint64_t> cid, const std::string& options) {
+  auto changes = openvpn::parse_push_update(options);
+  if (!changes) return Error{changes.error()};
+  auto wanted = sessions_that([&](const auto& session) { return !cid || cid_of(session.session) == *cid; });
+  return gateway_.push_update(wanted, *changes);
+}
+
 void ManagementDesk::signal(management::Signal signal) {
   switch (signal) {
     case management::Signal::kHangup:

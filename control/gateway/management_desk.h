@@ -46,6 +46,7 @@ class ManagementDesk final : public management::Daemon {
   size_t kill_name(std::string_view common_name) override;
   size_t kill_address(const abi::IpAddress& address, uint16_t port, std::optional<bool> tcp) override;
   bool kill_client(uint64_t cid, management::Kill how) override;
+  Result<size_t> push_update(std::optional<uint64_t> cid, const std::string& options) override;
   void signal(management::Signal signal) override;
   void log_command(const std::string& line) override;
   void release_hold() override;

@@ -70,6 +70,10 @@ constexpr std::string_view text_of(openvpn::EndReason reason) {
       return "protocol error";
     case openvpn::EndReason::kConnectionClosed:
       return "connection closed";
+    case openvpn::EndReason::kInactive:
+      return "inactive";
+    case openvpn::EndReason::kSessionTimeout:
+      return "session-timeout";
   }
   return "ended";
 }

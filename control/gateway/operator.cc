@@ -54,6 +54,7 @@ ordered_json Operator::answer(const json& request, const io::PeerCredentials& wh
   if (command == "sessions") return admin_ok(admin::to_json(sessions()));
   if (command == "session show") return session_show(request);
   if (command == "session kill") return session_kill(request, who);
+  if (command == "push-update") return push_update(request, who);
   if (command == "drops") return admin_ok(admin::to_json(drops(request.value("all", false))));
   if (command == "counters") return admin_ok(admin::to_json(counters()));
   if (command == "workers") return admin_ok(admin::to_json(workers()));
@@ -216,6 +217,28 @@ ordered_json Operator::session_kill(const json& request, const io::PeerCredentia
   gateway_.instances_[instance]->server->disconnect(session, goodbye, openvpn::EndReason::kKilled, by(who), io::now());
   gateway_.carry_out(instance, worker);
   return admin_ok(admin::to_json(*row));
+}
+
+ordered_json Operator::push_update(const json& request, const io::PeerCredentials& who) {
+  auto changes = openvpn::parse_push_update(request.value("options", ""));
+  if (!changes) return admin_error(changes.error());
+  std::vector<abi::SessionRef> wanted;
+  if (request.contains("session")) {
+    Result<admin::SessionRow> row = find(request.value("session", ""));
+    if (!row) return admin_error(row.error());
+    wanted.push_back({row->id, row->generation});
+  } else {
+    for (const admin::SessionRow& row : sessions()) wanted.push_back({row.id, row.generation});
+  }
+  io::log(io::LogLevel::kInfo, "push-update, asked " + by(who));
+  size_t told = gateway_.push_update(wanted, *changes);
+  if (told == 0)
+    return admin_error(wanted.empty()
+                           ? "no client is connected"
+                           : "no client was told: none of " + std::to_string(wanted.size()) +
+                                 " announces PUSH_UPDATE, which came with OpenVPN 2.7; let them connect again "
+                                 "with `culvert session kill --restart`");
+  return admin_ok({{"told", told}, {"left_out", wanted.size() - told}});
 }
 
 ordered_json Operator::reload(const io::PeerCredentials& who) {

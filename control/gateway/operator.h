@@ -28,6 +28,7 @@ class Operator {
   std::vector<admin::PortRow> ports() const;
   std::vector<admin::WorkerRow> workers() const;
   nlohmann::ordered_json session_show(const nlohmann::json& request) const;
+  nlohmann::ordered_json push_update(const nlohmann::json& request, const io::PeerCredentials& who);
   nlohmann::ordered_json session_kill(const nlohmann::json& request, const io::PeerCredentials& who);
   nlohmann::ordered_json reload(const io::PeerCredentials& who);
   nlohmann::ordered_json reload_crl(const io::PeerCredentials& who);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "control/gateway/session_watch.h"
 #include "control/hooks/environment.h"
 #include "control/pool/address_pool.h"
 #include "dataplane/abi/command.h"
@@ -25,6 +26,8 @@ struct BookEntry {
   /// Environment of client-disconnect, when that is to be run.
   std::shared_ptr<hooks::Environment> environment;
   std::chrono::sys_seconds since{};
+  SessionWatch watch;              ///< from its connect on
+  config::SessionLimits limits{};  ///< for that
   // Traffic of this session in dataplanes that are gone:
   uint64_t earlier_rx_bytes = 0;
   uint64_t earlier_tx_bytes = 0;

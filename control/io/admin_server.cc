@@ -140,17 +140,17 @@ void AdminServer::answer_one(Connection& connection) {
         one_line(admin_error("request is longer than " + std::to_string(limits_.request_bytes) + " bytes"));
     connection.close_when_sent = true;
   } else if (whole) {
-    connection.out = answer(connection, std::string_view(in).substr(0, end));
+    connection.out = admin_answer(std::string_view(in).substr(0, end), handler_, connection.who);
     in.erase(0, end == std::string::npos ? in.size() : end + 1);
   }
   if (!connection.out.empty()) expect_by_deadline(connection);
 }
 
-std::string AdminServer::answer(const Connection& connection, std::string_view line) const {
+std::string admin_answer(std::string_view line, const AdminServer::Handler& handler, const PeerCredentials& who) {
   json request = json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!request.is_object()) return one_line(admin_error("a request is one JSON object on a line of its own"));
   try {
-    return one_line(handler_(request, connection.who));
+    return one_line(handler(request, who));
   } catch (const json::exception& error) {
     return one_line(admin_error(std::string("request has a field of the wrong type: ") + error.what()));
   }

@@ -40,7 +40,6 @@ class AdminServer {
   void on_ready(Connection& connection, uint32_t events);
   bool read_some(Connection& connection);
   void answer_one(Connection& connection);
-  std::string answer(const Connection& connection, std::string_view line) const;
   bool write_some(Connection& connection);
   void expect_by_deadline(Connection& connection);
   void drop(int fd);
@@ -52,6 +51,9 @@ class AdminServer {
   AdminLimits limits_;
   std::unordered_map<int, std::unique_ptr<Connection>> connections_;
 };
+
+/// The answer, one line, to what may be a request.
+std::string admin_answer(std::string_view line, const AdminServer::Handler& handler, const PeerCredentials& who);
 
 /// {"ok": true, "data": …}
 nlohmann::ordered_json admin_ok(nlohmann::ordered_json data);

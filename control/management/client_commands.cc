@@ -117,4 +117,21 @@ void Dialogue::client_pending_auth(const Words& words) {
   say("ERROR: client-pending-auth command failed. Extra parameter might be too long");
 }
 
+void Dialogue::push_update(std::optional<uint64_t> cid, const std::string& options) {
+  Result<size_t> told = daemon_.push_update(cid, options);
+  if (!told)
+    say("ERROR: " + told.error());
+  else if (*told > 0)
+    say("SUCCESS: " + std::to_string(*told) + " client(s) updated");
+  else
+    say("ERROR: no client updated");
+  say_done("push-update", told && *told > 0);
+}
+
+void Dialogue::push_update_cid(const Words& words) {
+  auto cid = whole_number<uint64_t>(words[1]);
+  if (!cid) return say("ERROR: push-update-cid fail during cid parsing");
+  push_update(cid, words[2]);
+}
+
 }  // namespace culvert::management

@@ -47,6 +47,9 @@ constexpr auto kCommands = std::to_array<CommandInfo>({
     {"pkcs11-id-count", kKeyCount, 0, true, ""},
     {"pkcs11-id-get", kKeyGet, 1, false, ""},
     {"proxy", kUnsupported, 1, true, ""},
+    {"push-update-broad", kPushUpdateBroad, 1, false,
+     "push-update-broad \"OPTIONS\": change what all clients were pushed, as in \"route 10.1.0.0 255.255.0.0, -dns\""},
+    {"push-update-cid", kPushUpdateCid, 2, false, "push-update-cid CID \"OPTIONS\": likewise, of one client"},
     {"quit", kExit, 0, true, ""},
     {"remote", kUnsupported, 1, true, ""},
     {"remote-entry-count", kUnsupported, 0, true, ""},
@@ -131,6 +134,10 @@ void Dialogue::run(CommandId command, const Words& words, Now now) {
       return client_deny(words);
     case kClientPendingAuth:
       return client_pending_auth(words);
+    case kPushUpdateBroad:
+      return push_update(std::nullopt, words[1]);
+    case kPushUpdateCid:
+      return push_update_cid(words);
     case kTest:
       return test(first);
     case kForgetPasswords:

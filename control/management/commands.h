@@ -30,6 +30,8 @@ enum class CommandId : uint8_t {
   kClientAuthNt,
   kClientDeny,
   kClientPendingAuth,
+  kPushUpdateBroad,
+  kPushUpdateCid,
   kTest,
   kForgetPasswords,
   kNotNeeded,    ///< answers to questions that a server never asks

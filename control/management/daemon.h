@@ -10,6 +10,7 @@
 
 #include "dataplane/abi/command.h"
 #include "dataplane/abi/endpoint.h"
+#include "dataplane/abi/result.h"
 
 namespace culvert::management {
 
@@ -53,6 +54,8 @@ class Daemon {
   virtual bool allow_client(uint64_t, uint32_t, std::vector<std::string>) { return false; }
   virtual bool deny_client(uint64_t, uint32_t, const std::string&, const std::string&) { return false; }
   virtual bool delay_client(uint64_t, uint32_t, const std::string&, std::chrono::seconds) { return false; }
+  /// PUSH_UPDATE to one client, or with no ID to all; how many were told. The base class tells nobody.
+  virtual Result<size_t> push_update(std::optional<uint64_t>, const std::string&) { return size_t{0}; }
   virtual void signal(Signal signal) = 0;
   /// A line that a program sent, for the log; printable, and without a password.
   virtual void log_command(const std::string& line) = 0;

@@ -76,6 +76,8 @@ class Dialogue {
   void finish_extra();
   void client_deny(const Words& words);
   void client_pending_auth(const Words& words);
+  void push_update(std::optional<uint64_t> cid, const std::string& options);
+  void push_update_cid(const Words& words);
 
   // dialogue.cc
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "control/openvpn/push_update.h"
+
 namespace culvert::openvpn {
 
 using namespace std::chrono_literals;
@@ -83,6 +85,9 @@ void ClientSession::on_message(const ControlMessage& message, Now now) {
     case MessageKind::kPushReply:
       if (phase_ == Phase::kAsking) take_push(message.text, now);
       break;
+    case MessageKind::kPushUpdate:
+      if (phase_ == Phase::kConnected) take_update(message.text, now);
+      break;
     case MessageKind::kAuthFailed:
       end(EndReason::kAuthFailed, "server refused us" + text, now);
       break;
@@ -113,6 +118,27 @@ void ClientSession::take_push(std::string_view text, Now now) {
     case PushCollector::State::kComplete:
       connect(collector_.take(), now);
   }
+}
+
+void ClientSession::take_update(std::string_view text, Now now) {
+  if (!update_) update_.emplace();
+  switch (update_->add(text)) {
+    case PushCollector::State::kMore:
+      return;
+    case PushCollector::State::kTooMuch:
+      return end(EndReason::kProtocolError, "server pushed more changes than a client takes", now);
+    case PushCollector::State::kComplete:
+      break;
+  }
+  std::string all;
+  for (const std::string& option : update_->take()) all += option + ",";
+  update_.reset();
+  if (all.empty()) return;
+  // A stock client connects again when it is told what it can't do (push_util.c, process_push_update).
+  auto changes = parse_push_update(all);
+  if (!changes) return end(EndReason::kProtocolError, "server pushed a change that can't be: " + changes.error(), now);
+  apply_push_update(options_, *changes);
+  engine_.outputs.push_back(PushReceived{options_});
 }
 
 void ClientSession::connect(std::vector<std::string> options, Now now) {
@@ -156,6 +182,7 @@ void ClientSession::connect(std::vector<std::string> options, Now now) {
   if (!make_dynamic_wrap(*first) || !install_keys(*first))
     return end(EndReason::kProtocolError, "keys could not be derived", now);
   engine_.tally.add(abi::Counter::handshakes_finished);
+  options_ = options;
   engine_.outputs.push_back(PushReceived{std::move(options)});
   engine_.outputs.push_back(SessionConnected{ref_, agreement_.cipher});
   schedule_renegotiation(now);

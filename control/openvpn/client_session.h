@@ -38,6 +38,7 @@ class ClientSession final : public Session {
   bool same_identity(const Negotiation& negotiation) const;
   void ask(Now now);
   void take_push(std::string_view text, Now now);
+  void take_update(std::string_view text, Now now);
   void connect(std::vector<std::string> options, Now now);
   const ClientSettings& client_settings() const { return static_cast<const ClientSettings&>(settings_); }
 
@@ -46,6 +47,8 @@ class ClientSession final : public Session {
   std::string server_options_;              ///< its options string
   std::optional<uint32_t> server_peer_id_;  ///< for packets to it, when it takes ours for packets to us
   PushCollector collector_;
+  std::optional<PushCollector> update_;  ///< a PUSH_UPDATE whose parts are not all here
+  std::vector<std::string> options_;     ///< pushed and in force
   PushedSettings pushed_;
   std::optional<MonoTime> ask_again_;
   MonoTime deadline_{};

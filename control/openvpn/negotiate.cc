@@ -129,6 +129,7 @@ uint32_t Agreement::flags() const {
   if (dynamic_tls_crypt) bits |= iv_proto::kDynamicTlsCrypt;
   if (cc_exit) bits |= iv_proto::kCcExit;
   if (epoch_keys) bits |= iv_proto::kEpochKeys;
+  if (push_update) bits |= iv_proto::kPushUpdate;
   return bits;
 }
 
@@ -140,10 +141,15 @@ Agreement Agreement::from_flags(uint32_t flags, abi::Cipher cipher) {
   agreement.dynamic_tls_crypt = (flags & iv_proto::kDynamicTlsCrypt) != 0;
   agreement.cc_exit = (flags & iv_proto::kCcExit) != 0;
   agreement.epoch_keys = (flags & iv_proto::kEpochKeys) != 0;
+  agreement.push_update = (flags & iv_proto::kPushUpdate) != 0;
   return agreement;
 }
 
 Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& peer, std::string_view peer_options) {
+  if (settings.require_key_export && !peer.can(iv_proto::kTlsKeyExport))
+    return Error{
+        "the client can't derive keys with TLS's exporter, which force-tls-key-material-export asks for: it "
+        "needs OpenVPN 2.6 or later"};
   auto cipher = choose_cipher(settings, peer, peer_options);
   if (!cipher) return Error{cipher.error()};
   Agreement agreement;
@@ -157,6 +163,7 @@ Result<Agreement> agree(const ServerSettings& settings, const PeerCapabilities& 
   agreement.tls_key_export = peer.can(iv_proto::kTlsKeyExport);
   agreement.dynamic_tls_crypt = peer.can(iv_proto::kDynamicTlsCrypt);
   agreement.cc_exit = peer.can(iv_proto::kCcExit);
+  agreement.push_update = peer.can(iv_proto::kPushUpdate);
   agreement.push_at_once = peer.can(iv_proto::kRequestPush);
   agreement.push_cipher = peer.names_ciphers;
   agreement.push_mtu = peer.max_mtu != 0;

@@ -25,9 +25,10 @@ inline constexpr uint32_t kCcExit = 1u << 7;
 inline constexpr uint32_t kAuthFailTemp = 1u << 8;
 inline constexpr uint32_t kDynamicTlsCrypt = 1u << 9;
 inline constexpr uint32_t kEpochKeys = 1u << 10;
+inline constexpr uint32_t kPushUpdate = 1u << 12;
 /// What our client side says of itself.
 inline constexpr uint32_t kOurClient = kDataV2 | kRequestPush | kTlsKeyExport | kAuthPendingKeywords | kCcExit |
-                                       kAuthFailTemp | kDynamicTlsCrypt | kEpochKeys;
+                                       kAuthFailTemp | kDynamicTlsCrypt | kEpochKeys | kPushUpdate;
 }  // namespace iv_proto
 
 /// "AES-256-GCM", as on the wire and in configurations.
@@ -71,6 +72,7 @@ struct Agreement {
   bool push_cipher = false;   ///< the client understands a pushed cipher
   bool push_mtu = false;
   std::string push_compression;  ///< pushed to a client with compression, to switch it off
+  bool push_update = false;  ///< the client takes PUSH_UPDATE
 
   abi::KeyFormat key_format() const {
     return abi::is_cbc(cipher) ? abi::KeyFormat::kCbcHmac : epoch_keys ? abi::KeyFormat::kEpoch : abi::KeyFormat::kAead;

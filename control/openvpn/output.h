@@ -92,6 +92,8 @@ enum class EndReason : uint8_t {
   kLimit,  ///< key used up and no renegotiation came about
   kProtocolError,
   kConnectionClosed,  ///< TCP: the connection ended
+  kInactive,          ///< carried too little for too long
+  kSessionTimeout,    ///< lasted as long as it may
 };
 
 /// The session is over; its peer-id is free again and its commands (kRemoveSession) stand before this in the outputs.

@@ -7,7 +7,6 @@
 #include <charconv>
 
 #include "control/openvpn/compression.h"
-#include "control/openvpn/control_message.h"
 #include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::openvpn {
@@ -16,7 +15,11 @@ namespace {
 constexpr std::string_view kHead = "PUSH_REPLY";
 constexpr std::string_view kMoreFollows = ",push-continuation 2";
 constexpr std::string_view kLast = ",push-continuation 1";
-constexpr size_t kRoom = kPushBundle - 1 - kHead.size() - kMoreFollows.size();
+constexpr std::string_view kUpdateHead = "PUSH_UPDATE";
+
+constexpr size_t room(std::string_view head) {
+  return kPushBundle - 1 - head.size() - kMoreFollows.size();
+}
 
 std::string_view keyword(std::string_view option) {
   return option.substr(0, option.find(' '));
@@ -129,7 +132,7 @@ Status read_option(std::string_view option, const ClientSettings& settings, Push
 }  // namespace
 
 size_t longest_push_option() {
-  return kRoom - 1;
+  return room(kHead) - 1;
 }
 
 std::vector<std::string> push_options(const ServerSettings& settings, const ClientGrant& grant,
@@ -162,17 +165,19 @@ std::vector<std::string> push_options(const ServerSettings& settings, const Clie
   return options;
 }
 
-std::vector<std::string> split_push_reply(const std::vector<std::string>& options, std::vector<std::string>* left_out) {
+std::vector<std::string> split_push_reply(const std::vector<std::string>& options, std::vector<std::string>* left_out,
+                                          MessageKind head) {
+  const size_t most = room(head == MessageKind::kPushUpdate ? kUpdateHead : kHead);
   std::vector<std::string> messages(1);
   for (const std::string& option : options) {
     bool clean = !option.empty() && std::ranges::none_of(option, [](char c) {
       return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ',';
     });
-    if (!clean || option.size() > longest_push_option()) {
+    if (!clean || option.size() >= most) {
       if (left_out) left_out->push_back(printable(option, 120));
       continue;
     }
-    if (messages.back().size() + 1 + option.size() > kRoom) messages.emplace_back();
+    if (messages.back().size() + 1 + option.size() > most) messages.emplace_back();
     messages.back().append(",").append(option);
   }
   if (messages.size() > 1) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/openvpn/control_message.h"
 #include "control/openvpn/negotiate.h"
 #include "control/openvpn/settings.h"
 #include "dataplane/abi/result.h"
@@ -24,9 +25,11 @@ size_t longest_push_option();
 std::vector<std::string> push_options(const ServerSettings& settings, const ClientGrant& grant,
                                       const Agreement& agreement, uint32_t peer_id);
 
-/// The texts after "PUSH_REPLY," of one or more messages, each short enough, linked by push-continuation. Options that
-/// are too long for any message, or hold a comma-free control byte, are left out and named in `left_out` (may be null).
-std::vector<std::string> split_push_reply(const std::vector<std::string>& options, std::vector<std::string>* left_out);
+/// The texts after "PUSH_REPLY," (or "PUSH_UPDATE,") of one or more messages, each short enough, linked by
+/// push-continuation. Options that are too long for any message, or hold a comma-free control byte, are left out and
+/// named in `left_out` (may be null).
+std::vector<std::string> split_push_reply(const std::vector<std::string>& options, std::vector<std::string>* left_out,
+                                          MessageKind head = MessageKind::kPushReply);
 
 /// Puts a client's PUSH_REPLY together from its parts. Bounded whatever the server sends.
 class PushCollector {

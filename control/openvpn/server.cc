@@ -102,6 +102,25 @@ void Server::auth_pending(abi::SessionRef ref, std::chrono::seconds timeout, std
   state_->settle(*session, now);
 }
 
+void Server::renegotiate(abi::SessionRef ref, Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session || session->phase() != ServerSession::Phase::kConnected) return;
+  session->renegotiate(now);
+  state_->settle(*session, now);
+}
+
+uint64_t Server::renegotiations(abi::SessionRef ref) const {
+  const ServerSession* session = state_->find(ref);
+  return session ? session->renegotiations() : 0;
+}
+
+bool Server::push_update(abi::SessionRef ref, const std::vector<PushChange>& changes, Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session || !session->push_update(changes, now)) return false;
+  state_->settle(*session, now);
+  return true;
+}
+
 void Server::disconnect(abi::SessionRef ref, Goodbye goodbye, EndReason reason, std::string_view text, Now now) {
   if (ServerSession* session = state_->find(ref)) state_->end(*session, goodbye, reason, text, now);
 }

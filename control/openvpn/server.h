@@ -10,6 +10,7 @@
 
 #include "control/now.h"
 #include "control/openvpn/output.h"
+#include "control/openvpn/push_update.h"
 #include "control/openvpn/settings.h"
 #include "dataplane/abi/counters.h"
 #include "dataplane/abi/event.h"
@@ -83,6 +84,14 @@ class Server {
   /// Tells a client that waits for its decision to wait up to `timeout` longer, from now; at most as long as a client
   /// would (push.c, send_auth_pending_messages). `extra` goes behind INFO_PRE, when not empty.
   void auth_pending(abi::SessionRef session, std::chrono::seconds timeout, std::string_view extra, Now now);
+
+  /// Starts a soft reset of a connected session, unless one is under way.
+  void renegotiate(abi::SessionRef session, Now now);
+  /// How often the session has had new keys; 0 when it is gone.
+  uint64_t renegotiations(abi::SessionRef session) const;
+
+  /// Changes what a connected client was pushed (PUSH_UPDATE). False: it is gone, or does not announce that it can.
+  bool push_update(abi::SessionRef session, const std::vector<PushChange>& changes, Now now);
 
   /// Ends a session: at once for the dataplane; the goodbye is sent (and re-sent until acknowledged or hand-window).
   void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);

@@ -75,7 +75,10 @@ void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& messa
   }
   auto agreement = agree(server_settings(), capabilities_, message.options);
   if (!agreement) {
-    refuse("Data channel cipher negotiation failed (no shared cipher)", agreement.error(), now);
+    bool no_export = server_settings().require_key_export && !capabilities_.can(iv_proto::kTlsKeyExport);
+    refuse(no_export ? "Client does not support TLS keying material exporters"
+                     : "Data channel cipher negotiation failed (no shared cipher)",
+           agreement.error(), now);
     return;
   }
   agreement_ = *agreement;
@@ -208,6 +211,17 @@ void ServerSession::send_push_reply(Now now) {
   engine_.outputs.push_back(SessionConnected{ref_, agreement_.cipher});
   schedule_renegotiation(now);
   on_changed();
+}
+
+bool ServerSession::push_update(const std::vector<PushChange>& changes, Now now) {
+  if (phase_ != Phase::kConnected || !agreement_.push_update) return false;
+  std::vector<std::string> options;
+  for (const PushChange& change : changes) options.push_back(to_text(change));
+  for (const std::string& message : split_push_reply(options, nullptr, MessageKind::kPushUpdate))
+    say(build_message(MessageKind::kPushUpdate, message));
+  apply_push_update(grant_.push, changes);  // should it ask for its settings again
+  pump(now);
+  return true;
 }
 
 void ServerSession::refuse(std::string_view for_client, std::string_view for_operator, Now now) {

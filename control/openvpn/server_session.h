@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/openvpn/push_update.h"
 #include "control/openvpn/session.h"
 
 namespace culvert::openvpn {
@@ -34,6 +35,8 @@ class ServerSession final : public Session {
 
   void accept(const ClientGrant& grant, Now now);
   void refuse(std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
+  /// Tells the client to change what it was pushed. False: it does not announce that it can.
+  bool push_update(const std::vector<PushChange>& changes, Now now);
   void accept_renewal(const std::vector<std::string>& options, Now now);
   void push(const std::vector<std::string>& options, Now now);
   void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);

@@ -110,7 +110,19 @@ void Server::State::end(ServerSession& session, Goodbye goodbye, EndReason reaso
   settle(session, now);
 }
 
+bool Server::State::within_connect_freq(Now now) {
+  if (settings.connects_per_window == 0) return true;
+  if (connects_in_window == 0 || now.mono - connect_window_began >= settings.connect_window) {
+    connect_window_began = now.mono;
+    connects_in_window = 0;
+  }
+  if (connects_in_window >= settings.connects_per_window) return false;
+  ++connects_in_window;
+  return true;
+}
+
 void Server::State::admit(const Datagram& datagram, Admitted admitted, Now now) {
+  if (!within_connect_freq(now)) return engine.tally.drop(abi::DropReason::control_rate_limited);
   // Closing sessions count: their number must have a bound as well.
   bool full = sessions.size() >= settings.max_clients + std::min<size_t>(closing, settings.max_clients);
   std::optional<abi::SessionRef> ref = full ? std::nullopt : peer_ids.take(now);

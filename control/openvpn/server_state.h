@@ -24,6 +24,8 @@ struct Server::State {
   ServerSession* find(abi::SessionRef ref) const;
   ServerSession* find(const abi::Endpoint& remote, const wire::SessionId& client) const;
   void admit(const Datagram& datagram, Admitted admitted, Now now);
+  /// connect-freq: may another client begin now?
+  bool within_connect_freq(Now now);
   /// Takes in what an operation on `session` brought about: it may have ended, or have a new deadline.
   void settle(ServerSession& session, Now now);
   void end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
@@ -55,6 +57,8 @@ struct Server::State {
   std::unordered_multimap<std::string, ServerSession*> by_name;  ///< accepted ones, by common name
   std::multimap<MonoTime, ServerSession*> timers;
   size_t closing = 0;
+  MonoTime connect_window_began{};  ///< connect-freq
+  uint32_t connects_in_window = 0;
   bool stopping = false;  ///< lets nobody in any more
 };
 

@@ -66,8 +66,11 @@ struct ServerSettings : CommonSettings {
   std::array<uint8_t, 32> cookie_secret{};
   bool client_to_client = false;
   bool may_float = true;
-  bool verify_renewals = false;        ///< who is connected is asked about again at each renegotiation
-  bool duplicate_cn = false;           ///< false: a second connect of a common name ends the first session
+  bool verify_renewals = false;      ///< who is connected is asked about again at each renegotiation
+  bool duplicate_cn = false;         ///< false: a second connect of a common name ends the first session
+  bool require_key_export = false;   ///< clients that can't derive keys with TLS's exporter are refused
+  uint32_t connects_per_window = 0;  ///< connect-freq: clients let begin per connect_window; 0: any number
+  std::chrono::seconds connect_window{0};
   uint32_t max_clients = 1024;         ///< half-open ones included
   uint32_t initial_per_network = 100;  ///< first packets per 10 s answered per IPv4 /32 or IPv6 /64 …
   uint32_t initial_in_all = 20000;     ///< … and in all

@@ -15,8 +15,8 @@ constexpr size_t kMaxLines = 4096;
 constexpr size_t kMaxFindings = 20;
 constexpr int kMaxDepth = 4;
 constexpr std::string_view kHere =
-    "can't stand here: push, push-reset, push-remove, ifconfig-push, ifconfig-ipv6-push, iroute, iroute-ipv6, disable "
-    "and config can";
+    "can't stand here: push, push-reset, push-remove, ifconfig-push, ifconfig-ipv6-push, iroute, iroute-ipv6, disable, "
+    "inactive, session-timeout and config can";
 
 using Words = std::vector<std::string>;
 
@@ -109,6 +109,22 @@ std::string read_push_remove(Applying& to, const Words& words) {
   return "";
 }
 
+std::string read_session_timeout(Applying& to, const Words& words) {
+  auto seconds = words.size() == 2 ? config::to_number(words[1]) : std::nullopt;
+  if (!seconds) return "takes a number of seconds";
+  to.settings.limits.session_timeout = std::chrono::seconds(*seconds);
+  return "";
+}
+
+std::string read_inactive(Applying& to, const Words& words) {
+  auto seconds = words.size() == 2 || words.size() == 3 ? config::to_number(words[1]) : std::nullopt;
+  auto bytes = words.size() == 3 ? config::to_number(words[2]) : std::optional<uint32_t>(0);
+  if (!seconds || !bytes) return "takes a number of seconds, and perhaps one of bytes";
+  to.settings.limits.inactive = std::chrono::seconds(*seconds);
+  to.settings.limits.inactive_bytes = *bytes;
+  return "";
+}
+
 void apply_text(Applying& to, std::string_view text, const std::string& source, int depth);
 
 std::string include(Applying& to, const Words& words, int depth) {
@@ -129,6 +145,8 @@ std::string apply_line(Applying& to, const Words& words, int depth) {
   if (name == "ifconfig-ipv6-push") return read_ifconfig_ipv6_push(to, words);
   if (name == "iroute") return read_iroute(to, words);
   if (name == "iroute-ipv6") return read_iroute6(to, words);
+  if (name == "inactive") return read_inactive(to, words);
+  if (name == "session-timeout") return read_session_timeout(to, words);
   if (name == "config") return include(to, words, depth);
   if (name == "push-reset" || name == "disable") {
     if (words.size() != 1) return "takes no argument";
@@ -171,6 +189,7 @@ void apply_text(Applying& to, std::string_view text, const std::string& source, 
 ClientSettings settings_for_all(const config::ServerConfig& server) {
   ClientSettings settings;
   settings.push = server.push;
+  settings.limits = server.limits;
   return settings;
 }
 

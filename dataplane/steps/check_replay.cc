@@ -37,8 +37,10 @@ Verdict check_one(Packet& packet, PathContext& context) {
 
   session::ReceiveState& state = packet.session->receive;
   state.last_ns = context.now_ns;
-  ++state.packets;
-  state.bytes += packet.length;
+  if (packet.length >= wire::kSmallestInnerPacket) [[likely]] {
+    ++state.packets;
+    state.bytes += packet.length;
+  }
   if (!key.used) [[unlikely]] {
     key.used = true;
     context.events.first_use(*packet.session, packet.key_id);

@@ -28,8 +28,10 @@ Verdict prepare(Packet& packet, aead::Job& job, PathContext& context) {
 
   if (key.count_sealed(packet.length)) [[unlikely]]
     context.events.near_limit(session, key.key_id);
-  ++send.packets;
-  send.bytes += packet.length;
+  if (packet.length >= wire::kSmallestInnerPacket) [[likely]] {
+    ++send.packets;
+    send.bytes += packet.length;
+  }
   send.last_ns = context.now_ns;
 
   aead::prefetch(key.aead);

@@ -83,6 +83,9 @@ static_assert(sizeof(DataV1Header) == 21 && alignof(DataV1Header) == 1);
 // (crypto.c).
 
 /// Inner payload that is a keepalive and no IP packet (ping.c).
+/// Shorter texts are no IP packet but a message of the tunnel itself, which counts neither as traffic nor as activity.
+inline constexpr size_t kSmallestInnerPacket = 20;
+
 inline constexpr std::array<uint8_t, 16> kPingMagic = {0x2a, 0x18, 0x7b, 0xf3, 0x64, 0x1e, 0xb4, 0xcb,
                                                        0x07, 0xed, 0x2d, 0x0a, 0x98, 0x1f, 0xc7, 0x48};
 /// First 16 bytes of an OCC message; one byte of OCC opcode follows (occ.c).

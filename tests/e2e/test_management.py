@@ -199,3 +199,16 @@ def test_a_program_lets_clients_in(stage):
     assert program.lines_until(">CLIENT:DISCONNECT")[-1] == f">CLIENT:DISCONNECT,{cid}"
     assert program.ask("kill alice").startswith("SUCCESS")
     assert alice.connects() == 1
+
+
+def test_push_update_leaves_clients_alone_that_do_not_announce_it(stage):
+    """Clients of 2.6: the program and the operator are told that nobody was, and the session goes on."""
+    gateway, path = managed(stage)
+    alice = stage.connected("alice")
+    program = connect(path)
+    program.say('push-update-broad "route 10.77.0.0 255.255.0.0, -dns"')
+    assert program.lines_until("ERROR: push-update command failed")[-2] == "ERROR: no client updated"
+    refused = gateway.try_cli("push-update", "route 10.77.0.0 255.255.0.0")
+    assert refused.returncode == 1 and "announces PUSH_UPDATE" in refused.stderr
+    assert gateway.try_cli("push-update", "--session", "alice", "--", "-ifconfig").returncode == 1
+    assert alice.ping("10.8.0.1") and alice.connects() == 1

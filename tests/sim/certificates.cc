@@ -45,7 +45,7 @@ std::shared_ptr<const crypto::TlsContext> Authority::context(crypto::TlsRole rol
   settings.certificate_pem = identity.certificate_pem;
   settings.key_pem = identity.key_pem;
   settings.max_version = max;
-  settings.peer_usage = role == crypto::TlsRole::kServer ? crypto::PeerUsage::kClient : crypto::PeerUsage::kServer;
+  settings.peer.usage = role == crypto::TlsRole::kServer ? crypto::PeerUsage::kClient : crypto::PeerUsage::kServer;
   return must(crypto::TlsContext::make(settings));
 }
 

@@ -115,12 +115,32 @@ void add_session(CLI::App& app, Context& context) {
   });
 }
 
+void add_push_update(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand(
+      "push-update", "change what connected clients were pushed, as in 'route 10.1.0.0 255.255.0.0, -dns'");
+  auto shape = add_shape(*command, false);
+  auto options = std::make_shared<std::string>();
+  command->add_option("OPTIONS", *options, "options, separated by commas; -NAME takes one away (write -- before a text that begins so), ?NAME may be unknown")
+      ->required();
+  command->add_option("--session", shape->session, "only this one: ID, common name or address");
+  command->callback([&context, shape, options] {
+    ordered_json request = {{"command", "push-update"}, {"options", *options}};
+    if (!shape->session.empty()) request["session"] = shape->session;
+    Result<ordered_json> data = ask(context.run_dir_or_default(), request);
+    if (!data) return context.fail(data.error());
+    if (shape->json) return print_json(*data, false);
+    std::printf("told %s client(s); %s can't take it\n", cell_text((*data)["told"], admin::Format::kPlain).c_str(),
+                cell_text((*data)["left_out"], admin::Format::kPlain).c_str());
+  });
+}
+
 }  // namespace
 
 void add_gateway_commands(CLI::App& app, Context& context) {
   add_status(app, context);
   add_list<admin::SessionRow>(app, context, "sessions", "connected clients", "no client is connected");
   add_session(app, context);
+  add_push_update(app, context);
   add_list<admin::DropRow>(app, context, "drops", "packets that did not go on, by reason", "no packet was dropped");
   add_list<admin::CounterRow>(app, context, "counters", "what else both processes have counted", "nothing counted");
   add_list<admin::WorkerRow>(app, context, "workers", "the dataplane's workers", "no worker");

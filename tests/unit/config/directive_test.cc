@@ -12,6 +12,9 @@
 namespace culvert::config::test {
 namespace {
 
+const std::string kFingerprint =
+    "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff";
+
 /// Arguments with which each honoured directive is accepted. Lines of their own where it needs others beside it.
 const std::map<std::string, std::string>& good_uses() {
   static const std::map<std::string, std::string> uses = {
@@ -67,6 +70,19 @@ const std::map<std::string, std::string>& good_uses() {
       {"crl-verify", "crl-verify crl.pem"},
       {"remote-cert-tls", "remote-cert-tls client"},
       {"remote-cert-eku", "remote-cert-eku \"TLS Web Client Authentication\""},
+      {"remote-cert-ku", "remote-cert-ku a0 88"},
+      {"verify-x509-name", "verify-x509-name client- name-prefix"},
+      {"x509-username-field", "x509-username-field emailAddress"},
+      {"x509-track", "x509-track +CN"},
+      {"peer-fingerprint", "peer-fingerprint " + kFingerprint},
+      {"verify-hash", "verify-hash " + kFingerprint + " SHA256"},
+      {"pkcs12", "pkcs12 server.p12"},
+      {"force-tls-key-material-export", "force-tls-key-material-export"},
+      {"providers", "providers default"},
+      {"ping-exit", "ping-exit 60"},
+      {"inactive", "inactive 600 100000"},
+      {"session-timeout", "session-timeout 86400"},
+      {"connect-freq", "connect-freq 10 1"},
       {"verify-client-cert", "verify-client-cert require"},
       {"tls-version-min", "tls-version-min 1.2"},
       {"tls-version-max", "tls-version-max 1.3"},
@@ -91,8 +107,8 @@ const std::map<std::string, std::string>& good_uses() {
       {"ping", "ping 10"},
       {"ping-restart", "ping-restart 60"},
       {"reneg-sec", "reneg-sec 3600"},
-      {"reneg-bytes", "reneg-bytes 0"},
-      {"reneg-pkts", "reneg-pkts 0"},
+      {"reneg-bytes", "reneg-bytes 64000000000"},
+      {"reneg-pkts", "reneg-pkts 1000"},
       {"hand-window", "hand-window 60"},
       {"tran-window", "tran-window 60"},
       {"tls-timeout", "tls-timeout 2"},
@@ -146,11 +162,12 @@ std::string frame_for(const std::string& name) {
   };
   add("topology", "topology subnet");
   add("ca", "ca ca.crt");
-  add("cert", "cert server.crt");
-  add("key", "key server.key");
+  if (name != "pkcs12") add("cert", "cert server.crt");
+  if (name != "pkcs12") add("key", "key server.key");
   if (name != "remote-cert-eku") add("remote-cert-tls", "remote-cert-tls client");
   if (!name.starts_with("tls-crypt") && name != "tls-auth") add("", "tls-crypt tc.key");
   if (name != "ifconfig" && name != "ifconfig-pool") add("server", "server 10.8.0.0 255.255.255.0");
+  if (name == "ping-exit") return frame;
   if (name == "ping") return frame + "ping-restart 60\n";
   if (name != "ping-restart") add("keepalive", "keepalive 10 60");
   return frame;
@@ -159,6 +176,7 @@ std::string frame_for(const std::string& name) {
 TEST(Directive, HonouredOnesAreAccepted) {
   MemoryLoader loader = files_below("etc");
   loader.files["etc/empty.conf"] = {"", 0644};
+  loader.files["etc/server.p12"] = {pkcs12_bytes(), 0600};
   for (const Directive& directive : directives()) {
     if (directive.fate != Fate::kHonoured) continue;
     std::string name(directive.name);
@@ -207,6 +225,17 @@ TEST(Directive, RefusedOnesAreErrorsAndSayWhy) {
     }
     EXPECT_FALSE(parse(std::string(kBase) + "<" + name + ">\nx\n</" + name + ">\n").report.ok()) << name;
   }
+}
+
+TEST(Directive, WhatTheManualNamesIsInTheList) {
+  std::ifstream file(CULVERT_SOURCE_ROOT "/tests/unit/config/manual_directives.txt");
+  size_t count = 0;
+  for (std::string name; std::getline(file, name);) {
+    if (name.empty() || name.front() == '#') continue;
+    ++count;
+    EXPECT_NE(find_directive(name), nullptr) << name << " has no fate";
+  }
+  EXPECT_GT(count, 280u);
 }
 
 TEST(Directive, NamesAreUniqueAndFound) {

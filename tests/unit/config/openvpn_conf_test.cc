@@ -243,7 +243,7 @@ TEST(OpenvpnConf, TlsPolicy) {
   EXPECT_EQ(
       config.tls.ciphers,
       "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-CHACHA20-POLY1305:AES128-SHA:!aNULL");
-  EXPECT_EQ(config.tls.peer_usage, crypto::PeerUsage::kClient);
+  EXPECT_EQ(config.tls.peer.usage, crypto::PeerUsage::kClient);
   EXPECT_EQ(good("tls-version-min 1.4 or-highest\n").tls.min_version, crypto::TlsVersion::kTls13);
   EXPECT_EQ(good("tls-version-min 1.0\n",
                  "etc/server.conf:9: warning: tls-version-min: TLS 1.0 is broken and not offered: "

@@ -109,8 +109,17 @@ const Case kCases[] = {
     {"ping 10", "ping: conflicts with keepalive, which sets it: remove one of them"},
     {"reneg-sec 3600 4000", "reneg-sec: the second number is the lower end and can't be above the first"},
     {"reneg-sec 2", "reneg-sec: must be larger than tls-timeout (2 s)"},
-    {"reneg-bytes 64000000",
-     "reneg-bytes: only 0 is supported: keys are renewed by time (reneg-sec), and before the cipher's own limit"},
+    {"reneg-bytes 64M", "reneg-bytes: '64M' is not a number from 0 to 9223372036854775807"},
+    {"inactive x", "inactive: 'x' is not a number from 0 to 315360000"},
+    {"ping-exit 60", "ping-exit: conflicts with keepalive, which sets it: remove one of them"},
+    {"verify-x509-name a prefix",
+     "verify-x509-name: the second argument can only be subject, name or name-prefix, not 'prefix'"},
+    {"remote-cert-ku xyz", "remote-cert-ku: 'xyz' is not a key usage in hexadecimal, such as 80 or a0"},
+    {"x509-username-field ext:policy",
+     "x509-username-field: 'ext:policy' is not supported: of the extensions only ext:subjectAltName is"},
+    {"verify-hash 00:11", "verify-hash: only SHA256 is supported, which stands behind the fingerprint"},
+    {"pkcs12 server.key", "pkcs12: is not a PKCS #12 file"},
+    {"providers fips", "providers: 'fips' is not supported: OpenSSL's default provider does all work here"},
     {"explicit-exit-notify 3", "explicit-exit-notify: '3' is not a number from 0 to 2"},
     {"ifconfig-pool-persist ipp.txt often", "ifconfig-pool-persist: 'often' is not a number from 0 to 86400"},
     {"route 10.66.0.1 255.255.0.0", "route: has bits behind the netmask: did you mean 10.66.0.0?"},
@@ -169,8 +178,8 @@ const Case kCases[] = {
      "tls-cipher: 'TLS-AES-256-GCM-SHA384' is not a cipher of TLS 1.2 such as TLS-ECDHE-ECDSA-WITH-AES-256-GCM-SHA384; "
      "those "
      "of TLS 1.3 go into tls-ciphersuites"},
-    {"tls-cert-profile suiteb",
-     "tls-cert-profile: suiteb is not supported in this version: write legacy, or remove it"},
+    {"tls-cert-profile strict",
+     "tls-cert-profile: 'strict' is not a profile: write legacy, preferred, suiteb or insecure"},
     {"tls-crypt-v2 v2.key maybe",
      "tls-crypt-v2: the second argument can only be force-cookie or allow-noncookie, not 'maybe'"},
     {"tls-auth tc.key 2", "tls-auth: the direction can only be 0 or 1, not '2'"},
@@ -213,7 +222,8 @@ TEST(OpenvpnErrors, AllOfAFileAreReported) {
             "etc/server.conf:1: error: port: 'x' is not a number from 1 to 65535\n"
             "etc/server.conf:2: error: proto: 'sctp' is not a protocol: write udp, udp6, tcp-server or tcp6-server\n"
             "etc/server.conf:3: error: blub: no such directive in OpenVPN 2.6\n"
-            "etc/server.conf:4: error: chroot: use RootDirectory= or the sandboxing of the systemd units in conf/\n"
+            "etc/server.conf:4: error: chroot: files of client-config-dir, CRLs and a reload need the real root: use "
+            "ProtectSystem=, RootDirectory= and the sandboxing of the systemd units in conf/, and remove it\n"
             "etc/server.conf: error: no addresses for clients: add server 10.8.0.0 255.255.255.0 (or server-ipv6)\n"
             "etc/server.conf: error: no ca: a server needs ca, cert and key; `culvert init` makes them\n"
             "etc/server.conf: error: no cert: a server needs ca, cert and key; `culvert init` makes them\n"

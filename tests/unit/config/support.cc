@@ -3,9 +3,11 @@
 #include <array>
 #include <stdexcept>
 
+#include "control/crypto/base64.h"
 #include "control/crypto/certificate.h"
 #include "control/crypto/pem.h"
 #include "control/openvpn/key_files.h"
+#include "tests/unit/support/pkcs12_files.h"
 
 namespace culvert::config::test {
 
@@ -69,6 +71,11 @@ MemoryLoader real_files_below(const std::string& folder) {
   loader.files[folder + "/server.key"].bytes = made.key;
   loader.files[folder + "/crl.pem"].bytes = made.crl;
   return loader;
+}
+
+std::string pkcs12_bytes() {
+  auto bytes = crypto::base64_decode(testing::kOpenPkcs12);
+  return bytes ? std::string(bytes->begin(), bytes->end()) : "";
 }
 
 Parsed parse(const std::string& text, FileLoader& loader) {

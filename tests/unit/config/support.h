@@ -40,6 +40,9 @@ MemoryLoader files_below(const std::string& folder);
 /// The same with a CA, a server's certificate and key, and a CRL that are real (made once per run).
 MemoryLoader real_files_below(const std::string& folder);
 
+/// A PKCS #12 file without password that holds the real CA, certificate and key.
+std::string pkcs12_bytes();
+
 /// A complete server.conf for these files, without `server` lines of its own: add at the end.
 inline const char* const kBase =
     "topology subnet\nremote-cert-tls client\nca ca.crt\ncert server.crt\nkey server.key\ntls-crypt tc.key\n"

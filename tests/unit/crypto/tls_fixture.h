@@ -55,13 +55,13 @@ inline TlsSettings settings_of(TlsRole role, const Identity& ca, const Identity&
 inline TlsSettings server_settings() {
   const World& world = World::instance();
   TlsSettings settings = settings_of(TlsRole::kServer, world.ca, world.server);
-  settings.peer_usage = PeerUsage::kClient;
+  settings.peer.usage = PeerUsage::kClient;
   return settings;
 }
 inline TlsSettings client_settings() {
   const World& world = World::instance();
   TlsSettings settings = settings_of(TlsRole::kClient, world.ca, world.client);
-  settings.peer_usage = PeerUsage::kServer;
+  settings.peer.usage = PeerUsage::kServer;
   return settings;
 }
 

@@ -142,7 +142,7 @@ TEST_P(TlsVersions, ServerCertificateAsClientIsRefused) {
   const Identity wrong = World::issue(world.ca, "wrong", CertificateUse::kServer);
   for (PeerUsage usage : {PeerUsage::kClient, PeerUsage::kAny}) {
     TlsSettings settings = server();
-    settings.peer_usage = usage;
+    settings.peer.usage = usage;
     refused(settings, at(settings_of(TlsRole::kClient, world.ca, wrong)), "is not made for a client");
   }
 }
@@ -153,7 +153,7 @@ TEST_P(TlsVersions, CertificateWithoutUsageIsRefusedOnlyWhenUsageIsAskedFor) {
   const TlsSettings plain_client = at(settings_of(TlsRole::kClient, world.ca, plain));
   refused(server(), plain_client, "is not made for a client");
   TlsSettings lenient = server();
-  lenient.peer_usage = PeerUsage::kAny;
+  lenient.peer.usage = PeerUsage::kAny;
   EXPECT_EQ(handshake(lenient, plain_client).server->status(), TlsStatus::kEstablished);
 }
 
@@ -216,7 +216,7 @@ TEST_P(TlsVersions, OddCommonNames) {
   const World& world = World::instance();
   TlsSettings settings = server();
   settings.ca_pem = read_vector("tls/ca.crt");
-  settings.peer_usage = PeerUsage::kAny;
+  settings.peer.usage = PeerUsage::kAny;
   auto client_with = [&world](const std::string& name) {
     TlsSettings made = at(settings_of(TlsRole::kClient, world.ca, {}));
     made.certificate_pem = read_vector("tls/" + name + ".crt");

@@ -44,6 +44,12 @@ class DaemonDouble final : public Daemon {
     halted = how == Kill::kHalt;
     return std::erase_if(all, [cid](const Client& one) { return one.cid == cid; }) > 0;
   }
+  Result<size_t> push_update(std::optional<uint64_t> cid, const std::string& options) override {
+    pushed = (cid ? std::to_string(*cid) + ": " : "all: ") + options;
+    if (options == "wrong") return Error{"names no option"};
+    return cid ? (*cid == 7 ? 1u : 0u) : all.size();
+  }
+  std::string pushed;
   bool allow_client(uint64_t cid, uint32_t kid, std::vector<std::string> lines) override {
     config = std::move(lines);
     return cid == 7 && kid == 1;

@@ -172,6 +172,17 @@ TEST(Dialogue, ClientKillWithItsMessage) {
   EXPECT_FALSE(talk.daemon.halted);
 }
 
+TEST(Dialogue, PushUpdateSaysHowManyWereTold) {
+  Talk talk;
+  EXPECT_EQ(talk.ask("push-update-cid 7 \"route 10.1.0.0 255.255.0.0, -dns\""),
+            "SUCCESS: 1 client(s) updated\r\nSUCCESS: push-update command succeeded\r\n");
+  EXPECT_EQ(talk.daemon.pushed, "7: route 10.1.0.0 255.255.0.0, -dns");
+  EXPECT_EQ(talk.ask("push-update-cid 8 -dns"), "ERROR: no client updated\r\nERROR: push-update command failed\r\n");
+  EXPECT_EQ(talk.ask("push-update-cid x -dns"), "ERROR: push-update-cid fail during cid parsing\r\n");
+  EXPECT_EQ(talk.ask("push-update-broad wrong"), "ERROR: names no option\r\nERROR: push-update command failed\r\n");
+  EXPECT_TRUE(talk.ask("push-update-broad -dns").ends_with("SUCCESS: push-update command succeeded\r\n"));
+}
+
 TEST(Dialogue, InputInPieces) {
   const std::string text = "pid\r\nstatus 2\nkill nobody\nversion\n";
   Talk whole;

@@ -21,7 +21,7 @@ TEST_F(PkiTest, InitMakesAConfigurationThatLoadsWithoutAWarning) {
   const config::ServerConfig& server = loaded->servers[0];
   EXPECT_EQ(server.settings.wrap.kind, openvpn::WrapKind::kTlsCryptV2);
   EXPECT_TRUE(server.settings.wrap.force_cookie);
-  EXPECT_EQ(server.tls.peer_usage, crypto::PeerUsage::kClient);
+  EXPECT_EQ(server.tls.peer.usage, crypto::PeerUsage::kClient);
   EXPECT_EQ(server.crl_file, (folder_ / "crl.pem").string());
   EXPECT_EQ(server.pool4->prefix, 24);
   EXPECT_EQ(server.pool6->network[0], 0xFD);

@@ -57,6 +57,16 @@ TEST_F(ClientSettingsTest, IfconfigPushFollowsTheTopology) {
             "alice:1: ifconfig-push: lies outside ifconfig-push-constraint");
 }
 
+TEST_F(ClientSettingsTest, LimitsOfOneClient) {
+  server.limits.session_timeout = std::chrono::seconds(100);
+  EXPECT_EQ(lines("").limits.session_timeout.count(), 100);
+  ClientSettings settings = lines("session-timeout 0\ninactive 600 1000\n");
+  EXPECT_EQ(settings.limits.session_timeout.count(), 0);
+  EXPECT_EQ(settings.limits.inactive.count(), 600);
+  EXPECT_EQ(settings.limits.inactive_bytes, 1000u);
+  EXPECT_EQ(wrong("inactive soon"), "alice:1: inactive: takes a number of seconds, and perhaps one of bytes");
+}
+
 TEST_F(ClientSettingsTest, TakesAllKindsOfLines) {
   ClientSettings settings = lines(
       "# comment\n\nifconfig-push 10.8.0.7 255.255.255.0\nifconfig-ipv6-push fd00:8::7/64 fd00:8::1\r\n"

@@ -1,0 +1,65 @@
+// Limits of sessions that depend on what they carry: the dataplane counts, and we look once a second.
+#include <string>
+#include <vector>
+
+#include "control/gateway/gateway.h"
+
+namespace culvert::gateway {
+namespace {
+
+constexpr auto kLookEvery = std::chrono::seconds(1);
+
+}  // namespace
+
+void Gateway::watch_sessions() {
+  loop_.at(io::mono_now() + kLookEvery, [this] {
+    look_at_sessions();
+    watch_sessions();
+  });
+}
+
+void Gateway::look_at_sessions() {
+  if (!book_ || stopping_) return;
+  using Verdict = SessionWatch::Verdict;
+  struct Due {
+    abi::SessionRef session;
+    size_t instance;
+    uint32_t worker;
+    Verdict verdict;
+  };
+  std::vector<Due> due;
+  MonoTime now = io::mono_now();
+  book_->each([&](abi::SessionRef session, BookEntry& entry) {
+    if (!entry.watch.has_limits()) return;
+    const openvpn::Server& server = *instances_[entry.instance]->server;
+    uint64_t renegotiations = entry.watch.counts_keys() ? server.renegotiations(session) : 0;
+    Verdict verdict = entry.watch.look(carried_by(session, entry), renegotiations, now);
+    if (verdict != Verdict::kFine) due.push_back({session, entry.instance, entry.worker, verdict});
+  });
+  for (const Due& one : due) {
+    openvpn::Server& server = *instances_[one.instance]->server;
+    // The client is told to connect again: what it does then is up to its own settings.
+    if (one.verdict == Verdict::kRenegotiate)
+      server.renegotiate(one.session, io::now());
+    else if (one.verdict == Verdict::kInactive)
+      server.disconnect(one.session, openvpn::Goodbye::kRestart, openvpn::EndReason::kInactive,
+                        "carried too little for too long (inactive)", io::now());
+    else
+      server.disconnect(one.session, openvpn::Goodbye::kRestart, openvpn::EndReason::kSessionTimeout,
+                        "reached its session-timeout", io::now());
+    carry_out(one.instance, one.worker);
+  }
+}
+
+Traffic Gateway::carried_by(abi::SessionRef session, const BookEntry& entry) const {
+  Traffic traffic{entry.earlier_rx_bytes + entry.earlier_tx_bytes, entry.earlier_rx_packets + entry.earlier_tx_packets};
+  if (!link_.mapping() || session.peer_id >= link_.mapping()->view().sessions()) return traffic;
+  const abi::WorkerRecord& worker = link_.mapping()->view().session(session.peer_id).worker;
+  if (worker.generation.load(std::memory_order_acquire) != session.generation) return traffic;
+  traffic.bytes += worker.rx_bytes.load(std::memory_order_relaxed) + worker.tx_bytes.load(std::memory_order_relaxed);
+  traffic.packets +=
+      worker.rx_packets.load(std::memory_order_relaxed) + worker.tx_packets.load(std::memory_order_relaxed);
+  return traffic;
+}
+
+}  // namespace culvert::gateway

@@ -1,0 +1,60 @@
+// connect-freq, force-tls-key-material-export, and renegotiations that control asks for.
+#include <gtest/gtest.h>
+
+#include "control/openvpn/negotiate.h"
+#include "tests/sim/world.h"
+
+namespace culvert::sim {
+namespace {
+
+using namespace openvpn;
+using namespace std::chrono_literals;
+
+TEST(Limits, ConnectFreqLetsTheRestInLater) {
+  World::Options options;
+  options.seed = seed();
+  options.server.connects_per_window = 3;
+  options.server.connect_window = 20s;
+  World world(options);
+  for (uint32_t host = 1; host <= 5; ++host)
+    world.start(world.add_client(client_settings("client" + std::to_string(host)), host));
+  EXPECT_FALSE(world.run_until([&] { return world.connected.size() > 3; }, 15s));
+  EXPECT_EQ(world.connected.size(), 3u);
+  EXPECT_GT(world.server->tally().drops[static_cast<size_t>(abi::DropReason::control_rate_limited)], 0u);
+  EXPECT_TRUE(world.run_until([&] { return world.connected.size() == 5; }, 30s));
+}
+
+TEST(Limits, ClientsWithoutKeyExportAreRefusedWhereItIsAskedFor) {
+  World::Options options;
+  options.seed = seed();
+  options.server.require_key_export = true;
+  World world(options);
+  ClientSettings old = client_settings("old");
+  old.capabilities &= ~iv_proto::kTlsKeyExport;
+  World::Peer& peer = world.add_client(old, 1);
+  world.start(peer);
+  ASSERT_TRUE(world.run_until([&] { return !world.ended.empty() && !peer.ended.empty(); }, 60s));
+  EXPECT_NE(world.ended[0].text.find("force-tls-key-material-export"), std::string::npos) << world.ended[0].text;
+  EXPECT_NE(peer.ended[0].text.find("Client does not support TLS keying material exporters"), std::string::npos);
+  World::Peer& modern = world.add_client(client_settings("modern"), 2);
+  world.start(modern);
+  EXPECT_TRUE(world.run_until([&] { return modern.engine->connected(); }, 60s));
+}
+
+TEST(Limits, RenegotiatesWhenAsked) {
+  World::Options options;
+  options.seed = seed();
+  World world(options);
+  World::Peer& peer = world.add_client(client_settings("alice"), 1);
+  world.start(peer);
+  ASSERT_TRUE(world.run_until([&] { return peer.engine->connected(); }, 60s));
+  abi::SessionRef session = world.server->sessions().at(0).session;
+  EXPECT_EQ(world.server->renegotiations(session), 0u);
+  world.with_server([&](Server& server, Now now) { server.renegotiate(session, now); });
+  EXPECT_TRUE(world.run_until([&] { return world.server->renegotiations(session) == 1; }, 60s));
+  EXPECT_TRUE(world.ended.empty());
+  EXPECT_EQ(world.server->renegotiations({session.peer_id, session.generation + 1}), 0u);
+}
+
+}  // namespace
+}  // namespace culvert::sim
