@@ -72,7 +72,7 @@ struct Agreement {
   bool push_cipher = false;   ///< the client understands a pushed cipher
   bool push_mtu = false;
   std::string push_compression;  ///< pushed to a client with compression, to switch it off
-  bool push_update = false;  ///< the client takes PUSH_UPDATE
+  bool push_update = false;      ///< the client takes PUSH_UPDATE
 
   abi::KeyFormat key_format() const {
     return abi::is_cbc(cipher) ? abi::KeyFormat::kCbcHmac : epoch_keys ? abi::KeyFormat::kEpoch : abi::KeyFormat::kAead;

@@ -120,7 +120,10 @@ void add_push_update(CLI::App& app, Context& context) {
       "push-update", "change what connected clients were pushed, as in 'route 10.1.0.0 255.255.0.0, -dns'");
   auto shape = add_shape(*command, false);
   auto options = std::make_shared<std::string>();
-  command->add_option("OPTIONS", *options, "options, separated by commas; -NAME takes one away (write -- before a text that begins so), ?NAME may be unknown")
+  command
+      ->add_option("OPTIONS", *options,
+                   "options, separated by commas; -NAME takes one away (write -- before a text that begins so), ?NAME "
+                   "may be unknown")
       ->required();
   command->add_option("--session", shape->session, "only this one: ID, common name or address");
   command->callback([&context, shape, options] {
