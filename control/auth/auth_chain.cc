@@ -36,7 +36,15 @@ void AuthChain::ask(const std::shared_ptr<Asked>& asked) {
 void AuthChain::answer(const std::shared_ptr<Asked>& asked, size_t link, Verdict verdict) {
   if (!current(asked) || asked->link != link) return;
   if (auto* allow = std::get_if<Allow>(&verdict)) {
-    for (std::string& line : allow->config) asked->allowed.config.push_back(std::move(line));
+    allow->config.insert(allow->config.begin(), asked->allowed.config.begin(), asked->allowed.config.end());
+    // What one adds that no other does (TokenGate) stays.
+    if (allow->token_session.empty()) {
+      allow->token = std::move(asked->allowed.token);
+      allow->token_session = std::move(asked->allowed.token_session);
+      allow->token_state = std::move(asked->allowed.token_state);
+    }
+    if (!allow->username) allow->username = std::move(asked->allowed.username);
+    asked->allowed = std::move(*allow);
     ++asked->link;
     return ask(asked);
   }

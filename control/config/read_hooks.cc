@@ -61,6 +61,35 @@ void read_client_disconnect(Draft& draft, const Statement& statement) {
   read_program(draft, statement, draft.config.hooks.client_disconnect);
 }
 
+void read_learn_address(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.learn_address);
+}
+
+void read_tls_verify(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.tls_verify);
+}
+
+void read_up(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.up);
+}
+
+void read_down(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.down);
+}
+
+void read_route_up(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.route_up);
+}
+
+void read_tls_export_cert(Draft& draft, const Statement& statement) {
+  if (statement.args[0].empty()) return draft.error(statement, "names no folder");
+  draft.config.hooks.tls_export_cert = statement.args[0];
+}
+
+void read_up_restart(Draft& draft, const Statement&) {
+  draft.config.hooks.up_restart = true;
+}
+
 void read_auth_user_pass_optional(Draft& draft, const Statement&) {
   draft.config.access.password_optional = true;
 }
@@ -121,6 +150,18 @@ void finish_tokens(Draft& draft) {
   }
 }
 
+void finish_tls_verify(Draft& draft) {
+  HookConfig& hooks = draft.config.hooks;
+  finish_program(draft, "tls-verify", hooks.tls_verify);
+  const Statement* statement = draft.find("tls-export-cert");
+  if (statement == nullptr || hooks.tls_export_cert.empty()) return;
+  if (hooks.tls_verify.empty()) return draft.warning(*statement, "has no effect without tls-verify");
+  hooks.tls_export_cert = join_path(draft.folder, hooks.tls_export_cert);
+  if (!draft.loader.is_folder(hooks.tls_export_cert))
+    draft.error(*statement, hooks.tls_export_cert + ": no such folder, or not readable for this user");
+  draft.config.tls.export_peer_certificates = true;
+}
+
 }  // namespace
 
 void finish_hooks(Draft& draft) {
@@ -134,6 +175,11 @@ void finish_hooks(Draft& draft) {
                 "needs auth-user-pass-verify, which asks for the response (auth_pending_file) and waits for it");
   finish_program(draft, "client-connect", hooks.client_connect);
   finish_program(draft, "client-disconnect", hooks.client_disconnect);
+  finish_program(draft, "learn-address", hooks.learn_address);
+  finish_program(draft, "up", hooks.up);
+  finish_program(draft, "down", hooks.down);
+  finish_program(draft, "route-up", hooks.route_up);
+  finish_tls_verify(draft);
   if (hooks.password_in_environment && draft.script_security < 3)
     draft.error(*draft.find("auth-user-pass-verify"),
                 "via-env shows passwords in the environment, which needs script-security 3; via-file needs only 2");

@@ -18,6 +18,7 @@ void read_group(Draft& draft, const Statement& statement) {
 void read_verb(Draft& draft, const Statement& statement) {
   auto n = number_argument(draft, statement, 0, 0, 11);
   if (!n) return;
+  draft.config.verb = *n;
   if (*n == 0) draft.config.log_level = openvpn::LogLevel::kError;
   if (*n == 1 || *n == 2) draft.config.log_level = openvpn::LogLevel::kWarning;
   if (*n == 3) draft.config.log_level = openvpn::LogLevel::kInfo;

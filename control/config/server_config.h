@@ -83,9 +83,22 @@ struct HookConfig {
   Program client_crresponse;
   Program client_connect;
   Program client_disconnect;
+  Program learn_address;
+  Program tls_verify;
+  std::string tls_export_cert;  ///< folder; empty: none
+  Program up;
+  Program down;
+  Program route_up;
+  bool up_restart = false;
   std::string tmp_dir = "/tmp";
   std::vector<std::pair<std::string, std::string>> variables;  ///< setenv, setenv-safe
-  bool any() const { return !(auth_user_pass_verify.empty() && client_connect.empty() && client_disconnect.empty()); }
+  bool any() const {
+    for (const Program* program : {&auth_user_pass_verify, &client_connect, &client_disconnect, &learn_address,
+                                   &tls_verify, &up, &down, &route_up})
+      if (!program->empty()) return true;
+    return false;
+  }
+  bool about_tun() const { return !(up.empty() && down.empty() && route_up.empty()); }
 };
 
 /// auth-gen-token.
@@ -172,6 +185,7 @@ struct ServerConfig {
   std::string user;  ///< as for culvert.toml's [control], which goes first
   std::string group;
   std::optional<openvpn::LogLevel> log_level;  ///< from `verb`
+  uint32_t verb = 1;
 };
 
 }  // namespace culvert::config

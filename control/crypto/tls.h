@@ -36,7 +36,8 @@ struct TlsSettings {
   std::string ciphersuites;  ///< TLS 1.3
   std::string groups;        ///< "X25519:secp256r1"; empty: library default
   bool require_peer_certificate = true;
-  bool ask_peer_certificate = true;  ///< false: none is asked for, and none is looked at
+  bool export_peer_certificates = false;  ///< fill PeerCertificate::pem
+  bool ask_peer_certificate = true;       ///< false: none is asked for, and none is looked at
 };
 
 /// What is known of the peer after the handshake.
@@ -47,6 +48,7 @@ struct PeerCertificate {
   std::vector<uint8_t> sha256;
   std::vector<uint8_t> sha1;
   std::vector<PeerCertificate> issuers;  ///< as verified, up to the CA
+  std::string pem{};                     ///< only with TlsSettings::export_peer_certificates
 };
 
 class TlsStream;

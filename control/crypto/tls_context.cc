@@ -185,6 +185,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   state.role = settings.role;
   state.min_version = settings.min_version;
   state.policy = std::make_shared<const PeerPolicy>(settings.peer);
+  state.export_certificates = settings.export_peer_certificates;
   state.context.reset(SSL_CTX_new(settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
   SSL_CTX* context = state.context.get();
   if (context == nullptr) return Error{"can't start TLS: " + take_errors()};

@@ -18,6 +18,7 @@ struct TlsContext::State {
   TlsRole role = TlsRole::kServer;
   TlsVersion min_version = TlsVersion::kTls12;
   std::shared_ptr<const PeerPolicy> policy;
+  bool export_certificates = false;
   std::vector<OwnedX509> authorities;
   std::vector<OwnedCrl> crls;
 };
@@ -29,6 +30,7 @@ struct TlsStream::State {
   TlsRole role = TlsRole::kServer;
   TlsVersion min_version = TlsVersion::kTls12;
   std::shared_ptr<const PeerPolicy> policy;
+  bool export_certificates = false;
   TlsStatus status = TlsStatus::kHandshaking;
   std::string error;
   std::string verify_error;  ///< what verify_peer() found, more precise than the library's own word

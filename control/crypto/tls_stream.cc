@@ -16,12 +16,13 @@ bool over(TlsStatus status) {
   return status == TlsStatus::kFailed || status == TlsStatus::kClosed;
 }
 
-PeerCertificate as_peer(X509* certificate) {
+PeerCertificate as_peer(X509* certificate, bool with_pem) {
   CertificateInfo info = describe(certificate);
   PeerCertificate peer{std::move(info.common_name), std::move(info.subject),  std::move(info.serial),
                        std::move(info.sha256),      std::vector<uint8_t>(20), {}};
   unsigned size = 0;
   if (X509_digest(certificate, EVP_sha1(), peer.sha1.data(), &size) != 1) peer.sha1.clear();
+  if (with_pem) peer.pem = write_pem(certificate);
   return peer;
 }
 
@@ -61,11 +62,11 @@ void TlsStream::State::finish_handshake() {
   status = TlsStatus::kEstablished;
   X509* certificate = SSL_get0_peer_certificate(ssl.get());
   if (certificate == nullptr) return;
-  peer = as_peer(certificate);
+  peer = as_peer(certificate, export_certificates);
   if (!policy->name_fields.empty()) peer->common_name = printable_name(peer_name(certificate, *policy).value_or(""));
   const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl.get());
   for (int depth = 1; depth < sk_X509_num(chain); ++depth)
-    peer->issuers.push_back(as_peer(sk_X509_value(chain, depth)));
+    peer->issuers.push_back(as_peer(sk_X509_value(chain, depth), export_certificates));
 }
 
 void TlsStream::State::receive() {
@@ -95,6 +96,7 @@ std::unique_ptr<TlsStream> TlsContext::open(std::chrono::sys_seconds wall) const
   state.role = state_->role;
   state.min_version = state_->min_version;
   state.policy = state_->policy;
+  state.export_certificates = state_->export_certificates;
   state.ssl.reset(SSL_new(state_->context.get()));
   OwnedBio in(BIO_new(BIO_s_mem()));
   OwnedBio out(BIO_new(BIO_s_mem()));

@@ -41,6 +41,7 @@ Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::
     }
     instances_.push_back(std::make_unique<Instance>(server));
     make_hooks(*instances_.back());
+    tun_scripts_.add(instances_.back()->config, instances_.back()->environment);
   }
   ports_.emplace(link_, std::move(ports), configuration_.tun);
   operator_ = std::make_unique<Operator>(*this);
@@ -62,6 +63,7 @@ Status Gateway::start(std::optional<gid_t> admin_group) {
     return Error{path + ": can't be given to group " + std::to_string(*admin_group) + ": " + std::strerror(errno)};
   if (Status opened = open_persistent_pools(); !opened) return opened;
   if (Status opened = open_desks(); !opened) return opened;
+  if (Status opened = tun_scripts_.open(run_dir_); !opened) return opened;
   link_.start();
   watch_crls();
   watch_sessions();
@@ -192,7 +194,8 @@ void Gateway::run_pass() {
     MonoTime now = io::mono_now();
     bool said = quiet || !link_.attached() || now >= stop_deadline_;
     bool scripts = disconnects_waiting_ + runner_.running() + runner_.waiting() > 0 && now < hooks_deadline_;
-    if (said && !scripts) finished_ = true;
+    if (said && !scripts && !std::exchange(going_down_, true)) tun_scripts_.down([this] { down_done_ = true; });
+    if (going_down_ && (down_done_ || now >= hooks_deadline_)) finished_ = true;
   }
 }
 
@@ -203,6 +206,8 @@ void Gateway::stop() {
   bool goodbyes = std::ranges::any_of(instances_, [](const auto& one) { return one->config.exit_notify > 0; });
   stop_deadline_ = io::mono_now() + (goodbyes ? kStopWithin : MonoClock::duration::zero());
   hooks_deadline_ = io::mono_now() + kHooksWithin;
+  for (auto& instance : instances_)
+    if (instance->address_hook) instance->address_hook->hurry();
   for (size_t i = 0; i < instances_.size(); ++i) {
     if (!instances_[i]->server) continue;
     auto goodbye = instances_[i]->config.exit_notify > 0 ? openvpn::Goodbye::kRestart : openvpn::Goodbye::kSilent;

@@ -19,6 +19,7 @@
 #include "control/gateway/port_keeper.h"
 #include "control/gateway/reload.h"
 #include "control/gateway/session_book.h"
+#include "control/gateway/tun_scripts.h"
 #include "control/io/admin_server.h"
 #include "control/io/clock.h"
 #include "control/io/link_client.h"
@@ -98,6 +99,9 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void open_when_free();
   bool held() const;
   void apply_ports();
+  /// Ports and TUN are open.
+  void on_ports_open();
+  void serve();
   void adopt_sessions();
   bool adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now);
   void reinstall_sessions(const io::LinkMapping& old);
@@ -127,6 +131,12 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Forgets what still runs to decide about the session.
   void stop_entering(size_t instance, abi::SessionRef session);
 
+  // gateway_addresses.cc
+  /// As learn-address is told them.
+  static std::vector<std::string> addresses_of(const openvpn::ClientGrant& grant);
+  void learn_addresses(size_t index, abi::SessionRef session, Entering entering);
+  void on_learnt(size_t index, abi::SessionRef session, const std::vector<std::string>& refused);
+
   // gateway_tokens.cc
   static void set_token_settings(Instance& instance);
   void renew_token_later(size_t index, abi::SessionRef session);
@@ -145,6 +155,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void on_client_connect(size_t instance, abi::SessionRef session, const hooks::Outcome& outcome);
   void look_at_deferred(size_t instance, abi::SessionRef session);
   void finish_client_connect(size_t instance, abi::SessionRef session);
+  void let_in(size_t index, abi::SessionRef session, const openvpn::ClientGrant& grant);
   /// For client-disconnect, when that is to be run at the end of the session.
   static void remember_environment(const Instance& instance, BookEntry& entry, const openvpn::SessionInfo& session);
   std::optional<std::pair<uint64_t, uint64_t>> traffic_of(abi::SessionRef session) const;
@@ -158,6 +169,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   io::KernelRandom random_;
   config::KeptFiles& loader_;
   hooks::Runner runner_;  ///< before what uses it
+  TunScripts tun_scripts_{runner_};
   std::vector<std::unique_ptr<Instance>> instances_;
   std::optional<pool::PeerIdPool> peer_ids_;
   std::optional<SessionBook> book_;
@@ -176,7 +188,10 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   bool ever_ready_ = false;
   size_t disconnects_waiting_ = 0;  ///< client-disconnect scripts that are about to be run
   bool deciding_ = false;           ///< inside decide(): what comes of it is carried out by the caller
+  bool starting_ = false;           ///< `up` has not ended yet
   bool stopping_ = false;
+  bool going_down_ = false;  ///< of a stop: `down` is being run, or was
+  bool down_done_ = false;
   bool finished_ = false;
   bool for_good_ = false;
   bool sessions_lost_ = false;  ///< a command was lost: install all again when the worker takes commands

@@ -41,8 +41,19 @@ void Gateway::make_hooks(Instance& instance) {
                                        .challenge_program = config.hooks.client_crresponse});
     instance.authenticators.add(*instance.password_script);
   }
-  config.settings.verify_renewals = !instance.authenticators.empty();
+  if (!config.hooks.tls_verify.empty()) {
+    instance.certificate_script = std::make_unique<auth::CertificateScript>(
+        runner_, auth::CertificateScript::Settings{.program = config.hooks.tls_verify,
+                                                   .export_folder = config.hooks.tls_export_cert,
+                                                   .environment = instance.environment});
+    instance.entrance.add(*instance.certificate_script);
+  }
+  if (!config.hooks.learn_address.empty())
+    instance.address_hook =
+        std::make_unique<hooks::AddressHook>(loop_, runner_, config.hooks.learn_address, instance.environment);
+  config.settings.verify_renewals = !instance.authenticators.empty() || instance.certificate_script;
   instance.tokens = std::make_unique<auth::TokenGate>(instance.authenticators, random_, [] { return io::now().wall; });
+  instance.entrance.add(*instance.tokens);
   set_token_settings(instance);
 }
 
@@ -51,7 +62,7 @@ void Gateway::decide(size_t index, Waiting client) {
   // Left without an answer it tries again, and finds the next gateway.
   if (stopping_) return wipe_password(client);
   bool outer = std::exchange(deciding_, true);
-  if (!client.verified && !instance.authenticators.empty()) {
+  if (!client.verified && instance.config.settings.verify_renewals) {
     verify(index, std::move(client));
   } else {
     wipe_password(client);
@@ -70,13 +81,14 @@ void Gateway::verify(size_t index, Waiting client) {
   const openvpn::ClientIdentity& identity = client.request.identity;
   abi::SessionRef session = client.request.session;
   const config::AccessConfig& access = instance.config.access;
-  if (!identity.has_credentials && !access.password_optional) {
+  bool passwords = !instance.authenticators.empty();
+  if (passwords && !identity.has_credentials && !access.password_optional) {
     wipe_password(client);
     return refuse(index, session, "",
                   "it sent no username and password: its profile needs auth-user-pass (or the server "
                   "auth-user-pass-optional)");
   }
-  if (identity.username.empty() && !access.password_optional) {
+  if (passwords && identity.username.empty() && !access.password_optional) {
     wipe_password(client);
     return refuse(index, session, "", "it sent an empty username, which only auth-user-pass-optional lets pass");
   }
@@ -91,7 +103,7 @@ void Gateway::verify(size_t index, Waiting client) {
                             .renewal = client.request.renewal};
   wipe_password(client);
   instance.entering[session].client = std::move(client);
-  instance.tokens->begin(
+  instance.entrance.begin(
       request, [this, index, session](auth::Verdict verdict) { on_verdict(index, session, std::move(verdict)); });
   io::wipe(request.identity.password.data(), request.identity.password.size());
 }
@@ -202,7 +214,7 @@ void Gateway::connect(size_t index, Waiting client, policy::ClientSettings own, 
 
 void Gateway::stop_entering(size_t index, abi::SessionRef session) {
   Instance& instance = *instances_[index];
-  instance.tokens->cancel(session);
+  instance.entrance.cancel(session);
   std::erase_if(instance.waiting, [&](const Waiting& client) { return client.request.session == session; });
   auto found = instance.entering.find(session);
   if (found == instance.entering.end()) return;

@@ -118,9 +118,14 @@ void Gateway::finish_client_connect(size_t index, abi::SessionRef session) {
   for (const std::string& finding : entering.own.findings)
     io::log_within(log_budget_, now.mono, io::LogLevel::kWarning, "left out: " + finding);
   if (!instance.config.hooks.client_disconnect.empty())
-    entry->environment = std::make_shared<hooks::Environment>(std::move(entering.environment));
+    entry->environment = std::make_shared<hooks::Environment>(entering.environment);
   for (std::string& option : entering.client.token_push()) entering.grant.push.push_back(std::move(option));
-  instance.server->accept(session, entering.grant, now);
+  if (instance.address_hook) return learn_addresses(index, session, std::move(entering));
+  let_in(index, session, entering.grant);
+}
+
+void Gateway::let_in(size_t index, abi::SessionRef session, const openvpn::ClientGrant& grant) {
+  instances_[index]->server->accept(session, grant, io::now());
   renew_token_later(index, session);
 }
 

@@ -77,16 +77,7 @@ void Gateway::open_when_free() {
 
 void Gateway::apply_ports() {
   ports_->apply([this](const Status& status) {
-    if (status) {
-      state_text_ = "ready";
-      tell_state("CONNECTED", "SUCCESS", true);
-      bool was_ready = std::exchange(ever_ready_, true);
-      std::string where;
-      for (const std::string& port : ports_->listening()) where += port + ", ";
-      io::log(io::LogLevel::kInfo, "ready: " + where + ports_->tun());
-      if (!was_ready && when_ready_) when_ready_();
-      return;
-    }
+    if (status) return on_ports_open();
     if (!ever_ready_ && link_.attached()) return fail(status.error());
     state_text_ = status.error();
     if (!link_.attached()) return;
@@ -95,6 +86,27 @@ void Gateway::apply_ports() {
       if (link_.attached() && !ports_->open()) apply_ports();
     });
   });
+}
+
+void Gateway::on_ports_open() {
+  starting_ = tun_scripts_.any();
+  if (starting_) state_text_ = "ports are open: running up";
+  tun_scripts_.up(link_.mapping()->header().boot_id, [this](const Status& status) {
+    starting_ = false;
+    // Whatever routes or rules it makes may be what keeps strangers out.
+    if (!status && !ever_ready_) return fail(status.error());
+    if (link_.attached() && !stopping_) serve();
+  });
+}
+
+void Gateway::serve() {
+  state_text_ = "ready";
+  tell_state("CONNECTED", "SUCCESS", true);
+  bool was_ready = std::exchange(ever_ready_, true);
+  std::string where;
+  for (const std::string& port : ports_->listening()) where += port + ", ";
+  io::log(io::LogLevel::kInfo, "ready: " + where + ports_->tun());
+  if (!was_ready && when_ready_) when_ready_();
 }
 
 void Gateway::on_detached(const std::string& why) {
@@ -154,6 +166,7 @@ void Gateway::on_event(uint32_t worker, const abi::Event& event) {
 void Gateway::on_punt(uint32_t worker, const abi::PacketMessage& packet) {
   if (packet.port >= instance_of_port_.size()) return on_bad_message(worker);
   if (stopping_ && starts_session(packet.bytes())) return tally_.drop(abi::DropReason::control_unexpected_opcode);
+  if (starting_ && starts_session(packet.bytes())) return tally_.drop(abi::DropReason::control_starting);
   if (link_.lanes().size() > 1) book_->saw(packet.remote, worker);
   size_t instance = instance_of_port_[packet.port];
   instances_[instance]->server->receive(
@@ -241,7 +254,10 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   entry->limits = own.limits;
   auto age = std::max(std::chrono::seconds(0), now.wall - entry->since);
   entry->watch = SessionWatch(entry->limits, now.mono - age, now.mono);
-  if (auto info = instance.server->session(session)) remember_environment(instance, *entry, *info);
+  if (auto info = instance.server->session(session)) {
+    remember_environment(instance, *entry, *info);
+    if (instance.address_hook) instance.address_hook->adopt(session, addresses_of(info->grant));
+  }
   book_->saw(remote, owner);
   return true;
 }

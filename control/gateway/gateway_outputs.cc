@@ -37,7 +37,7 @@ void Gateway::carry_out_one(size_t instance, uint32_t worker, openvpn::Output& o
   } else if (auto* request = std::get_if<openvpn::ConnectRequest>(&output)) {
     instances_[instance]->waiting.push_back({.request = std::move(*request), .worker = worker, .allowed = {}});
   } else if (auto* response = std::get_if<openvpn::ChallengeResponse>(&output)) {
-    instances_[instance]->tokens->challenge_response(response->session, response->text);
+    instances_[instance]->entrance.challenge_response(response->session, response->text);
   } else if (auto* connected = std::get_if<openvpn::SessionConnected>(&output)) {
     on_connected(instance, *connected);
   } else if (auto* ended = std::get_if<openvpn::SessionEnded>(&output)) {
@@ -118,6 +118,7 @@ void Gateway::on_ended(size_t index, const openvpn::SessionEnded& ended) {
   MonoTime now = io::mono_now();
   stop_entering(index, ended.session);
   instances_[index]->tokens->forget(ended.session);
+  if (instances_[index]->address_hook) instances_[index]->address_hook->forget(ended.session);
   BookEntry* entry = book_->find(ended.session);
   for (auto& desk : desks_)
     if (desk->instance() == index) desk->client_ended(ended);

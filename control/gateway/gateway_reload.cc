@@ -100,7 +100,10 @@ void Gateway::take_over_routes() {
 
 void Gateway::take_over(size_t index, config::ServerConfig next) {
   Instance& instance = *instances_[index];
+  bool exported = next.tls.export_peer_certificates;
   keep_fixed(instance.config, next);
+  if (next.tls.export_peer_certificates != exported)
+    if (auto context = crypto::TlsContext::make(next.tls)) next.settings.tls = *context;
   instance.crl = auth::CrlWatch(next.crl_file, next.tls);
   instance.revoked_folder = auth::RevokedFolder(next.crl_dir);
   bool new_pool = !same_pool(instance.config, next);

@@ -8,11 +8,13 @@
 #include <set>
 
 #include "control/auth/auth_chain.h"
+#include "control/auth/certificate_script.h"
 #include "control/auth/crl_watch.h"
 #include "control/auth/password_script.h"
 #include "control/auth/revoked_folder.h"
 #include "control/auth/token_gate.h"
 #include "control/config/server_config.h"
+#include "control/hooks/address_hook.h"
 #include "control/openvpn/server.h"
 #include "control/policy/admission.h"
 #include "control/pool/persistent_pool.h"
@@ -69,9 +71,12 @@ struct Instance {
   std::map<abi::SessionRef, Entering> entering;
   hooks::Environment environment;  ///< of all its scripts
   std::unique_ptr<auth::PasswordScript> password_script;
-  auth::AuthChain authenticators;           ///< empty: the certificate is enough
+  auth::AuthChain authenticators;           ///< who judges passwords; empty: the certificate is enough
   std::unique_ptr<auth::TokenGate> tokens;  ///< in front of them
-  std::set<abi::SessionRef> token_timers;   ///< sessions that a newer token is due for by time
+  std::unique_ptr<auth::CertificateScript> certificate_script;
+  auth::AuthChain entrance;  ///< all that a client has to pass: certificate_script, tokens
+  std::unique_ptr<hooks::AddressHook> address_hook;
+  std::set<abi::SessionRef> token_timers;  ///< sessions that a newer token is due for by time
 };
 
 }  // namespace culvert::gateway

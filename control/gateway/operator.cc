@@ -73,7 +73,7 @@ std::vector<abi::Tally> Operator::tallies() const {
 
 admin::StatusRow Operator::status() const {
   admin::StatusRow row;
-  row.ready = gateway_.link_.attached() && gateway_.ports_->open();
+  row.ready = gateway_.link_.attached() && gateway_.ports_->open() && !gateway_.starting_;
   row.state = gateway_.state_text_;
   row.version = CULVERT_VERSION;
   row.config = gateway_.configuration_.appliance.file;

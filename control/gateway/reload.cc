@@ -59,6 +59,11 @@ constexpr std::array kFixed = std::to_array<std::string_view>({
     "tmp-dir",
     "auth-user-pass-verify",
     "client-crresponse",
+    "tls-verify",
+    "tls-export-cert",
+    "learn-address",
+    "route-up",
+    "up-restart",
     "setenv",
     "setenv-safe",
 });
@@ -157,6 +162,14 @@ void keep_fixed(const ServerConfig& running, ServerConfig& after) {
   // Scripts under way hold on to these.
   after.hooks.auth_user_pass_verify = running.hooks.auth_user_pass_verify;
   after.hooks.client_crresponse = running.hooks.client_crresponse;
+  after.hooks.tls_verify = running.hooks.tls_verify;
+  after.hooks.tls_export_cert = running.hooks.tls_export_cert;
+  after.tls.export_peer_certificates = running.tls.export_peer_certificates;
+  after.hooks.learn_address = running.hooks.learn_address;
+  after.hooks.up = running.hooks.up;
+  after.hooks.down = running.hooks.down;
+  after.hooks.route_up = running.hooks.route_up;
+  after.hooks.up_restart = running.hooks.up_restart;
   after.hooks.password_in_environment = running.hooks.password_in_environment;
   after.hooks.tmp_dir = running.hooks.tmp_dir;
   after.hooks.variables = running.hooks.variables;

@@ -5,7 +5,10 @@
 
 #include <array>
 #include <map>
+#include <set>
+#include <tuple>
 
+#include "control/config/arguments.h"
 #include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::hooks {
@@ -46,6 +49,55 @@ std::vector<uint8_t> bytes_of_decimal(std::string_view decimal) {
   return {bytes.rbegin(), bytes.rend()};
 }
 
+/// One set of variables per `proto` and `port` as they stand in the file: udp6 opens two sockets, but is one.
+void add_listeners(Environment& environment, const config::ServerConfig& server) {
+  std::set<std::tuple<std::string, uint16_t, std::string>> seen;
+  for (const abi::OpenPort& port : server.listen) {
+    std::string proto = port.local.transport == abi::Transport::kUdp ? "udp" : "tcp-server";
+    std::string address = abi::to_text(port.local.address);
+    if (address == "0.0.0.0" || address == "::") address.clear();
+    if (!seen.emplace(proto, port.local.port, address).second) continue;
+    const std::string suffix = "_" + std::to_string(seen.size());
+    environment.set("proto" + suffix, proto);
+    environment.set("local_port" + suffix, uint64_t{port.local.port});
+    environment.set("remote_port" + suffix, uint64_t{port.local.port});  // `port` sets both
+    if (!address.empty()) environment.set("local" + suffix, address);
+  }
+}
+
+}  // namespace
+
+Environment server_environment(const config::ServerConfig& server, const std::string& tun_name,
+                               std::chrono::sys_seconds started) {
+  Environment environment;
+  environment.set("config", server.file);
+  environment.set("daemon", "0");
+  environment.set("daemon_log_redirect", server.log_file.empty() ? "0" : "1");
+  environment.set("daemon_pid", static_cast<uint64_t>(getpid()));
+  environment.set("daemon_start_time", static_cast<uint64_t>(started.time_since_epoch().count()));
+  environment.set("dev", tun_name);
+  environment.set("dev_type", "tun");
+  environment.set("script_context", "init");
+  environment.set("redirect_gateway", "0");
+  environment.set("verb", uint64_t{server.verb});
+  environment.set("tun_mtu", uint64_t{server.settings.tun_mtu});
+  add_listeners(environment, server);
+  if (server.pool4) {
+    environment.set("ifconfig_local", abi::to_text(abi::ipv4(server.pool4->gateway)));
+    if (server.topology == openvpn::Topology::kSubnet)
+      environment.set("ifconfig_netmask", netmask(server.pool4->prefix));
+    else
+      environment.set("ifconfig_remote", abi::to_text(abi::ipv4(server.pool4->peer)));
+  }
+  if (server.pool6) {
+    environment.set("ifconfig_ipv6_local", abi::to_text(abi::ipv6(server.pool6->gateway)));
+    environment.set("ifconfig_ipv6_netbits", uint64_t{server.pool6->prefix});
+    environment.set("ifconfig_ipv6_remote", abi::to_text(abi::ipv6(config::add(server.pool6->gateway, 1))));
+  }
+  for (const auto& [name, value] : server.hooks.variables) environment.set(name, value);
+  return environment;
+}
+
 void add_certificate(Environment& environment, size_t depth, const openvpn::ClientIssuer& certificate) {
   const std::string n = std::to_string(depth);
   std::string all;
@@ -60,55 +112,11 @@ void add_certificate(Environment& environment, size_t depth, const openvpn::Clie
     if (before > 0) name += "_" + std::to_string(before);
     environment.set(name, field.substr(equals + 1));
   }
-  environment.set("tls_id_" + n, tame_name(all, " :/=,"));
+  environment.set("tls_id_" + n, tame_argument(all));
   environment.set("tls_serial_" + n, certificate.serial);
   environment.set("tls_serial_hex_" + n, hex(bytes_of_decimal(certificate.serial)));
   environment.set("tls_digest_" + n, hex(certificate.sha1));
   environment.set("tls_digest_sha256_" + n, hex(certificate.sha256));
-}
-
-void add_listeners(Environment& environment, const config::ServerConfig& server) {
-  int n = 1;
-  for (const abi::OpenPort& port : server.listen) {
-    const std::string suffix = "_" + std::to_string(n++);
-    std::string proto = port.local.transport == abi::Transport::kUdp ? "udp" : "tcp-server";
-    environment.set("proto" + suffix, proto + (port.local.address.family == abi::Family::kIpv6 ? "6" : ""));
-    environment.set("local_port" + suffix, uint64_t{port.local.port});
-    std::string address = abi::to_text(port.local.address);
-    if (address != "0.0.0.0" && address != "::") environment.set("local" + suffix, address);
-  }
-}
-
-}  // namespace
-
-Environment server_environment(const config::ServerConfig& server, const std::string& tun_name,
-                               std::chrono::sys_seconds started) {
-  Environment environment;
-  environment.set("config", server.file);
-  environment.set("daemon", "0");
-  environment.set("daemon_log_redirect", "0");
-  environment.set("daemon_pid", static_cast<uint64_t>(getpid()));
-  environment.set("daemon_start_time", static_cast<uint64_t>(started.time_since_epoch().count()));
-  environment.set("dev", tun_name);
-  environment.set("dev_type", "tun");
-  environment.set("script_context", "init");
-  environment.set("tun_mtu", uint64_t{server.settings.tun_mtu});
-  environment.set("link_mtu", "0");
-  add_listeners(environment, server);
-  if (server.pool4) {
-    environment.set("ifconfig_local", abi::to_text(abi::ipv4(server.pool4->gateway)));
-    if (server.topology == openvpn::Topology::kSubnet)
-      environment.set("ifconfig_netmask", netmask(server.pool4->prefix));
-    else
-      environment.set("ifconfig_remote", abi::to_text(abi::ipv4(server.pool4->peer)));
-  }
-  if (server.pool6) {
-    environment.set("ifconfig_ipv6_local", abi::to_text(abi::ipv6(server.pool6->gateway)));
-    environment.set("ifconfig_ipv6_netbits", uint64_t{server.pool6->prefix});
-    environment.set("ifconfig_ipv6_remote", abi::to_text(abi::ipv6(server.pool6->first)));
-  }
-  for (const auto& [name, value] : server.hooks.variables) environment.set(name, value);
-  return environment;
 }
 
 void add_identity(Environment& environment, const openvpn::ClientIdentity& identity) {
@@ -126,7 +134,7 @@ void add_identity(Environment& environment, const openvpn::ClientIdentity& ident
                     {identity.subject, identity.serial, identity.certificate_hash, identity.certificate_sha1});
   for (size_t i = 0; i < identity.issuers.size(); ++i) add_certificate(environment, i + 1, identity.issuers[i]);
   if (identity.has_credentials || !identity.username.empty()) environment.set("username", tame_name(identity.username));
-  environment.set("common_name", identity.common_name.empty() ? "UNDEF" : tame_name(identity.common_name, " "));
+  if (!identity.common_name.empty()) environment.set("common_name", tame_name(identity.common_name));
 }
 
 void add_token(Environment& environment, const std::string& session, const std::string& state) {
@@ -158,6 +166,11 @@ void add_addresses(Environment& environment, const openvpn::ClientGrant& grant) 
     environment.set("ifconfig_pool_local_ip6", abi::to_text(abi::ipv6(grant.ip6_gateway)));
     environment.set("ifconfig_pool_ip6_netbits", uint64_t{grant.ip6_prefix});
   }
+}
+
+std::string network_text(const abi::InnerPrefix& network) {
+  bool single = network.length == (network.address.family == abi::Family::kIpv4 ? 32 : 128);
+  return abi::to_text(network.address) + (single ? "" : "/" + std::to_string(network.length));
 }
 
 std::string client_key(abi::SessionRef session) {

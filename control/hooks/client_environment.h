@@ -15,6 +15,9 @@ namespace culvert::hooks {
 Environment server_environment(const config::ServerConfig& server, const std::string& tun_name,
                                std::chrono::sys_seconds started);
 
+/// One certificate: X509_0_CN, tls_id_0, tls_serial_0, tls_digest_0 and so on.
+void add_certificate(Environment& environment, size_t depth, const openvpn::ClientIssuer& certificate);
+
 /// Certificates (X509_0_CN, tls_serial_0, …), peer-info (IV_…, UV_…), username, common_name. Not the password.
 void add_identity(Environment& environment, const openvpn::ClientIdentity& identity);
 
@@ -26,6 +29,9 @@ void add_remote(Environment& environment, const abi::Endpoint& remote, bool trus
 
 /// ifconfig_pool_remote_ip and so on.
 void add_addresses(Environment& environment, const openvpn::ClientGrant& grant);
+
+/// "10.1.0.0/24"; a single address without its length.
+std::string network_text(const abi::InnerPrefix& network);
 
 /// Command::client of a session.
 std::string client_key(abi::SessionRef session);

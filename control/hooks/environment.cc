@@ -9,8 +9,10 @@ bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+/// As the reference: all but control characters, so that UTF-8 passes (buffer.c, CC_PRINT).
 bool is_print(char c) {
-  return c >= 0x20 && c < 0x7F;
+  auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte != 0x7F;
 }
 
 template <class Good>
@@ -41,9 +43,19 @@ std::vector<std::string> Environment::strings() const {
   return out;
 }
 
-std::string tame_name(std::string_view name, std::string_view more) {
-  return remap(name,
-               [&](char c) { return is_word(c) || c == '-' || c == '.' || c == '@' || more.find(c) != more.npos; });
+std::string tame_name(std::string_view name) {
+  return remap(name, is_print);
+}
+
+std::string tame_file_name(std::string_view name) {
+  std::string tame = remap(name, [](char c) { return is_print(c) && c != '/'; });
+  return tame == "." || tame == ".." ? "" : tame;
+}
+
+std::string tame_argument(std::string_view text) {
+  std::string tame = tame_name(text);
+  for (size_t i = 0; i < tame.size() && tame[i] == '-'; ++i) tame[i] = '_';
+  return tame;
 }
 
 }  // namespace culvert::hooks

@@ -8,8 +8,8 @@
 
 namespace culvert::hooks {
 
-/// Variables as scripts see them. Names keep letters, digits and '_'; values keep printable ASCII: much of what stands
-/// in them is the peer's choice (script-options.rst, "String Types and Remapping"). Other bytes become '_'.
+/// Variables as scripts see them. Names keep letters, digits and '_'; values keep all but control characters: much of
+/// what stands in them is the peer's choice (env_set.c, setenv_str). Other bytes become '_'.
 class Environment {
  public:
   void set(std::string_view name, std::string_view value);
@@ -26,8 +26,15 @@ class Environment {
   std::map<std::string, std::string> variables_;
 };
 
-/// A common name or username in the characters that scripts and file names may rely on: letters, digits and "_-.@";
-/// `more` names further ones.
-std::string tame_name(std::string_view name, std::string_view more = "");
+/// A common name, username or subject as scripts get it: control characters become '_', as in the reference
+/// (ssl_verify.c, string_mod_remap_name). A shell must not be handed it unquoted.
+std::string tame_name(std::string_view name);
+
+/// The name of a file for it in a folder: no '/' either. Empty for names that no file can have
+/// (platform.c, platform_gen_path).
+std::string tame_file_name(std::string_view name);
+
+/// The same as an argument of a program, which can't be taken for an option.
+std::string tame_argument(std::string_view text);
 
 }  // namespace culvert::hooks

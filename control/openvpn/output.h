@@ -37,6 +37,7 @@ struct ClientIssuer {
   std::string serial;
   std::vector<uint8_t> sha256;
   std::vector<uint8_t> sha1;
+  std::string pem{};  ///< only in a ConnectRequest, and only with TlsSettings::export_peer_certificates
 };
 
 /// Who a client says it is and what it can do, as far as verified: the certificate chain is, username and password are
@@ -48,6 +49,7 @@ struct ClientIdentity {
   std::vector<uint8_t> certificate_hash;  ///< SHA-256 of the leaf
   std::vector<uint8_t> certificate_sha1;
   std::vector<ClientIssuer> issuers;  ///< of the leaf, up to the CA
+  std::string certificate_pem;        ///< as ClientIssuer::pem
   std::string username;
   std::string password;          ///< secret; cleared by the receiver
   bool has_credentials = false;  ///< username and password both came, perhaps empty ones

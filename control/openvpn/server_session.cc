@@ -53,7 +53,8 @@ void ServerSession::read_identity(const Negotiation& negotiation, const KeyMetho
     identity.certificate_sha1 = peer->sha1;
     identity.issuers.clear();
     for (const crypto::PeerCertificate& issuer : peer->issuers)
-      identity.issuers.push_back({issuer.subject, issuer.serial, issuer.sha256, issuer.sha1});
+      identity.issuers.push_back({issuer.subject, issuer.serial, issuer.sha256, issuer.sha1, issuer.pem});
+    identity.certificate_pem = peer->pem;
   }
   identity.username = message.username;
   identity.has_credentials = message.has_credentials;
@@ -92,6 +93,8 @@ void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& messa
   ConnectRequest request{ref_, path_.remote, identity_, false};
   request.identity.password = std::move(message.password);
   engine_.outputs.push_back(std::move(request));
+  identity_.certificate_pem.clear();
+  for (ClientIssuer& issuer : identity_.issuers) issuer.pem.clear();
 }
 
 void ServerSession::renewed_keys(Negotiation& negotiation, KeyMethod2& message, Now now) {

@@ -43,8 +43,8 @@ void ServerSession::install_session() {
   installed_.ping_interval = seconds16(settings.ping);
   installed_.ping_timeout = seconds16(settings.ping_restart);
   installed_.replay_window = settings.replay_window;
-  installed_.ip4 = grant_.ip4;
-  installed_.ip6 = grant_.ip6;
+  if (!grant_.refused_ip4) installed_.ip4 = grant_.ip4;
+  if (!grant_.refused_ip6) installed_.ip6 = grant_.ip6;
   abi::Command command{};
   command.kind = abi::CommandKind::kInstallSession;
   command.body.install_session = installed_;

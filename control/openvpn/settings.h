@@ -113,6 +113,8 @@ struct ClientGrant {
   std::array<uint8_t, 16> ip6_gateway{};
   std::vector<std::string> push;         ///< further options, as they go over the wire, in order
   std::vector<abi::InnerPrefix> routes;  ///< networks behind the client (iroute)
+  bool refused_ip4 = false;              ///< the client is told ip4, but no packet from or to it passes (learn-address)
+  bool refused_ip6 = false;
   std::string name;  ///< what the session is called instead of the certificate's common name; empty: that
 };
 

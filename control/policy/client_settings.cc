@@ -203,9 +203,8 @@ void apply_client_config_dir(ClientSettings& settings, const std::string& name, 
                              config::FileLoader& loader) {
   const std::string& folder = server.access.client_config_dir;
   if (folder.empty()) return;
-  std::string tame = hooks::tame_name(name);
-  bool usable = !tame.empty() && tame != "." && tame != "..";
-  if (usable) {
+  std::string tame = hooks::tame_file_name(name);
+  if (!tame.empty()) {
     if (auto file = loader.load(folder + "/" + tame, kMaxFile)) {
       settings.found_own_file = true;
       return apply_lines(settings, file->bytes, folder + "/" + tame, server, loader);

@@ -10,8 +10,8 @@ from harness.waiting import wait_until
 
 # Knows alice's password; says in a file who asked and what it was told.
 VIA_FILE = """#!/bin/sh
-{ read user; read password; } < "$1"
-echo "$script_type|$user|$common_name|$untrusted_ip|$PROFILE_ID|$X509_0_CN|${password:+set}" >> %(notes)s
+{ read -r user; read -r password; } < "$1"
+printf '%%s\\n' "$script_type|$user|$common_name|$untrusted_ip|$PROFILE_ID|$X509_0_CN|${password:+set}" >> %(notes)s
 [ "$user/$password" = "alice/right one" ] && exit 0
 echo "no such user" > "$auth_failed_reason_file"
 exit 1
@@ -73,7 +73,7 @@ def test_password_alone_names_the_session(stage, tmp_path):
     alice = stage.client("alice", without=["cert", "key"], options=[credentials(tmp_path, "alice", "right one")]).connect()
     assert alice.ping(INNER4)
     assert gateway.session_names() == ["alice"]
-    assert (tmp_path / "notes").read_text().startswith("user-pass-verify|alice|UNDEF|192.0.2.10|||set")
+    assert (tmp_path / "notes").read_text().startswith("user-pass-verify|alice||192.0.2.10|||set")
 
 
 @pytest.mark.long
@@ -110,3 +110,19 @@ def test_deferred_verdict(stage, tmp_path):
         assert alice.ping(INNER4)
     finally:
         os.close(keep)
+
+
+def test_names_reach_scripts_as_they_are(stage, tmp_path):
+    """Spaces, backslashes and UTF-8 in usernames and common names, which directories of people are full of."""
+    notes, ccd = tmp_path / "notes", tmp_path / "ccd"
+    script = write(tmp_path / "verify", VIA_FILE % {"notes": notes} + "exit 0\n")
+    script.write_text(script.read_text().replace("exit 1\n", ""))
+    ccd.mkdir()
+    (ccd / "Alice Smith").write_text('push "dhcp-option DOMAIN smith.example"\n')
+    gateway = stage.gateway(extra=["script-security 2", f"auth-user-pass-verify {script} via-file", f"client-config-dir {ccd}"])
+    (tmp_path / "login").write_text("OFFICE\\älice smith;\nright one\n")
+    alice = stage.connected("Alice Smith", options=[f"auth-user-pass {tmp_path / 'login'}"])
+    assert alice.ping(INNER4)
+    assert notes.read_text().startswith("user-pass-verify|OFFICE\\älice smith;|Alice Smith|192.0.2.10||Alice Smith|set")
+    assert "dhcp-option DOMAIN smith.example" in alice.pushed()
+    assert gateway.session_names() == ["Alice Smith"]

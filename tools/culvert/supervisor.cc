@@ -72,6 +72,9 @@ void Supervisor::look_for_ready() {
     phase_ = Phase::kRunning;
     return;
   }
+  // A script has a time limit of its own ([control] hook_timeout).
+  if (status && status->value("state", "").starts_with("ports are open"))
+    start_deadline_ = io::mono_now() + kReadyWithin;
   if (io::mono_now() >= start_deadline_)
     return give_up("the gateway is not ready after " + std::to_string(kReadyWithin.count()) +
                    " s: " + (status ? status->value("state", "") : status.error()));

@@ -38,7 +38,7 @@ class Client:
             key = wrap_key or (certificates.v2_client_key if wrap == "tls-crypt-v2" else certificates.static_key)
             lines = [
                 "client", "dev tun0", f"remote {remote} {port} {_protocol(protocol, remote)}", "nobind",
-                f"ca {certificates.ca}", f"cert {pair.certificate}", f"key {pair.key}", "remote-cert-tls server",
+                f"ca {certificates.ca}", f'cert "{pair.certificate}"', f'key "{pair.key}"', "remote-cert-tls server",
                 "connect-retry 1 2", "server-poll-timeout 10", *options]
             if wrap != "none":
                 lines.append(f"{wrap} {key}" + (" 1" if wrap == "tls-auth" else ""))

@@ -67,8 +67,11 @@ class Gateway:
         assert self.process is not None
         for pid in _descendants(self.process.pid):
             # A build that replaces the program while it runs makes the kernel say so.
-            if exists(pid) and os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)").endswith("/" + program):
-                return pid
+            try:
+                if exists(pid) and os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)").endswith("/" + program):
+                    return pid
+            except FileNotFoundError:  # it ended while we looked
+                continue
         return 0
 
     def pids(self) -> Dict[str, int]:

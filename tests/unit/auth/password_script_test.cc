@@ -15,7 +15,7 @@ struct PasswordScriptTest : ::testing::Test {
     loop = std::move(*io::EventLoop::make());
     runner.emplace(*loop, hooks::Runner::Limits{});
     request.session = {3, 1};
-    request.identity.username = "al ice";
+    request.identity.username = "DOM\\al ice";
     request.identity.password = "pass\x01 word$";
     request.identity.has_credentials = true;
     request.identity.peer_info = "IV_SSO=webauth,crtext\n";
@@ -57,7 +57,7 @@ struct PasswordScriptTest : ::testing::Test {
 };
 
 TEST_F(PasswordScriptTest, ViaFilePassesTamedNameAndPassword) {
-  script("[ \"$1\" = 'first argument' ] && [ -z \"$password\" ] && [ \"$(cat $2)\" = 'al_ice\npass_ word$' ]");
+  script("[ \"$1\" = 'first argument' ] && [ -z \"$password\" ] && [ \"$(cat $2)\" = 'DOM\\al ice\npass_ word$' ]");
   begin();
   ASSERT_TRUE(wait_for(1));
   EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[0]));
@@ -65,7 +65,7 @@ TEST_F(PasswordScriptTest, ViaFilePassesTamedNameAndPassword) {
 }
 
 TEST_F(PasswordScriptTest, ViaEnvironment) {
-  script("[ $# = 1 ] && [ \"$username|$password|$script_type\" = 'al_ice|pass_ word$|user-pass-verify' ]", true);
+  script("[ $# = 1 ] && [ \"$username|$password|$script_type\" = 'DOM\\al ice|pass_ word$|user-pass-verify' ]", true);
   begin();
   ASSERT_TRUE(wait_for(1));
   EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[0]));
@@ -123,7 +123,7 @@ constexpr const char* kAskForCode = "printf '30\\ncrtext\\nCR_TEXT:R:code\\n' > 
 
 TEST_F(PasswordScriptTest, AResponseIsJudgedByClientCrresponse) {
   challenge_script(
-      "[ \"$script_type|$username\" = 'client-crresponse|al_ice' ] || exit 1\n"
+      "[ \"$script_type|$username\" = 'client-crresponse|DOM\\al ice' ] || exit 1\n"
       "[ \"$(cat $1)\" = MTIzNDU2 ] && echo 1 > $auth_control_file && exit 0\n"
       "echo 'wrong code' > $auth_failed_reason_file; echo 0 > $auth_control_file");
   script(kAskForCode);

@@ -157,6 +157,11 @@ const Case kCases[] = {
     {"auth-gen-token-secret v2.key",
      "auth-gen-token-secret: not an \"OpenVPN auth-token server key\" file: this is the server's key, for "
      "tls-crypt-v2 of a server: `culvert genkey auth-token FILE` makes one"},
+    {"up x", "up: runs a program, which script-security 1 forbids: add script-security 2"},
+    {"learn-address \"\"", "learn-address: names no program"},
+    {"tls-export-cert nowhere\ntls-verify verify\nscript-security 2",
+     "tls-export-cert: etc/nowhere: no such folder, or not readable for this user"},
+    {"ipchange x", "ipchange: for clients; on a server use client-connect"},
     {"client-crresponse x\nscript-security 2",
      "client-crresponse: needs auth-user-pass-verify, which asks for the response (auth_pending_file) and waits for "
      "it"},

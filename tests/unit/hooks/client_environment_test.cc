@@ -46,8 +46,7 @@ TEST(ClientEnvironment, PeerInfoSetsOnlyItsOwnNames) {
   identity.password = "secret";
   Environment environment;
   add_identity(environment, identity);
-  EXPECT_EQ(environment.variables(),
-            (Variables{{"IV_VER", "2.6.14"}, {"UV_X", "a b"}, {"common_name", "UNDEF"}, {"username", "al_ice_"}}));
+  EXPECT_EQ(environment.variables(), (Variables{{"IV_VER", "2.6.14"}, {"UV_X", "a b"}, {"username", "al ice;"}}));
 }
 
 TEST(ClientEnvironment, RemoteAndInnerAddresses) {

@@ -11,7 +11,7 @@ TEST(Environment, NamesAndValuesCannotCarryWhatAShellWouldActOn) {
   environment.set("plain", "kept $(as) it is");
   environment.set("number", uint64_t{42});
   EXPECT_EQ(environment.strings(),
-            (std::vector<std::string>{"IV_X_y=a_b_[2J_", "number=42", "plain=kept $(as) it is"}));
+            (std::vector<std::string>{"IV_X_y=a_b_[2J\x80", "number=42", "plain=kept $(as) it is"}));
 }
 
 TEST(Environment, LaterValuesReplaceEarlierOnes) {
@@ -25,10 +25,23 @@ TEST(Environment, LaterValuesReplaceEarlierOnes) {
   EXPECT_EQ(environment.strings(), std::vector<std::string>{"a=2"});
 }
 
-TEST(TameName, KeepsWhatFileNamesMayHold) {
-  EXPECT_EQ(tame_name("alice@example.org"), "alice@example.org");
-  EXPECT_EQ(tame_name("../a b/\xc3\xa4"), ".._a_b___");
-  EXPECT_EQ(tame_name("a/b", "/"), "a/b");
+TEST(TameName, KeepsWhatPeopleAreCalled) {
+  for (const char* name : {"alice@example.org", "DOMAIN\\alice", "Alice O'Hara", "j\xc3\xb6rg", "a/b"})
+    EXPECT_EQ(tame_name(name), name);
+  EXPECT_EQ(tame_name("a\nb\rc\x1b[\x7f"), "a_b_c_[_");
+}
+
+TEST(TameName, FilesStayInTheirFolder) {
+  EXPECT_EQ(tame_file_name("Alice O'Hara"), "Alice O'Hara");
+  EXPECT_EQ(tame_file_name("../../etc/passwd"), ".._.._etc_passwd");
+  EXPECT_EQ(tame_file_name(".."), "");
+  EXPECT_EQ(tame_file_name("."), "");
+  EXPECT_EQ(tame_file_name(""), "");
+}
+
+TEST(TameName, ArgumentsAreNoOptions) {
+  EXPECT_EQ(tame_argument("--help"), "__help");
+  EXPECT_EQ(tame_argument("CN=-a"), "CN=-a");
 }
 
 }  // namespace
