@@ -87,11 +87,14 @@ void Supervisor::on_child_signal() {
 }
 
 void Supervisor::on_end(Kept& kept, const std::string& how) {
+  // The management interface may have asked for it, even before we have looked whether all is ready.
+  bool asked = &kept == &control_ && kept.child.exit_status() == kStoppedForGood;
   switch (phase_) {
     case Phase::kStarting:
+      if (asked) return stop();
       return give_up(kept.child.name() + " did not start (" + how + "): it says above why");
     case Phase::kRunning:
-      if (&kept == &control_ && kept.child.exit_status() == kStoppedForGood) return stop();
+      if (asked) return stop();
       return start_again(kept, how);
     case Phase::kStopping:
       return stop_next();
