@@ -36,7 +36,8 @@ def main():
         if set(suites) & {suite.rsplit(":", 1)[-1] for suite in test["suite"]}:
             wanted |= programs
     if others_too:
-        built = {target["filename"][0] for target in targets if target["type"] == "executable" and target["build_by_default"]}
+        loaded = {"executable", "shared library", "shared module"}
+        built = {target["filename"][0] for target in targets if target["type"] in loaded and target["build_by_default"]}
         wanted |= built - of_tests
         # Tests start the product as well.
         wanted |= {name for name in built if not Path(name).is_relative_to(build / "tests")}
