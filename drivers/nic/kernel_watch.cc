@@ -171,14 +171,14 @@ Status KernelWatch::read_everything() {
     must_read_again_ = false;
     dumping_ = true;
     if (int flags = fcntl(fd, F_GETFL); flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-    mirror_.begin_dump();
+    route_mirror_.begin_dump();
     Status status;
     for (const Kind& kind : kKinds)
       if (status) status = dump(kind.type, kind.family);
     nl_socket_set_nonblocking(socket_.get());
     dumping_ = false;
     if (!status) return status;
-    mirror_.end_dump();
+    route_mirror_.end_dump();
     if (!must_read_again_) return {};
   }
   return {};
@@ -211,12 +211,13 @@ void KernelWatch::on_object(nl_object* object, void* argument) {
       if (!route) return;
       // In a dump, flags mean something else than in a notification.
       bool replaces = !watch.dumping_ && (call.flags & NLM_F_REPLACE) != 0;
-      call.type == RTM_NEWROUTE ? watch.mirror_.add_route(*route, replaces) : watch.mirror_.remove_route(*route);
+      call.type == RTM_NEWROUTE ? watch.route_mirror_.add_route(*route, replaces)
+                                : watch.route_mirror_.remove_route(*route);
       return;
     }
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
-      return tell_neighbour(watch.mirror_, reinterpret_cast<rtnl_neigh*>(object), call.type == RTM_DELNEIGH);
+      return tell_neighbour(watch.route_mirror_, reinterpret_cast<rtnl_neigh*>(object), call.type == RTM_DELNEIGH);
     case RTM_NEWLINK:
     case RTM_DELLINK: {
       auto* link = reinterpret_cast<rtnl_link*>(object);

@@ -45,14 +45,14 @@ class KernelWatch {
   using Socket = std::unique_ptr<nl_sock, FreeSocket>;
 
   KernelWatch(RouteMirror& mirror, OnInterface on_interface)
-      : mirror_(mirror), on_interface_(std::move(on_interface)) {}
+      : route_mirror_(mirror), on_interface_(std::move(on_interface)) {}
   Status open();
   Status read_everything();
   Status dump(int type, int family);
   static int on_message(nl_msg* message, void* self);
   static void on_object(nl_object* object, void* call);
 
-  RouteMirror& mirror_;
+  RouteMirror& route_mirror_;
   OnInterface on_interface_;
   Socket socket_;
   Socket requests_;
