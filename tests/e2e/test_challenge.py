@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.management import Management, connect
+from harness.scripts import write
 from harness.server_conf import INNER4
 from harness.waiting import wait_until
 
@@ -41,12 +42,6 @@ touch %(seen)s
 echo "TEMP[backoff 2,advance no]:come back later" > "$auth_failed_reason_file"
 exit 1
 """
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
 
 
 def b64(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Dict
 import pytest
 
 from harness.gateway import Gateway
+from harness.scripts import write
 from harness.server_conf import INNER4, ServerConf
 from harness.waiting import wait_until
 
@@ -13,12 +14,6 @@ from harness.waiting import wait_until
 NOTE = """#!/bin/sh
 env > %(folder)s/.$script_type.$common_name && mv %(folder)s/.$script_type.$common_name %(folder)s/$script_type.$common_name
 """
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
 
 
 def environment(path: Path) -> Dict[str, str]:

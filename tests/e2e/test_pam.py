@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.scripts import write
 from harness.server_conf import INNER4
 from harness.waiting import wait_until
-from test_passwords import credentials, write
+from test_passwords import credentials
 
 HELPER = Path(os.environ.get("CULVERT_BUILD", "build")).resolve() / "tools/auth_pam/culvert-auth-pam"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.scripts import write
 from harness.server_conf import INNER4
 from harness.waiting import wait_until
 
@@ -24,12 +25,6 @@ DEFERRED = """#!/bin/sh
 ( while [ ! -e %(gate)s ]; do read -t 1 line < %(never)s; done; cat %(gate)s > "$auth_control_file" ) &
 exit 2
 """
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
 
 
 def credentials(folder: Path, name: str, password: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.gateway import Gateway
+from harness.scripts import write
 from harness.server_conf import INNER4, ServerConf
 from harness.stock_gateway import StockGateway
 from harness.waiting import wait_until
@@ -17,12 +18,6 @@ VERIFY = """#!/bin/sh
 echo "$user $session_state $session_id" >> %(notes)s
 [ "$password" = "right one" ] || [ "$session_state" = Authenticated ]
 """
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.gateway import Gateway
+from harness.scripts import lines, write
 from harness.server_conf import INNER4, ServerConf
 from harness.waiting import wait_until
 
@@ -14,16 +15,6 @@ NOTE = """#!/bin/sh
 echo "$script_type $* $script_context $dev $ifconfig_local ${signal:-none}" >> %(notes)s
 ip -o link show "$dev" > /dev/null || exit 1
 """
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
-def lines(path: Path) -> list:
-    return path.read_text().splitlines() if path.exists() else []
 
 
 UP = "up tun0 1500 0 10.8.0.1 255.255.255.0 init init tun0 10.8.0.1 none"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.scripts import lines, write
 from harness.server_conf import INNER4, INNER6
 from harness.waiting import wait_until
 
@@ -18,16 +19,6 @@ echo "$script_type $1 $2 $tls_serial_0 ${untrusted_ip}" >> %(folder)s/verified
 openssl x509 -in "$peer_cert" -noout -subject >> %(folder)s/shown || exit 1
 [ "$1" = 1 ] || [ "$X509_0_CN" != mallory ]
 """
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
-def lines(path: Path) -> list:
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def test_addresses_and_networks_are_learnt_and_forgotten(stage, tmp_path):
