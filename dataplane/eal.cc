@@ -1,10 +1,12 @@
 #include "dataplane/eal.h"
 
+#include <fcntl.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +15,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+
+#include "drivers/file_descriptor.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -52,6 +56,20 @@ std::optional<size_t> find_hugepages(size_t bytes) {
     if (free_pages * page_kb * 1024 >= bytes && can_have_hugepages(page_kb * 1024, bytes)) return page_kb * 1024;
   }
   return std::nullopt;
+}
+
+/// A lock of all instances of this machine, held from the look at the free hugepages until EAL has taken them: those
+/// that start together would count the same pages, and EAL can't start a second time. Whoever holds it for longer than
+/// a start can take is no reason not to go on.
+drivers::FileDescriptor take_hugepage_lock() {
+  constexpr int kAttempts = 300;
+  constexpr useconds_t kBetween = 10'000;
+  drivers::FileDescriptor file(open("/proc/sys/vm/nr_hugepages", O_RDONLY | O_CLOEXEC));
+  for (int i = 0; file && i < kAttempts; ++i) {
+    if (flock(file.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) break;
+    usleep(kBetween);
+  }
+  return file;
 }
 
 /// EAL's lcore map: lcore 0 (main) floats, lcore i + 1 is worker i.
@@ -115,7 +133,11 @@ Result<EalInfo> start_eal(const EalOptions& options) {
   // With PCI devices, EAL chooses the addresses that their driver and the IOMMU allow.
   if (options.pci.empty()) arguments.insert(arguments.end(), {"--no-pci", "--iova-mode", "va"});
   std::optional<size_t> page;
-  if (options.huge == Huge::kAuto) page = find_hugepages(size_t{options.memory_mb} << 20);
+  drivers::FileDescriptor turn;
+  if (options.huge == Huge::kAuto) {
+    turn = take_hugepage_lock();
+    page = find_hugepages(size_t{options.memory_mb} << 20);
+  }
   if (page) {
     // Anonymous hugepages: no mount point, no file. (DPDK 22.11 refuses --in-memory together with --no-huge.)
     arguments.push_back("--in-memory");

@@ -138,7 +138,7 @@ namespace {
 void finish_tokens(Draft& draft) {
   if (!draft.config.access.tokens) return;
   const Statement& statement = *draft.find("auth-gen-token");
-  const openvpn::ServerSettings& settings = draft.config.settings;
+  openvpn::ServerSettings& settings = draft.config.settings;
   TokenConfig& tokens = *draft.config.access.tokens;
   if (settings.reneg_sec.count() == 0)
     return draft.error(statement, "needs renegotiations, at which tokens are renewed: remove reneg-sec 0");
@@ -148,6 +148,9 @@ void finish_tokens(Draft& draft) {
     draft.error(statement, "the renewal time must be at least twice hand-window (" +
                                std::to_string(settings.hand_window.count()) + " s)");
   }
+  // A token is good for twice the renewal time, and when control dies it may be one renewal time old.
+  settings.adoption_spread =
+      std::min<std::chrono::milliseconds>(settings.adoption_spread, std::chrono::milliseconds(tokens.renewal) / 2);
 }
 
 void finish_tls_verify(Draft& draft) {

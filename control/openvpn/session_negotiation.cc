@@ -8,9 +8,6 @@ namespace culvert::openvpn {
 
 using wire::Opcode;
 
-/// Sessions that a new control process took over shake hands within this time.
-constexpr std::chrono::seconds kAdoptionSpread{10};
-
 Session::Negotiation& Session::begin(uint8_t key_id, const Channel::Settings& settings, Now now) {
   attempted_key_id_ = key_id;
   pending_ = std::make_unique<Negotiation>(settings, settings_.tls->open(now.wall), now.mono);
@@ -242,7 +239,7 @@ void Session::adopt_keys(uint8_t current, std::optional<uint8_t> previous, abi::
   ring_.adopt(current, cipher, previous, now.mono + switch_delay(), now.mono + settings_.tran_window);
   // Messages (EXIT, our goodbye) need a TLS channel, and the old one went with the process that held it. Spread out, so
   // that not all peers shake hands at once, but within the operator's own limit.
-  std::chrono::milliseconds spread = kAdoptionSpread;
+  std::chrono::milliseconds spread = settings_.adoption_spread;
   if (settings_.reneg_sec.count() > 0) spread = std::min<std::chrono::milliseconds>(spread, settings_.reneg_sec);
   renegotiate_at_ = now.mono + std::chrono::milliseconds(random_below(spread.count()));
 }

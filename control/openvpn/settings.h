@@ -52,6 +52,9 @@ struct CommonSettings {
   std::chrono::seconds tls_timeout{2};    ///< first retransmission; doubles
   std::chrono::seconds reneg_sec{3600};   ///< 0: never by time
   std::chrono::seconds reneg_sec_min{0};  ///< lower end of the random spread; 0: 90 % of reneg_sec (reference)
+  /// Sessions taken over from a control before renegotiate within this time, spread out. Not longer than what their
+  /// clients have been given stays good (auth-gen-token).
+  std::chrono::milliseconds adoption_spread{10'000};
   uint16_t tun_mtu = 1500;
   uint16_t mssfix = 1492;           ///< largest outer IP packet a TCP segment may make; 0: off
   uint16_t max_packet_size = 1250;  ///< of our control packets, in bytes of UDP payload

@@ -75,6 +75,23 @@ TEST_P(Restart, ControlAdoptsAndGoesOn) {
   EXPECT_EQ(world->ended.back().reason, EndReason::kClientExit);
 }
 
+TEST_P(Restart, WhatIsAdoptedRenegotiatesBeforeItsTokenExpires) {
+  start();
+  auto settings = world->server->settings();
+  settings.adoption_spread = 2s;
+  auto records = world->records;
+  for (int life = 0; life < 20; ++life) {
+    world->server = std::make_unique<Server>(settings, world->peer_ids, world->random);
+    world->with_server([&](Server& server, Now now) {
+      for (auto& [peer_id, record] : records) EXPECT_TRUE(server.adopt(peer_id, record, record.settings.remote, now));
+    });
+    ASSERT_TRUE(world->run_until([&] { return renegotiations() >= 1; }, 3s)) << "life " << life;
+    world->clock.run_for(5s);
+    records = world->records;
+  }
+  expect_nothing_lost();
+}
+
 TEST_P(Restart, ARecordOfSomebodyElseIsFoundOut) {
   start();
   auto records = world->records;

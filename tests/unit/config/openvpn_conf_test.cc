@@ -363,6 +363,9 @@ TEST(OpenvpnConf, Tokens) {
                .access.tokens;
   EXPECT_TRUE(tokens->external_auth && tokens->secret);
   EXPECT_EQ(tokens->renewal.count(), 3600);
+  // When control dies a token may be one renewal time old, and is good for two.
+  EXPECT_EQ(good(passwords + "hand-window 2\nauth-gen-token 0 4\n").settings.adoption_spread.count(), 2000);
+  EXPECT_EQ(good(passwords + "auth-gen-token\n").settings.adoption_spread.count(), 10'000);
   good("auth-gen-token-secret token.key\n",
        "etc/server.conf:9: warning: auth-gen-token-secret: has no effect without auth-gen-token\n");
 }
