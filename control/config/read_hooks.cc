@@ -5,15 +5,15 @@
 #include "control/config/readers.h"
 
 namespace culvert::config {
-namespace {
 
-/// A command as it stands in one argument: path and arguments, quoted like a line of the file (script-options.rst).
 void read_program(Draft& draft, const Statement& statement, HookConfig::Program& program) {
   Result<std::vector<std::string>> words = split_line(statement.args[0]);
   if (!words) return draft.error(statement, words.error());
   if (words->empty() || words->front().empty()) return draft.error(statement, "names no program");
   program = *words;
 }
+
+namespace {
 
 /// Relative paths can only be told at the end of the file, because of `cd`.
 void finish_program(Draft& draft, const char* name, HookConfig::Program& program) {
@@ -47,38 +47,6 @@ void read_auth_user_pass_verify(Draft& draft, const Statement& statement) {
   draft.config.hooks.password_in_environment = method == "via-env";
   if (method != "via-env" && method != "via-file")
     draft.error(statement, "the second argument can only be via-file or via-env, not '" + method + "'");
-}
-
-void read_client_crresponse(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.client_crresponse);
-}
-
-void read_client_connect(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.client_connect);
-}
-
-void read_client_disconnect(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.client_disconnect);
-}
-
-void read_learn_address(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.learn_address);
-}
-
-void read_tls_verify(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.tls_verify);
-}
-
-void read_up(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.up);
-}
-
-void read_down(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.down);
-}
-
-void read_route_up(Draft& draft, const Statement& statement) {
-  read_program(draft, statement, draft.config.hooks.route_up);
 }
 
 void read_tls_export_cert(Draft& draft, const Statement& statement) {

@@ -114,20 +114,19 @@ void read_status(Draft& draft, const Statement& statement);
 void read_status_version(Draft& draft, const Statement& statement);
 
 // read_hooks.cc
+/// A command as it stands in one argument: path and arguments, quoted like a line of the file (script-options.rst).
+void read_program(Draft& draft, const Statement& statement, HookConfig::Program& program);
+/// A directive that names nothing but a script.
+template <HookConfig::Program HookConfig::*script>
+void read_script(Draft& draft, const Statement& statement) {
+  read_program(draft, statement, draft.config.hooks.*script);
+}
 void read_script_security(Draft& draft, const Statement& statement);
 void read_tmp_dir(Draft& draft, const Statement& statement);
 void read_setenv_safe(Draft& draft, const Statement& statement);
 void read_auth_user_pass_verify(Draft& draft, const Statement& statement);
-void read_client_crresponse(Draft& draft, const Statement& statement);
-void read_client_connect(Draft& draft, const Statement& statement);
-void read_learn_address(Draft& draft, const Statement& statement);
-void read_tls_verify(Draft& draft, const Statement& statement);
-void read_up(Draft& draft, const Statement& statement);
-void read_down(Draft& draft, const Statement& statement);
-void read_route_up(Draft& draft, const Statement& statement);
 void read_tls_export_cert(Draft& draft, const Statement& statement);
 void read_up_restart(Draft& draft, const Statement& statement);
-void read_client_disconnect(Draft& draft, const Statement& statement);
 void read_auth_user_pass_optional(Draft& draft, const Statement& statement);
 void read_auth_gen_token(Draft& draft, const Statement& statement);
 void read_username_as_common_name(Draft& draft, const Statement& statement);
