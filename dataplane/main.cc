@@ -19,6 +19,7 @@
 #include "dataplane/crypto/engine.h"
 #include "dataplane/gateway.h"
 #include "dataplane/link/link_memory.h"
+#include "dataplane/link/trace_server.h"
 #include "dataplane/log.h"
 #include "dataplane/nic_mode.h"
 #include "dataplane/options.h"
@@ -106,18 +107,20 @@ int timeout_ms(uint64_t deadline_ns, uint64_t now_ns) {
   return static_cast<int>(std::min<uint64_t>((deadline_ns - now_ns) / 1'000'000 + 1, 60'000));
 }
 
-/// The main thread's whole life after start: requests of control, the TUN's health, signals.
-void serve(int signals, SetupServer& server, Gateway& gateway, int main_doorbell, NicMode* nics) {
-  std::array<pollfd, 4> waits{{{signals, POLLIN, 0},
+/// The main thread's whole life after start: requests of control, who traces, the TUN's health, signals.
+void serve(int signals, SetupServer& server, TraceServer& traces, Gateway& gateway, int main_doorbell, NicMode* nics) {
+  std::array<pollfd, 5> waits{{{signals, POLLIN, 0},
                                {server.wake_fd(), POLLIN, 0},
+                               {traces.wake_fd(), POLLIN, 0},
                                {main_doorbell, POLLIN, 0},
                                {nics ? nics->wake_fd() : -1, POLLIN, 0}}};
   while (true) {
-    uint64_t deadline_ns = std::min(server.deadline_ns(), gateway.deadline_ns());
+    uint64_t deadline_ns = std::min({server.deadline_ns(), traces.deadline_ns(), gateway.deadline_ns()});
     if (nics) deadline_ns = std::min(deadline_ns, nics->deadline_ns());
     poll(waits.data(), waits.size(), timeout_ms(deadline_ns, monotonic_ns()));
     if (must_end(signals)) return;
     server.serve(monotonic_ns());
+    traces.serve(monotonic_ns());
     gateway.look_after(monotonic_ns());
     if (nics) nics->look_after(monotonic_ns());
   }
@@ -149,9 +152,13 @@ Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir
   return nics;
 }
 
+struct Listeners {
+  FileDescriptor setup, trace;
+};
+
 /// EAL runs: worker, ports and setup server from start to end.
 Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& run_dir, LinkMemory& link,
-                    FileDescriptor listener, int signals) {
+                    Listeners listeners, int signals) {
   PacketMemory memory = packet_memory(options);
   auto packets = make_packet_pool("packets", memory.buffers, memory.largest);
   if (!packets) return Error{packets.error()};
@@ -164,14 +171,17 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   FileDescriptor main_doorbell(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!main_doorbell) return Error{std::string("eventfd: ") + std::strerror(errno)};
 
+  steps::TraceMailbox trace_mailbox;
+  (*path)->follow_traces(&trace_mailbox);
   PortMailbox mailbox;
   Gateway gateway(mailbox, {.packets = *packets,
                             .worker_doorbell = link.worker_doorbell(0),
                             .main_doorbell = main_doorbell.get(),
                             .log = log_line,
                             .nics = nics->get()});
-  SetupServer server(std::move(listener), {{options.control_uid, options.control_gid}, link.handover(), log_line},
-                     gateway);
+  const Allowed allowed{options.control_uid, options.control_gid};
+  SetupServer server(std::move(listeners.setup), {allowed, link.handover(), log_line}, gateway);
+  TraceServer traces(std::move(listeners.trace), {allowed, {&trace_mailbox}, {link.worker_doorbell(0)}, log_line});
   Worker worker(link.view().worker(0), **path, mailbox,
                 {link.worker_doorbell(0), link.control_doorbell(0), main_doorbell.get()});
   link.view().worker(0).core.store(options.cores[0], std::memory_order_relaxed);
@@ -183,7 +193,7 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
            std::to_string(options.sessions) + " sessions; worker 0 on " + core +
            (*nics ? ", polls NICs; control attaches at " : ", asleep when idle; control attaches at ") +
            run_dir.socket_path());
-  serve(signals, server, gateway, main_doorbell.get(), nics->get());
+  serve(signals, server, traces, gateway, main_doorbell.get(), nics->get());
   worker.stop();
   rte_eal_wait_lcore(eal.worker_lcores[0]);
   return {};
@@ -196,8 +206,11 @@ Status run(const Options& options) {
   raise_descriptor_limit();
   auto run_dir = RunDir::claim(options.run_dir);
   if (!run_dir) return Error{run_dir.error()};
-  auto listener = listen_on(run_dir->socket_path(), {options.control_uid, options.control_gid});
+  const Allowed allowed{options.control_uid, options.control_gid};
+  auto listener = listen_on(run_dir->socket_path(), allowed);
   if (!listener) return Error{listener.error()};
+  auto trace_listener = listen_on(run_dir->trace_socket_path(), allowed);
+  if (!trace_listener) return Error{trace_listener.error()};
   auto link = LinkMemory::make(static_cast<uint32_t>(options.cores.size()), options.sessions, CULVERT_VERSION);
   if (!link) return Error{link.error()};
   if (!link->locked())
@@ -213,7 +226,9 @@ Status run(const Options& options) {
                         .run_dir = run_dir->path()});
   if (!eal) return Error{eal.error()};
   Status status = hide_memory();
-  if (status) status = run_with_eal(options, *eal, *run_dir, *link, std::move(*listener), signals->get());
+  if (status)
+    status = run_with_eal(options, *eal, *run_dir, *link, {std::move(*listener), std::move(*trace_listener)},
+                          signals->get());
   rte_eal_cleanup();
   return status;
 }

@@ -10,6 +10,8 @@
 
 namespace culvert::dataplane {
 
+using abi::trace_direction::kFromClient;
+using abi::trace_direction::kToClient;
 using steps::Burst;
 
 namespace {
@@ -52,7 +54,8 @@ void inner_to_outer(Burst& burst, PathContext& context) {
 using Way = void (*)(Burst&, PathContext&);
 
 /// Cuts what was received into bursts, fetches the packets' first lines, and sends them their way. Returns the bytes.
-uint64_t run(Way way, std::span<rte_mbuf* const> packets, PathContext& context) {
+/// `direction`: a trace_direction bit.
+uint64_t run(Way way, uint8_t direction, std::span<rte_mbuf* const> packets, PathContext& context) {
   uint64_t bytes = 0;
   while (!packets.empty()) {
     auto now = packets.first(std::min(packets.size(), steps::kBurst));
@@ -66,6 +69,8 @@ uint64_t run(Way way, std::span<rte_mbuf* const> packets, PathContext& context) 
       bytes += burst.add(mbuf).length;
       rte_prefetch0(rte_pktmbuf_mtod(mbuf, void*));
     }
+    if (context.trace.is_on()) [[unlikely]]
+      context.trace.begin(burst, direction, context.now_ns);
     way(burst, context);
   }
   context.events.flush();
@@ -91,20 +96,24 @@ void Path::set_outer_port(uint16_t index, drivers::Port* port) {
 void Path::set_inner_port(drivers::Port* port) {
   context_->transmit.set_inner(port);
 }
+void Path::follow_traces(steps::TraceMailbox* mailbox) {
+  context_->trace.follow(mailbox);
+}
 void Path::flush() {
   context_->transmit.flush();
+  context_->trace.between_passes(context_->now_ns);
 }
 
 void Path::outer_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
   context_->now_ns = now_ns;
   context_->tally.add(abi::Counter::outer_rx_packets, packets.size());
-  context_->tally.add(abi::Counter::outer_rx_bytes, run(outer_to_inner, packets, *context_));
+  context_->tally.add(abi::Counter::outer_rx_bytes, run(outer_to_inner, kFromClient, packets, *context_));
 }
 
 void Path::inner_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
   context_->now_ns = now_ns;
   context_->tally.add(abi::Counter::inner_rx_packets, packets.size());
-  context_->tally.add(abi::Counter::inner_rx_bytes, run(inner_to_outer, packets, *context_));
+  context_->tally.add(abi::Counter::inner_rx_bytes, run(inner_to_outer, kToClient, packets, *context_));
 }
 
 void Path::take_ended_streams(uint16_t index) {
@@ -142,6 +151,8 @@ void Path::send_control(const abi::PacketMessage& message) {
   to.remote = message.remote;
   to.local = message.local;
   to.port = message.port;
+  if (context_->trace.is_on()) [[unlikely]]
+    context_->trace.sent_control(packet, context_->now_ns);
   if (context_->transmit.to_outer(message.port, packet)) return context_->tally.add(abi::Counter::control_tx_packets);
   context_->tally.drop(abi::DropReason::tx_port_down);
   rte_pktmbuf_free(packet);
@@ -151,6 +162,8 @@ void Path::tick(uint64_t now_ns) {
   context_->now_ns = now_ns;
   Burst pings(context_->tally);
   steps::sweep(*context_, pings);
+  if (context_->trace.is_on() && !pings.empty()) [[unlikely]]
+    context_->trace.begin(pings, kToClient, now_ns);
   steps::check_room(pings, *context_);
   steps::add_framing(pings, *context_);
   steps::seal(pings, *context_);

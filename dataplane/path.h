@@ -17,6 +17,10 @@ namespace culvert::aead {
 class Engine;
 }
 
+namespace culvert::steps {
+class TraceMailbox;
+}
+
 namespace culvert::dataplane {
 
 struct PathContext;
@@ -38,6 +42,9 @@ class Path {
   void set_outer_port(uint16_t index, drivers::Port* port);
   /// Where inner packets go that belong to no session (the TUN); null: there is none.
   void set_inner_port(drivers::Port* port);
+
+  /// Where somebody who wants to see packets says so; null (as at the start): nobody can. Outlives the path.
+  void follow_traces(steps::TraceMailbox* mailbox);
 
   /// Takes over packets received from an outer port: data packets to where they belong, control packets to control.
   /// `now_ns`: CLOCK_MONOTONIC. Any number of packets; all of them are sent, staged, or freed and counted.

@@ -47,8 +47,9 @@ Result<RunDir> RunDir::claim(const std::string& path) {
     if (ftruncate(lock.get(), 0) != 0 || pwrite(lock.get(), pid.data(), pid.size(), 0) < 0)
       return fail(std::string("not writable: ") + std::strerror(errno));
     RunDir claimed(path, std::move(lock), made);
-    if (unlink(claimed.socket_path().c_str()) != 0 && errno != ENOENT)
-      return fail(std::string("cannot remove an old link.sock: ") + std::strerror(errno));
+    for (const std::string& socket : {claimed.socket_path(), claimed.trace_socket_path()})
+      if (unlink(socket.c_str()) != 0 && errno != ENOENT)
+        return fail("cannot remove an old " + socket + ": " + std::strerror(errno));
     return claimed;
   }
 }
@@ -56,6 +57,7 @@ Result<RunDir> RunDir::claim(const std::string& path) {
 RunDir::~RunDir() {
   if (!lock_) return;
   unlink(socket_path().c_str());
+  unlink(trace_socket_path().c_str());
   unlink(lock_path().c_str());  // while it is locked: who waits for it sees that the name is gone
   if (made_) rmdir(path_.c_str());
 }

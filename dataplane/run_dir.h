@@ -1,4 +1,4 @@
-// The folder of one instance: a lock that says "a dataplane lives here", and the setup socket.
+// The folder of one instance: a lock that says "a dataplane lives here", the setup socket and the trace socket.
 #pragma once
 
 #include <string>
@@ -15,11 +15,12 @@ class RunDir {
   static Result<RunDir> claim(const std::string& path);
   RunDir(RunDir&&) noexcept = default;
   RunDir& operator=(RunDir&&) = delete;
-  /// Removes socket and lock, and the folder if this object made it and nobody put anything else there.
+  /// Removes sockets and lock, and the folder if this object made it and nobody put anything else there.
   ~RunDir();
 
   const std::string& path() const { return path_; }
   std::string socket_path() const { return path_ + "/link.sock"; }
+  std::string trace_socket_path() const { return path_ + "/trace.sock"; }
   /// True when removing files there needs no privilege: the folder is this user's own.
   bool is_own() const;
 

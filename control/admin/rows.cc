@@ -13,6 +13,10 @@ ordered_json text_or_null(const std::string& text) {
   return text.empty() ? ordered_json() : ordered_json(text);
 }
 
+ordered_json number_or_null(const std::optional<uint32_t>& number) {
+  return number ? ordered_json(*number) : ordered_json();
+}
+
 }  // namespace
 
 std::string to_utc_text(std::chrono::sys_seconds time) {
@@ -173,6 +177,46 @@ const std::vector<Field<ClientRow>>& fields<ClientRow>() {
        [](const Row& r) -> ordered_json { return r.revoked ? ordered_json(to_utc_text(*r.revoked)) : ordered_json(); }},
       {"serial", "SERIAL", [](const Row& r) -> ordered_json { return r.serial; }, Format::kPlain, Shown::kDetails},
       {"profile", "PROFILE", [](const Row& r) -> ordered_json { return r.profile; }},
+  };
+  return list;
+}
+
+template <>
+const std::vector<Field<TraceRow>>& fields<TraceRow>() {
+  using Row = TraceRow;
+  constexpr Shown kDetails = Shown::kDetails;
+  static const std::vector<Field<Row>> list = {
+      {"time", "TIME", [](const Row& r) -> ordered_json { return r.time; }},
+      {"worker", "WORKER", [](const Row& r) -> ordered_json { return r.worker; }, Format::kPlain, kDetails},
+      {"direction", "DIRECTION", [](const Row& r) -> ordered_json { return text_or_null(r.direction); }},
+      {"session", "SESSION", [](const Row& r) -> ordered_json { return number_or_null(r.session); }},
+      {"common_name", "NAME", [](const Row& r) -> ordered_json { return text_or_null(r.common_name); }},
+      {"to_session", "TO SESSION", [](const Row& r) -> ordered_json { return number_or_null(r.to_session); },
+       Format::kPlain, kDetails},
+      {"step", "STEP", [](const Row& r) -> ordered_json { return r.step; }},
+      {"result", "RESULT", [](const Row& r) -> ordered_json { return r.result; }},
+      {"reason", "REASON", [](const Row& r) -> ordered_json { return text_or_null(r.reason); }},
+      {"count", "PACKETS", [](const Row& r) -> ordered_json { return r.count; }, Format::kPlain, kDetails},
+      {"outer_bytes", "OUTER", [](const Row& r) -> ordered_json { return number_or_null(r.outer_bytes); }},
+      {"inner_bytes", "INNER", [](const Row& r) -> ordered_json { return number_or_null(r.inner_bytes); }},
+      {"remote", "REMOTE", [](const Row& r) -> ordered_json { return text_or_null(r.remote); }},
+      {"inner_source", "FROM", [](const Row& r) -> ordered_json { return text_or_null(r.inner_source); }},
+      {"inner_destination", "TO", [](const Row& r) -> ordered_json { return text_or_null(r.inner_destination); }},
+      {"protocol", "PROTOCOL", [](const Row& r) -> ordered_json { return text_or_null(r.protocol); }},
+  };
+  return list;
+}
+
+template <>
+const std::vector<Field<CaptureRow>>& fields<CaptureRow>() {
+  using Row = CaptureRow;
+  static const std::vector<Field<Row>> list = {
+      {"file", "file", [](const Row& r) -> ordered_json { return r.file; }},
+      {"packets", "packets", [](const Row& r) -> ordered_json { return r.packets; }},
+      {"bytes", "size", [](const Row& r) -> ordered_json { return r.bytes; }, Format::kBytes},
+      {"skipped", "skipped", [](const Row& r) -> ordered_json { return r.skipped; }},
+      {"lost", "lost", [](const Row& r) -> ordered_json { return r.lost; }},
+      {"ended", "ended by", [](const Row& r) -> ordered_json { return r.ended; }},
   };
   return list;
 }

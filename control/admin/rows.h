@@ -1,5 +1,5 @@
-// What `culvert status`, `sessions`, `drops`, `counters`, `workers` and `ports` list. See rows.cc for names and
-// headers.
+// What `culvert status`, `sessions`, `drops`, `counters`, `workers`, `ports`, `trace` and `capture` list. See rows.cc
+// for names and headers.
 #pragma once
 
 #include <chrono>
@@ -113,6 +113,36 @@ struct ClientRow {
   std::string profile;
 };
 
+/// One line of `culvert trace`: what became of a packet, or of several drops that no step saw.
+struct TraceRow {
+  std::string time;  ///< UTC, microseconds
+  uint32_t worker = 0;
+  std::string direction;                ///< "from_client", "to_client", or empty: not known
+  std::optional<uint32_t> session;      ///< peer-id; none: no session was found
+  std::string common_name;              ///< empty: not known
+  std::optional<uint32_t> to_session;   ///< the other client, of a packet between two
+  std::string step;                     ///< the one that ended the packet's way; "elsewhere": none of them
+  std::string result;                   ///< "taken" or "dropped"
+  std::string reason;                   ///< of the drop, as in `culvert drops`; empty: not dropped
+  uint64_t count = 1;                   ///< packets
+  std::optional<uint32_t> outer_bytes;  ///< of the tunnel packet, without IP and UDP headers
+  std::optional<uint32_t> inner_bytes;
+  std::string remote;        ///< empty: not known
+  std::string inner_source;  ///< with port, where there is one; empty: not known, or no IP packet
+  std::string inner_destination;
+  std::string protocol;  ///< "tcp", "udp", "icmp", "icmpv6", or its number
+};
+
+/// What `culvert capture` has written.
+struct CaptureRow {
+  std::string file;
+  uint64_t packets = 0;
+  uint64_t bytes = 0;    ///< of the file
+  uint64_t skipped = 0;  ///< no IP packet, or nothing known of where it came from
+  uint64_t lost = 0;     ///< the ring was full: the file's disk or reader did not keep up
+  std::string ended;     ///< why: "count", "bytes", "seconds", "signal"
+};
+
 template <>
 const std::vector<Field<StatusRow>>& fields<StatusRow>();
 template <>
@@ -127,6 +157,10 @@ template <>
 const std::vector<Field<PortRow>>& fields<PortRow>();
 template <>
 const std::vector<Field<ClientRow>>& fields<ClientRow>();
+template <>
+const std::vector<Field<TraceRow>>& fields<TraceRow>();
+template <>
+const std::vector<Field<CaptureRow>>& fields<CaptureRow>();
 
 /// "2026-01-31T12:00:00Z"
 std::string to_utc_text(std::chrono::sys_seconds time);

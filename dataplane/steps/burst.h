@@ -5,10 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <source_location>
 #include <span>
 
 #include "dataplane/abi/counters.h"
 #include "dataplane/session/session.h"
+#include "dataplane/steps/step_name.h"
+#include "dataplane/steps/trace.h"
 #include "dataplane/wire/ip.h"
 #include "dataplane/wire/openvpn.h"
 
@@ -28,6 +31,7 @@ struct Packet {
   wire::IpView ip;           ///< of the inner packet, from check_inner on
   wire::Opcode opcode;       ///< on the way in
   uint8_t key_id;
+  uint8_t note;  ///< where somebody who watches keeps what he saw of it; only in a burst that is watched
 
   std::span<uint8_t> bytes() const { return {data, length}; }
 };
@@ -68,10 +72,19 @@ class Burst {
     return packet;
   }
 
+  /// `trace` is told what becomes of the packets: of those that are dropped, and with `noted` also of the others, whose
+  /// Packet::note it has set.
+  void watch(Trace* trace, bool noted) {
+    trace_ = trace;
+    noted_ = noted;
+  }
+
   /// Asks `step(Packet&)` for a verdict on every packet, in order; those that go on stay, in the same order. Dropped
-  /// packets are counted, also for their session, and freed.
+  /// packets are counted, also for their session, and freed. `where` names the calling step to who watches.
   template <class Step>
-  void each(Step step) {
+  void each(Step step, std::source_location where = std::source_location::current()) {
+    if (noted_) [[unlikely]]
+      trace_->look(packets(), StepName(where));
     size_t kept = 0;
     for (size_t i = 0; i < size_; ++i) {
       Verdict verdict = step(packets_[i]);
@@ -79,20 +92,28 @@ class Burst {
         if (kept != i) packets_[kept] = packets_[i];
         ++kept;
       } else if (verdict.is_drop()) {
-        drop(packets_[i], verdict.reason());
+        drop(packets_[i], verdict.reason(), where);
+      } else if (noted_) [[unlikely]] {
+        trace_->taken(packets_[i], StepName(where));
       }
     }
     size_ = kept;
   }
 
  private:
-  void drop(Packet& packet, abi::DropReason reason) {
+  void drop(Packet& packet, abi::DropReason reason, const std::source_location& where) {
+    if (trace_ != nullptr) [[unlikely]] {
+      if (!noted_) packet.note = Trace::kNotNoted;
+      trace_->dropped(packet, reason, StepName(where));
+    }
     tally_.drop(reason);
     if (packet.session != nullptr) ++packet.session->receive.drops;
     rte_pktmbuf_free(packet.mbuf);
   }
 
   abi::Tally& tally_;
+  Trace* trace_ = nullptr;
+  bool noted_ = false;
   size_t size_ = 0;
   std::array<Packet, kBurst> packets_;
 };

@@ -12,6 +12,7 @@
 #include "dataplane/steps/events.h"
 #include "dataplane/steps/punt.h"
 #include "dataplane/steps/sweep.h"
+#include "dataplane/steps/trace.h"
 #include "dataplane/steps/transmit.h"
 
 namespace culvert::dataplane {
@@ -27,7 +28,8 @@ struct PathContext {
         epoch_limits(limits),
         events(area, *table, tally),
         punt(area),
-        transmit(tally) {}
+        transmit(tally),
+        trace(tally, *table) {}
 
   abi::LinkView link;
   abi::WorkerArea& area;
@@ -39,6 +41,7 @@ struct PathContext {
   steps::Events events;
   steps::Punt punt;
   steps::Transmit transmit;
+  steps::Trace trace;
   steps::SweepState sweep;
   uint64_t now_ns = 0;  ///< CLOCK_MONOTONIC of the burst that is worked on
 };

@@ -19,6 +19,8 @@ struct Context {
 
 /// status, sessions, session show|kill, drops, counters, workers, ports.
 void add_gateway_commands(CLI::App& app, Context& context);
+/// trace, capture.
+void add_trace_commands(CLI::App& app, Context& context);
 /// init, client add|revoke|list, genkey auth-token.
 void add_pki_commands(CLI::App& app, Context& context);
 /// config check, reload.

@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   add_pki_commands(app, context);
   add_up_command(app, context);
   add_gateway_commands(app, context);
+  add_trace_commands(app, context);
   add_config_commands(app, context);
   let_options_through(app);
   try {

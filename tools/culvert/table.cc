@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "control/io/log.h"
 
@@ -92,6 +93,26 @@ std::string table_text(const std::vector<Column>& columns, const ordered_json& r
   }
   for (const std::string& line : lines) out += line + "\n";
   return out;
+}
+
+TableStream::TableStream(const std::vector<Column>& columns) {
+  std::copy_if(columns.begin(), columns.end(), std::back_inserter(shown_),
+               [](const Column& column) { return column.shown == admin::Shown::kAlways; });
+  for (const Column& column : shown_) widths_.push_back(column.header.size());
+}
+
+std::string TableStream::line(const ordered_json& row) {
+  std::string headers, cells;
+  for (size_t i = 0; i < shown_.size(); ++i) {
+    ordered_json value = value_of(row, shown_[i]);
+    std::string cell = cell_text(value, shown_[i].format);
+    widths_[i] = std::max(widths_[i], width(cell));
+    bool last = i + 1 == shown_.size();
+    cells += last ? cell : padded(cell, widths_[i], is_number(value)) + "  ";
+    headers += last ? std::string(shown_[i].header)
+                    : padded(std::string(shown_[i].header), widths_[i], is_number(value)) + "  ";
+  }
+  return (std::exchange(began_, true) ? "" : headers + "\n") + cells + "\n";
 }
 
 std::string details_text(const std::vector<Column>& columns, const ordered_json& row) {

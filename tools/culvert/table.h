@@ -38,4 +38,17 @@ std::string table_text(const std::vector<Column>& columns, const nlohmann::order
 /// One line per field, those with Shown::kDetails too.
 std::string details_text(const std::vector<Column>& columns, const nlohmann::ordered_json& row);
 
+/// A table whose rows come one by one: columns grow when a cell is wider than all before it.
+class TableStream {
+ public:
+  explicit TableStream(const std::vector<Column>& columns);
+  /// The row's line, with the line of headers in front when it is the first.
+  std::string line(const nlohmann::ordered_json& row);
+
+ private:
+  std::vector<Column> shown_;
+  std::vector<size_t> widths_;
+  bool began_ = false;
+};
+
 }  // namespace culvert::cli

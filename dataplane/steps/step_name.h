@@ -1,0 +1,46 @@
+// Which step a packet is in, for those who watch packets: the name of the step's own source file, so that no step has
+// to say it. Made when somebody watches; otherwise a place in the source is all that is passed on.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <source_location>
+#include <string_view>
+
+#include "dataplane/abi/trace.h"
+
+namespace culvert::steps {
+
+class StepName {
+ public:
+  /// Of a place in the step's source file: "check_source" in dataplane/steps/check_source.cc.
+  constexpr explicit StepName(const std::source_location& where) : StepName(base_of(where.file_name())) {}
+  /// A way that is no step: packets that control sends.
+  constexpr explicit StepName(std::string_view name) : text_(name) {
+    using std::literals::operator""sv;
+    constexpr std::array kOuter = {"classify"sv, "find_session"sv, "open"sv, "send_outer"sv, "send_control"sv};
+    constexpr std::array kWatched = {"classify"sv, "take_tunnel_messages"sv, "route"sv, "check_room"sv, "send_outer"sv};
+    auto is_in = [&](const auto& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
+    content_ = is_in(kOuter) ? abi::PacketContent::kOuter : abi::PacketContent::kInner;
+    watched_ = is_in(kWatched);
+  }
+
+  constexpr std::string_view text() const { return text_; }
+  /// What a packet's bytes are before the step works on it.
+  constexpr abi::PacketContent content() const { return content_; }
+  /// The step is one before which packets have to be looked at: it may take them, after which they must not be touched.
+  constexpr bool is_watched() const { return watched_; }
+
+ private:
+  static constexpr std::string_view base_of(std::string_view file) {
+    file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
+    return file.substr(0, file.find('.'));
+  }
+
+  std::string_view text_;
+  abi::PacketContent content_{};
+  bool watched_ = false;
+};
+static_assert(StepName("route").is_watched() && !StepName("open").is_watched());
+
+}  // namespace culvert::steps
