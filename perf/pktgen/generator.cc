@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 constexpr auto kLinkWait = 15s;
 constexpr auto kArpWait = 10s;
 constexpr auto kAskEvery = 200ms;
+constexpr auto kWarmUp = 10s;
 constexpr auto kGoodbyeWait = 2s;
 constexpr Ip4 kLoopAddress{127, 0, 0, 1};
 
@@ -61,6 +62,7 @@ Result<std::unique_ptr<Generator>> Generator::make(const Options& options, rte_m
       grid, gateway);
   if (Status connected = made->connect(); !connected) return Error{connected.error()};
   made->traffic_->prepare_packets();
+  if (Status warm = made->warm_up(); !warm) return Error{warm.error()};
   return made;
 }
 
@@ -142,6 +144,32 @@ Status Generator::connect() {
   }
   handshake_seconds_ = std::chrono::duration<double>(io::mono_now() - start).count();
   return {};
+}
+
+/// A trickle both ways until none of it is lost: the gateway's kernel has to find its neighbours first.
+Status Generator::warm_up() {
+  if (options_.loopback) return {};
+  TrialSettings trickle{Direction::kBoth, 64, 2000, 0.1};
+  trickle.rate = std::max(trickle.rate, 20.0 * clients_->count());  // each client a packet or two
+  MonoTime end = io::mono_now() + kWarmUp;
+  while (true) {
+    auto result = run(trickle);
+    if (!result) return Error{result.error()};
+    Counts& counts = result->counts;
+    if (counts.total().lost() == 0) return {};
+    if (io::mono_now() < end) continue;
+    bool in = counts.of(Way::kIn).received > 0, out = counts.of(Way::kOut).received > 0;
+    if (!in)
+      return Error{"clients are connected, but nothing that they send reaches " + to_text(options_.inner_address) +
+                   ": does the gateway forward (sysctl net.ipv4.ip_forward), and is that address on its inner port? culvert "
+                   "drops says why packets were dropped"};
+    if (!out)
+      return Error{"clients are connected, but nothing that " + to_text(options_.inner_address) +
+                   " sends reaches them: does " + to_text(options_.inner_gateway) +
+                   " route their network into the tunnel? culvert drops says why packets were dropped"};
+    return Error{"even " + std::to_string(static_cast<int>(trickle.rate)) +
+                 " packets per second lose some: culvert drops says why packets were dropped"};
+  }
 }
 
 /// Both ports, and once a millisecond some of the clients' engines.

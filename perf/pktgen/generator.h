@@ -55,6 +55,7 @@ class Generator {
   Status wait_for_links();
   Status find_gateway();
   Status connect();
+  Status warm_up();
   void send_for(const TrialSettings& settings, TrialResult& result);
   void drain();
   bool serve();
