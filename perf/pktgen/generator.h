@@ -56,6 +56,7 @@ class Generator {
   Status find_gateway();
   Status connect();
   Status warm_up();
+  void take_precedence() const;
   void send_for(const TrialSettings& settings, TrialResult& result);
   void drain();
   bool serve();

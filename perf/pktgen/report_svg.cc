@@ -91,16 +91,18 @@ void draw_latency(Plot& plot, const Area& area, const std::string& title, const 
     plot.line(x_of(quantile), area.top, x_of(quantile), area.bottom, kGrid);
     plot.text(x_of(quantile), area.bottom + 15, number_text(quantile * 100), "middle", 10);
   }
-  double legend = area.top + 12;
   for (size_t i = 0; i < curves.size(); ++i) {
-    const std::string& color = kColors[i % kColors.size()];
     std::vector<std::pair<double, double>> points;
     for (double decade = 0; decade <= kDecades; decade += 0.05) {
       double quantile = 1 - std::pow(10.0, -decade);
       points.emplace_back(x_of(quantile), y.at(static_cast<double>(curves[i].latency->at(quantile)) / 1e3));
     }
-    plot.curve(points, color);
-    plot.line(area.left + 8, legend - 4, area.left + 28, legend - 4, color, 2);
+    plot.curve(points, kColors[i % kColors.size()]);
+  }
+  plot.box(area.left + 4, area.top + 1, 165, 14.0 * static_cast<double>(curves.size()) + 4, "#ffffff");
+  double legend = area.top + 12;
+  for (size_t i = 0; i < curves.size(); ++i) {
+    plot.line(area.left + 8, legend - 4, area.left + 28, legend - 4, kColors[i % kColors.size()], 2);
     plot.text(area.left + 33, legend, curves[i].label, "start", 10);
     legend += 14;
   }
