@@ -22,6 +22,7 @@ One file, one purpose:
     certificates  a CA with good, revoked, expired and otherwise wrong certificates; static keys
     server_conf   the server.conf of a test
     gateway       what every gateway under test can do; culvert itself
+    memif_gateway culvert in NIC mode on memif ports, pktgen at their other ends
     stock_gateway Debian's openvpn as the gateway: shows that the harness and the tests are right
     client        Debian's openvpn as the client
     download      a file over TCP through the tunnel, compared by SHA-256

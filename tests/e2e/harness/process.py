@@ -15,7 +15,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _running: List["Process"] = []
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child: the kernel kills it should the test run itself be killed."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -29,7 +29,7 @@ class Process:
         self.log_path = log
         self._log = open(log, "ab")
         self._popen = subprocess.Popen(self.argv, stdin=stdin, stdout=self._log, stderr=subprocess.STDOUT, cwd=cwd,
-                                       env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent,
+                                       env={**os.environ, **(env or {})}, preexec_fn=die_with_parent,
                                        start_new_session=True)
         self.stdin = self._popen.stdin
         _running.append(self)

@@ -1,0 +1,110 @@
+"""A gateway in NIC mode whose two ports are memif, with pktgen at their other ends. Configured as an operator would.
+
+    pktgen: clients 198.18.0.0/15 ── 192.0.2.2 ── memif 0 ── wan0 192.0.2.1   gateway, in a namespace of its own
+            host 10.77.0.2 ─────────────────────── memif 1 ── lan0 10.77.0.1  tunnel 10.8.0.0/16
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, Sequence
+
+from harness import builds
+from harness.gateway import Gateway
+from harness.namespace import Namespace
+from harness.network import Host
+from harness.process import die_with_parent
+
+WAN, WAN_ROUTER = "192.0.2.1", "192.0.2.2"
+LAN, LAN_HOST = "10.77.0.1", "10.77.0.2"
+CLIENT_NETWORK = "198.18.0.0"
+
+
+class MemifGateway:
+    def __init__(self, folder: Path, clients: int, core: str = "any", ring: int = 10, huge: bool = True):
+        """Sockets, configuration and logs lie in `folder`. `core` is the worker's, `ring` the log2 of a memif ring's slots."""
+        self.folder = folder
+        self.clients = clients
+        self.ring = ring
+        self.huge = huge
+        self.namespace = Namespace("memif")
+        try:
+            self._start(core)
+        except BaseException:
+            self.namespace.delete()
+            raise
+
+    def _start(self, core: str) -> None:
+        self.namespace.write_sysctl("net/ipv4/ip_forward", "1")
+        config = self.folder / "config"
+        self._culvert("init", str(config), "--host", WAN, "--pool4", "10.8.0.0/16")
+        self._culvert("client", "add", "pktgen", "--dir", str(config))
+        self.profile = config / "clients" / "pktgen.ovpn"
+        with open(config / "server.conf", "a") as conf:
+            conf.write(f"\nduplicate-cn\nmax-clients {self.clients + 64}\n")
+        worker = "" if core == "any" else f"workers = [{core}]\n"
+        with open(config / "culvert.toml", "a") as toml:
+            toml.write(f'\n[dataplane]\n{worker}sessions = {self.clients + 64}\nhuge = "{"auto" if self.huge else "off"}"\n')
+            for number, (name, address) in enumerate([("wan0", WAN), ("lan0", LAN)]):
+                toml.write(f'\n[[port]]\ndevice = "{self._device(number, "server")}"\nname = "{name}"\n'
+                           f'addresses = ["{address}/24"]\n')
+        self.gateway = Gateway(_InNamespace(self.namespace), None, self.folder / "gateway", config / "culvert.toml")
+        try:
+            self.gateway.start()
+            self.namespace.ip(f"route add {CLIENT_NETWORK}/15 via {WAN_ROUTER} dev wan0")
+        except BaseException:
+            print(self.gateway.log(), file=sys.stderr)
+            self.gateway.stop()
+            raise
+
+    def isolate_worker(self, others: int) -> None:
+        """The worker's core for the worker: it runs before everything else there, and the gateway's other threads stay on
+        core `others`. What an operator does with isolcpus, as far as it goes without a reboot."""
+        for program in ("culvert-dataplane", "culvert-control"):
+            for task in Path(f"/proc/{self.gateway.pid_of(program)}/task").iterdir():
+                if (task / "comm").read_text().startswith("rte-worker"):
+                    os.setpriority(os.PRIO_PROCESS, int(task.name), -20)
+                else:
+                    os.sched_setaffinity(int(task.name), {others})
+
+    def _device(self, number: int, role: str) -> str:
+        return (f"net_memif{number},role={role},id={number},socket-abstract=no,socket={self.folder}/{number}.sock"
+                f",rsize={self.ring}")
+
+    @staticmethod
+    def _culvert(*words: str) -> None:
+        done = subprocess.run([builds.culvert(), *words], capture_output=True, text=True)
+        assert done.returncode == 0, f"culvert {' '.join(words)}: {done.stderr or done.stdout}"
+
+    def pktgen_argv(self, more: Sequence[str]) -> List[str]:
+        words = ["--outer", self._device(0, "client"), "--inner", self._device(1, "client"),
+                 "--profile", str(self.profile), "--outer-address", WAN_ROUTER, "--inner-address", LAN_HOST,
+                 "--inner-gateway", LAN, "--client-network", CLIENT_NETWORK, "--clients", str(self.clients)]
+        return [builds.program("perf", "pktgen", "pktgen"), *words, *([] if self.huge else ["--no-huge"]), *more]
+
+    def pktgen(self, more: Sequence[str]) -> int:
+        """Runs pktgen to its end; its output is ours. Returns its exit status."""
+        with subprocess.Popen(self.pktgen_argv(more), preexec_fn=die_with_parent) as running:
+            try:
+                return running.wait()
+            except BaseException:
+                running.terminate()
+                raise
+
+    def drops_text(self) -> str:
+        return self.gateway.cli("drops")
+
+    def __enter__(self) -> "MemifGateway":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.gateway.stop()
+        self.namespace.delete()
+
+
+class _InNamespace(Host):
+    """What Gateway wants to know of a host."""
+
+    def __init__(self, namespace: Namespace):
+        self.namespace = namespace

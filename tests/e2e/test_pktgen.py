@@ -1,0 +1,75 @@
+"""pktgen against a gateway in NIC mode, over memif between the two processes. No figure is asserted, only that it adds up."""
+
+import json
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from harness import builds
+from harness.memif_gateway import MemifGateway
+
+pytestmark = pytest.mark.culvert_only
+CLIENTS = 5
+SMALL = ["--trial", "0.3", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with MemifGateway(tmp_path_factory.mktemp("memif"), CLIENTS, huge=False) as made:
+        yield made
+
+
+def pktgen(gateway, *more):
+    return subprocess.run(gateway.pktgen_argv([*SMALL, *more]), capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("cipher", ["AES-256-GCM", "CHACHA20-POLY1305"])
+def test_packets_come_through_whole_and_in_order(gateway, tmp_path, cipher):
+    result, plot = tmp_path / "result.json", tmp_path / "result.svg"
+    # A rate that a busy machine keeps: the rings hold half a second of it.
+    done = pktgen(gateway, "--rate", "0.002", "--direction", "decrypt,encrypt,both", "--size", "64,1448,imix",
+                  "--cipher", cipher, "--json", result, "--svg", plot)
+    assert done.returncode == 0, done.stderr + done.stdout
+    report = json.loads(result.read_text())
+    assert report["cipher"] == cipher
+    assert len(report["cases"]) == 9
+    for case in report["cases"]:
+        trial = case["fixed"]
+        ways = [trial["decrypt"], trial["encrypt"]]
+        assert all(way["offered"] > 0 for way in ways if way is trial[case["direction"]]) if case["direction"] != "both" \
+            else all(way["offered"] > 0 for way in ways), case
+        for way in ways:
+            assert way["received"] == way["offered"], case
+            assert way["lost"] == way["damaged"] == way["doubled"] == way["reordered"] == way["too_late"] == 0, case
+        assert trial["latency_ns"]["count"] == sum(way["received"] for way in ways)
+        assert 0 < trial["latency_ns"]["p50"] <= trial["latency_ns"]["max"]
+    text = " ".join(ElementTree.parse(plot).getroot().itertext())
+    assert "latency (us)" in text and "decrypt imix" in text
+
+
+def test_clients_say_goodbye(gateway):
+    done = pktgen(gateway, "--rate", "0.002", "--size", "64", "--direction", "both")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert gateway.gateway.sessions() == []
+
+
+def test_a_search_ends_with_a_table(gateway, tmp_path):
+    result = tmp_path / "result.json"
+    done = pktgen(gateway, "--max-rate", "0.002", "--size", "64", "--direction", "decrypt", "--json", result)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "NDR (no loss)" in done.stdout and "% of PDR" in done.stdout
+    case = json.loads(result.read_text())["cases"][0]
+    assert case["pdr"]["mpps"] > 0
+    assert [row["percent_of_pdr"] for row in case["latency"]] == [10, 50, 90]
+
+
+def test_a_wrong_profile_and_a_missing_gateway_are_named(gateway, tmp_path):
+    words = gateway.pktgen_argv(SMALL)
+    words[words.index("--inner-gateway") + 1] = "10.77.0.9"
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "nobody answers ARP for 10.77.0.9" in done.stderr, done.stderr
+    done = pktgen(gateway, "--profile", tmp_path / "nobody.ovpn")
+    assert done.returncode != 0 and "nobody.ovpn" in done.stderr or "--profile" in done.stderr, done.stderr
+    done = subprocess.run([builds.program("perf", "pktgen", "pktgen"), "--size", "64"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--outer DEVICE is missing" in done.stderr, done.stderr
