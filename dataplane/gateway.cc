@@ -77,16 +77,20 @@ std::vector<drivers::NicPort*> nics_of(const NicMode& mode, uint16_t worker) {
 
 }  // namespace
 
-Gateway::Gateway(PortMailbox& mailbox, Options options)
-    : mailbox_(mailbox), options_(std::move(options)), table_(std::make_unique<PortTable>()) {
-  if (options_.nics) table_->nics = options_.nics->ports(0);
-  mailbox_.post(table_.get());
+Gateway::Gateway(std::vector<WorkerEnd> workers, Options options)
+    : workers_(std::move(workers)), options_(std::move(options)) {
+  for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
+    PortTable& table = *tables_.emplace_back(std::make_unique<PortTable>());
+    if (options_.nics) table.nics = options_.nics->ports(worker);
+    workers_[worker].mailbox->post(&table);
+  }
 }
 
 std::shared_ptr<drivers::Port> Gateway::with_nics(const drivers::UdpSettings& settings,
-                                                  std::shared_ptr<drivers::Port> port) {
+                                                  std::shared_ptr<drivers::Port> port, uint16_t worker) {
   if (!options_.nics || !takes_from_nics(settings)) return port;
-  return std::make_shared<drivers::NicUdpPort>(std::move(port), options_.nics->table(), nics_of(*options_.nics, 0));
+  return std::make_shared<drivers::NicUdpPort>(std::move(port), options_.nics->table(),
+                                               nics_of(*options_.nics, worker));
 }
 
 /// What the NICs are to take for outer packets, by outer_.
@@ -102,11 +106,23 @@ void Gateway::log(const std::string& line) const {
   if (options_.log) options_.log(line);
 }
 
-/// Waits for the worker to adopt `table`, on its doorbell.
-bool Gateway::wait_until_adopted(const PortTable* table) {
-  ring_doorbell(options_.worker_doorbell);
+Gateway::Ports Gateway::copy_of_ports() const {
+  Ports copy;
+  for (const auto& table : tables_) copy.push_back(std::make_unique<PortTable>(*table));
+  return copy;
+}
+
+bool Gateway::are_adopted() const {
+  for (size_t worker = 0; worker < workers_.size(); ++worker)
+    if (!workers_[worker].mailbox->is_adopted(tables_[worker].get())) return false;
+  return true;
+}
+
+/// Waits for the workers to adopt tables_, on the main thread's doorbell.
+bool Gateway::wait_until_adopted() {
+  for (const WorkerEnd& worker : workers_) ring_doorbell(worker.doorbell);
   uint64_t give_up_ns = monotonic_ns() + options_.adopt_deadline_ns;
-  while (!mailbox_.is_adopted(table)) {
+  while (!are_adopted()) {
     uint64_t now_ns = monotonic_ns();
     if (now_ns >= give_up_ns) return false;
     pollfd bell{options_.main_doorbell, POLLIN, 0};
@@ -118,35 +134,44 @@ bool Gateway::wait_until_adopted(const PortTable* table) {
   return true;
 }
 
-/// Makes `next` the worker's ports. Ports that are not in it are closed when this returns without error.
+/// Makes `next` the workers' ports. Ports that are not in it are closed when this returns without error.
 Status Gateway::hand_over(Ports next) {
-  next->listeners = listeners();
-  mailbox_.post(next.get());
-  std::swap(table_, next);
-  if (wait_until_adopted(table_.get())) {
+  std::vector<drivers::Listener> heard = listeners();
+  for (size_t worker = 0; worker < workers_.size(); ++worker) {
+    next[worker]->listeners = heard;
+    workers_[worker].mailbox->post(next[worker].get());
+  }
+  std::swap(tables_, next);
+  if (wait_until_adopted()) {
     retired_.clear();
     return {};
   }
   retired_.push_back(std::move(next));
-  return Error{"the worker does not answer: the new ports are in use as soon as it does"};
+  return Error{"a worker does not answer: the new ports are in use as soon as it does"};
 }
 
 Status Gateway::close_port(uint16_t index) {
-  auto next = std::make_unique<PortTable>(*table_);
-  log("closing port " + std::to_string(index) + ", " + next->outer[index]->name());
-  next->outer[index] = nullptr;
+  Ports next = copy_of_ports();
+  log("closing port " + std::to_string(index) + ", " + next[0]->outer[index]->name());
+  for (auto& table : next) table->outer[index] = nullptr;
   outer_[index] = {};
   return hand_over(std::move(next));
 }
 
-Gateway::OuterSettings Gateway::settings_of(const abi::OpenPort& request) {
-  if (request.local.transport == abi::Transport::kTcp) return to_tcp_settings(request);
-  drivers::UdpSettings settings;
-  read_common(request, settings);
-  return settings;
+Gateway::OuterSettings Gateway::settings_of(const abi::OpenPort& request) const {
+  if (request.local.transport == abi::Transport::kTcp) {
+    drivers::TcpSettings tcp = to_tcp_settings(request);
+    tcp.is_shared = workers_.size() > 1;
+    return tcp;
+  }
+  drivers::UdpSettings udp;
+  read_common(request, udp);
+  udp.is_shared = workers_.size() > 1;
+  return udp;
 }
 
-Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const OuterSettings& settings) {
+Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const OuterSettings& settings,
+                                                          uint16_t worker) {
   std::shared_ptr<drivers::Port> port;
   std::vector<std::string> warnings;
   if (const auto* tcp = std::get_if<drivers::TcpSettings>(&settings)) {
@@ -161,39 +186,60 @@ Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const 
     if (!socket) return Error{socket.error()};
     warnings = std::move(socket->warnings);
     port = with_nics(std::get<drivers::UdpSettings>(settings),
-                     std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets));
+                     std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets), worker);
   }
-  for (const std::string& warning : warnings) log("warning: " + warning);
+  if (worker == 0)
+    for (const std::string& warning : warnings) log("warning: " + warning);
   return port;
+}
+
+Result<Gateway::OuterPorts> Gateway::make_ports(uint16_t index, const OuterSettings& settings) {
+  // Sockets that share a port don't notice another program that would share it as well: first as one that doesn't.
+  if (workers_.size() > 1) {
+    OuterSettings alone = settings;
+    std::visit(
+        [](auto& each) {
+          if constexpr (requires { each.is_shared; }) each.is_shared = false;
+        },
+        alone);
+    if (auto probe = make_port(index, alone, 1); !probe) return Error{probe.error()};
+  }
+  OuterPorts ports;
+  for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
+    auto port = make_port(index, settings, worker);
+    if (!port) return Error{port.error()};
+    ports.push_back(std::move(*port));
+  }
+  return ports;
 }
 
 Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
   uint16_t index = request.port;
   OuterSettings settings = settings_of(request);
   if (outer_[index] == settings) return std::string();
-  // The old socket would be in the way of the new one.
-  if (table_->outer[index] && outer_[index].index() == settings.index() &&
+  // The old sockets would be in the way of the new ones.
+  if (tables_[0]->outer[index] && outer_[index].index() == settings.index() &&
       local_port(outer_[index]) == request.local.port)
     if (auto closed = close_port(index); !closed) return Error{closed.error()};
 
-  auto port = make_port(index, settings);
-  if (!port) return Error{port.error()};
-  auto next = std::make_unique<PortTable>(*table_);
-  next->outer[index] = std::move(*port);
-  log("port " + std::to_string(index) + ": " + next->outer[index]->name());
+  auto ports = make_ports(index, settings);
+  if (!ports) return Error{ports.error()};
+  Ports next = copy_of_ports();
+  for (size_t worker = 0; worker < workers_.size(); ++worker) next[worker]->outer[index] = std::move((*ports)[worker]);
+  log("port " + std::to_string(index) + ": " + next[0]->outer[index]->name());
   outer_[index] = settings;
   if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
   return std::string();
 }
 
 Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
-  auto next = std::make_unique<PortTable>(*table_);
+  Ports next = copy_of_ports();
   bool changed = false;
   for (uint16_t i = 0; i < abi::kMaxPorts; ++i) {
     bool keep = (request.ports[i / 64] >> (i % 64) & 1) != 0;
-    if (keep || !next->outer[i]) continue;
-    log("closing port " + std::to_string(i) + ", " + next->outer[i]->name());
-    next->outer[i] = nullptr;
+    if (keep || !next[0]->outer[i]) continue;
+    log("closing port " + std::to_string(i) + ", " + next[0]->outer[i]->name());
+    for (auto& table : next) table->outer[i] = nullptr;
     outer_[i] = {};
     changed = true;
   }
@@ -202,19 +248,20 @@ Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
   return std::string();
 }
 
-/// Makes a TUN and gives it to the worker in place of the one it has.
+/// Makes a TUN and gives each worker a queue of it in place of the one it has.
 Status Gateway::start_tun(const drivers::TunSettings& settings, const std::string& requested_name) {
-  auto device = drivers::make_tun(settings);
-  if (!device) return Error{device.error()};
+  auto queues = drivers::make_tun_queues(settings, workers_.size());
+  if (!queues) return Error{queues.error()};
   drivers::TunSettings real = settings;
-  real.name = device->name;
-  auto next = std::make_unique<PortTable>(*table_);
-  next->inner = std::make_shared<drivers::TunPort>(std::move(*device), options_.packets);
-  if (options_.nics) {
-    next->inner =
-        std::make_shared<drivers::NicInnerPort>(next->inner, options_.nics->table(), nics_of(*options_.nics, 0));
-    options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
+  real.name = queues->front().name;
+  Ports next = copy_of_ports();
+  for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
+    std::shared_ptr<drivers::Port>& inner = next[worker]->inner;
+    inner = std::make_shared<drivers::TunPort>(std::move((*queues)[worker]), options_.packets);
+    if (options_.nics)
+      inner = std::make_shared<drivers::NicInnerPort>(inner, options_.nics->table(), nics_of(*options_.nics, worker));
   }
+  if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
   tun_ = real;
   tun_requested_ = requested_name;
   return hand_over(std::move(next));
@@ -240,10 +287,19 @@ Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
   return tun_->name;
 }
 
+/// Has a worker found the TUN of tables_ gone?
+bool Gateway::is_tun_gone() const {
+  for (size_t worker = 0; worker < workers_.size(); ++worker) {
+    const drivers::Port* inner = tables_[worker]->inner.get();
+    if (inner != nullptr && workers_[worker].mailbox->gone() == inner) return true;
+  }
+  return false;
+}
+
 void Gateway::look_after(uint64_t now_ns) {
   uint64_t rings = 0;
   [[maybe_unused]] ssize_t got = read(options_.main_doorbell, &rings, sizeof rings);
-  if (!tun_ || !table_->inner || mailbox_.gone() != table_->inner.get()) return;
+  if (!tun_ || !is_tun_gone()) return;
   if (next_attempt_ns_ == UINT64_MAX) {
     log("tun " + tun_->name + " was deleted: making it again");
     last_trouble_.clear();

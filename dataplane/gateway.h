@@ -1,5 +1,5 @@
 // What a dataplane has on behalf of control: its outer ports and its TUN. Opens and closes them in the main thread and
-// hands them to the worker; makes the TUN again when somebody deletes it.
+// hands each worker its own; makes the TUN again when somebody deletes it.
 #pragma once
 
 #include <rte_mempool.h>
@@ -25,15 +25,19 @@ class Gateway final : public SetupHandler {
  public:
   struct Options {
     rte_mempool* packets;                              ///< for all ports
-    int worker_doorbell;                               ///< wakes the worker
-    int main_doorbell;                                 ///< the worker's answer; non-blocking, read here only
+    int main_doorbell;                                 ///< the workers' answer; non-blocking, read here only
     std::function<void(const std::string&)> log = {};  ///< one line per call; may be empty
-    uint64_t adopt_deadline_ns = 2'000'000'000;        ///< time that a worker has to adopt new ports
+    uint64_t adopt_deadline_ns = 2'000'000'000;        ///< time that the workers have to adopt new ports
     NicMode* nics = nullptr;                           ///< outlives the gateway; null: kernel mode
   };
 
-  /// `mailbox` of the one worker, which polls it from now on (or soon).
-  Gateway(PortMailbox& mailbox, Options options);
+  struct WorkerEnd {
+    PortMailbox* mailbox;  ///< outlives the gateway; the worker polls it from now on (or soon)
+    int doorbell;          ///< wakes the worker
+  };
+
+  /// `workers` by number, one at least.
+  Gateway(std::vector<WorkerEnd> workers, Options options);
 
   Result<std::string> open_port(const abi::OpenPort& request) override;
   Result<std::string> keep_ports(const abi::KeepPorts& request) override;
@@ -48,26 +52,32 @@ class Gateway final : public SetupHandler {
   static constexpr uint64_t kTunRetry = 200'000'000;  ///< ns between attempts to make a deleted TUN again
 
  private:
-  using Ports = std::unique_ptr<PortTable>;
+  using Ports = std::vector<std::unique_ptr<PortTable>>;  // by worker
+  using OuterPorts = std::vector<std::shared_ptr<drivers::Port>>;
   using OuterSettings = std::variant<std::monostate, drivers::UdpSettings, drivers::TcpSettings>;
 
+  Ports copy_of_ports() const;
   Status hand_over(Ports next);
-  bool wait_until_adopted(const PortTable* table);
+  bool are_adopted() const;
+  bool wait_until_adopted();
   Status close_port(uint16_t index);
-  static OuterSettings settings_of(const abi::OpenPort& request);
-  /// Opens a socket for `settings` and makes the port.
-  Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings);
-  /// In NIC mode: puts the NICs in front of a port on the kernel.
-  std::shared_ptr<drivers::Port> with_nics(const drivers::UdpSettings& settings, std::shared_ptr<drivers::Port> port);
+  OuterSettings settings_of(const abi::OpenPort& request) const;
+  /// Opens a socket for `settings` for each worker, and makes the ports.
+  Result<OuterPorts> make_ports(uint16_t index, const OuterSettings& settings);
+  Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings, uint16_t worker);
+  /// In NIC mode: puts the worker's NICs in front of a port on the kernel.
+  std::shared_ptr<drivers::Port> with_nics(const drivers::UdpSettings& settings, std::shared_ptr<drivers::Port> port,
+                                           uint16_t worker);
   std::vector<drivers::Listener> listeners() const;
   Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
+  bool is_tun_gone() const;
   void log(const std::string& line) const;
 
-  PortMailbox& mailbox_;
+  std::vector<WorkerEnd> workers_;
   Options options_;
-  Ports table_;                 // as the worker has it
+  Ports tables_;                // as the workers have them
   std::vector<Ports> retired_;  // given up on waiting for a worker that hangs: kept, it may still use them
-  std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in table_
+  std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in tables_
   std::optional<drivers::TunSettings> tun_;          // with the real name
   std::string tun_requested_;                        // name as control asked for it
   uint64_t next_attempt_ns_ = UINT64_MAX;

@@ -25,14 +25,16 @@
 #include "dataplane/options.h"
 #include "dataplane/privileges.h"
 #include "dataplane/run_dir.h"
+#include "dataplane/steps/handoff.h"
 #include "dataplane/worker.h"
 #include "drivers/nic/xdp_messages.h"
 
 namespace culvert::dataplane {
 namespace {
 
-constexpr uint32_t kPacketBuffers = 8191;  ///< one less than a power of two is what a mempool stores best
-constexpr uint32_t kEalMemoryMb = 40;      ///< the packet pool takes 24, EAL itself a few
+constexpr uint32_t kPacketBuffers =
+    8191;                              ///< for one worker; one less than a power of two is what a mempool stores best
+constexpr uint32_t kEalMemoryMb = 40;  ///< the packet pool takes 24, EAL itself a few
 constexpr uint32_t kRoutesMemoryMb = 256;  ///< NIC mode: forwarding tables
 
 using drivers::FileDescriptor;
@@ -69,12 +71,17 @@ struct PacketMemory {
 
 PacketMemory packet_memory(const Options& options) {
   PacketMemory memory;
+  // Each worker keeps bursts, a cache, and what waits in the rings to the others.
+  auto more_workers = static_cast<uint32_t>(options.cores.size() - 1);
+  memory.buffers += more_workers * (kPacketBuffers + 1) / 2;
+  memory.eal_mb += more_workers * (kEalMemoryMb / 2);
   if (options.ports.empty()) return memory;
   constexpr uint32_t kEthernetAndVlans = 14 + 8;
   for (const NicOptions& port : options.ports)
     memory.largest = std::max(memory.largest, static_cast<uint16_t>(port.mtu + kEthernetAndVlans));
   // Queues of 1,024 in both directions, and the 4,096 that AF_XDP keeps.
-  while (memory.buffers < kPacketBuffers + 6144 * options.ports.size()) memory.buffers = memory.buffers * 2 + 1;
+  uint64_t wanted = memory.buffers + 6144 * options.ports.size() * options.cores.size();
+  while (memory.buffers < wanted) memory.buffers = memory.buffers * 2 + 1;
   constexpr uint32_t kOverhead = 512;  // of a buffer: mbuf, PacketMeta, head and tail, pool
   memory.eal_mb = kRoutesMemoryMb + memory.buffers / 1024 * (memory.largest + kOverhead) / 1024 + 16;
   return memory;
@@ -156,7 +163,91 @@ struct Listeners {
   FileDescriptor setup, trace;
 };
 
-/// EAL runs: worker, ports and setup server from start to end.
+/// All that belongs to one worker.
+struct WorkerKit {
+  std::unique_ptr<aead::Engine> aead;  ///< of its own: engines keep state between calls
+  std::unique_ptr<Path> path;
+  PortMailbox ports;
+  steps::TraceMailbox traces;
+  std::unique_ptr<Worker> worker;
+};
+
+class Workers {
+ public:
+  /// Makes the workers of `link`. `packets`, `link` and `main_doorbell` outlive them. Error: no memory.
+  static Result<std::unique_ptr<Workers>> make(LinkMemory& link, rte_mempool* packets, int main_doorbell) {
+    auto made = std::make_unique<Workers>();
+    const uint32_t count = link.view().workers();
+    if (count > 1) {
+      auto rings = steps::HandoffRings::make(count);
+      if (!rings) return Error{rings.error()};
+      made->rings_ = std::move(*rings);
+    }
+    for (uint32_t i = 0; i < count; ++i) made->doorbells_.push_back(link.worker_doorbell(i));
+    for (uint32_t i = 0; i < count; ++i) {
+      WorkerKit& kit = *made->kits_.emplace_back(std::make_unique<WorkerKit>());
+      auto aead = aead::make_engine();
+      if (!aead) return Error{aead.error()};
+      kit.aead = std::move(*aead);
+      auto path = Path::make(link.view(), i, packets, *kit.aead, {}, made->rings_.get());
+      if (!path) return Error{path.error()};
+      kit.path = std::move(*path);
+      kit.path->follow_traces(&kit.traces);
+      kit.worker = std::make_unique<Worker>(
+          link.view().worker(i), *kit.path, kit.ports,
+          Worker::Doorbells{link.worker_doorbell(i), link.control_doorbell(i), main_doorbell, made->doorbells_});
+    }
+    return made;
+  }
+
+  /// Starts worker i on `lcores[i]`. On an error those that run are stopped again.
+  Status launch(const std::vector<unsigned>& lcores) {
+    for (size_t i = 0; i < kits_.size(); ++i) {
+      if (int error = rte_eal_remote_launch(run_worker, kits_[i]->worker.get(), lcores[i]); error != 0) {
+        stop(lcores, i);
+        return Error{"cannot start worker " + std::to_string(i) + ": " + std::strerror(-error)};
+      }
+    }
+    return {};
+  }
+  void stop(const std::vector<unsigned>& lcores) { stop(lcores, kits_.size()); }
+
+  std::vector<Gateway::WorkerEnd> ends() {
+    std::vector<Gateway::WorkerEnd> list;
+    for (size_t i = 0; i < kits_.size(); ++i) list.push_back({&kits_[i]->ports, doorbells_[i]});
+    return list;
+  }
+  std::vector<steps::TraceMailbox*> traces() {
+    std::vector<steps::TraceMailbox*> list;
+    for (auto& kit : kits_) list.push_back(&kit->traces);
+    return list;
+  }
+  const std::vector<int>& doorbells() const { return doorbells_; }
+  const char* aead_name() const { return kits_.front()->aead->name(); }
+
+ private:
+  void stop(const std::vector<unsigned>& lcores, size_t running) {
+    for (size_t i = 0; i < running; ++i) kits_[i]->worker->stop();
+    for (size_t i = 0; i < running; ++i) rte_eal_wait_lcore(lcores[i]);
+  }
+
+  std::vector<int> doorbells_;
+  std::unique_ptr<steps::HandoffRings> rings_;  // before the kits: their paths hold ends of them
+  std::vector<std::unique_ptr<WorkerKit>> kits_;
+};
+
+/// "worker 0 on core 2, worker 1 on core 3"
+std::string account_of(const std::vector<uint32_t>& cores) {
+  std::string text;
+  for (size_t i = 0; i < cores.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += "worker " + std::to_string(i) + " on ";
+    text += cores[i] == kAnyCore ? "any core" : "core " + std::to_string(cores[i]);
+  }
+  return text;
+}
+
+/// EAL runs: workers, ports and setup server from start to end.
 Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& run_dir, LinkMemory& link,
                     Listeners listeners, int signals) {
   PacketMemory memory = packet_memory(options);
@@ -164,38 +255,26 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   if (!packets) return Error{packets.error()};
   auto nics = start_nics(options, run_dir, *packets);
   if (!nics) return Error{nics.error()};
-  auto aead = aead::make_engine();
-  if (!aead) return Error{aead.error()};
-  auto path = Path::make(link.view(), 0, *packets, **aead);
-  if (!path) return Error{path.error()};
   FileDescriptor main_doorbell(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!main_doorbell) return Error{std::string("eventfd: ") + std::strerror(errno)};
+  auto workers = Workers::make(link, *packets, main_doorbell.get());
+  if (!workers) return Error{workers.error()};
 
-  steps::TraceMailbox trace_mailbox;
-  (*path)->follow_traces(&trace_mailbox);
-  PortMailbox mailbox;
-  Gateway gateway(mailbox, {.packets = *packets,
-                            .worker_doorbell = link.worker_doorbell(0),
-                            .main_doorbell = main_doorbell.get(),
-                            .log = log_line,
-                            .nics = nics->get()});
+  Gateway gateway((*workers)->ends(),
+                  {.packets = *packets, .main_doorbell = main_doorbell.get(), .log = log_line, .nics = nics->get()});
   const Allowed allowed{options.control_uid, options.control_gid};
   SetupServer server(std::move(listeners.setup), {allowed, link.handover(), log_line}, gateway);
-  TraceServer traces(std::move(listeners.trace), {allowed, {&trace_mailbox}, {link.worker_doorbell(0)}, log_line});
-  Worker worker(link.view().worker(0), **path, mailbox,
-                {link.worker_doorbell(0), link.control_doorbell(0), main_doorbell.get()});
-  link.view().worker(0).core.store(options.cores[0], std::memory_order_relaxed);
-  if (int error = rte_eal_remote_launch(run_worker, &worker, eal.worker_lcores[0]); error != 0)
-    return Error{std::string("cannot start the worker: ") + std::strerror(-error)};
+  TraceServer traces(std::move(listeners.trace), {allowed, (*workers)->traces(), (*workers)->doorbells(), log_line});
+  for (uint32_t i = 0; i < options.cores.size(); ++i)
+    link.view().worker(i).core.store(options.cores[i], std::memory_order_relaxed);
+  if (Status launched = (*workers)->launch(eal.worker_lcores); !launched) return launched;
 
-  std::string core = options.cores[0] == kAnyCore ? "any core" : "core " + std::to_string(options.cores[0]);
-  log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + (*aead)->name() + ", " +
-           std::to_string(options.sessions) + " sessions; worker 0 on " + core +
-           (*nics ? ", polls NICs; control attaches at " : ", asleep when idle; control attaches at ") +
+  log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + (*workers)->aead_name() + ", " +
+           std::to_string(options.sessions) + " sessions; " + account_of(options.cores) +
+           (*nics ? ", polling NICs; control attaches at " : ", asleep when idle; control attaches at ") +
            run_dir.socket_path());
   serve(signals, server, traces, gateway, main_doorbell.get(), nics->get());
-  worker.stop();
-  rte_eal_wait_lcore(eal.worker_lcores[0]);
+  (*workers)->stop(eal.worker_lcores);
   return {};
 }
 

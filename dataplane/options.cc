@@ -1,6 +1,7 @@
 #include "dataplane/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -26,10 +27,13 @@ std::vector<uint32_t> parse_cores(const std::string& text) {
     if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last - first >= abi::kMaxWorkers) throw fail();
     for (uint32_t core = first; core <= last; ++core) cores.push_back(core);
   }
-  if (cores.size() > 1)
-    throw CLI::ValidationError("--workers", "this version runs exactly one worker: name one core, or 'any' (got " +
-                                                std::to_string(cores.size()) + " cores)");
   if (cores.empty()) throw fail();
+  if (cores.size() > abi::kMaxWorkers)
+    throw CLI::ValidationError("--workers", "at most " + std::to_string(abi::kMaxWorkers) + " workers (got " +
+                                                std::to_string(cores.size()) + " cores)");
+  for (uint32_t core : cores)
+    if (std::count(cores.begin(), cores.end(), core) > 1)
+      throw CLI::ValidationError("--workers", "core " + std::to_string(core) + " is named twice: one worker a core");
   return cores;
 }
 
@@ -58,7 +62,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   app.set_version_flag("--version", "culvert-dataplane " CULVERT_VERSION);
   app.add_option("--run-dir", options.run_dir, "folder of this instance: link.sock, through which control attaches")
       ->required();
-  app.add_option("--workers", workers, "core that the worker polls on, or 'any' to leave it to the kernel")
+  app.add_option("--workers", workers,
+                 "cores, one worker on each, such as 2 or 2,4-6; or 'any' for one that runs where the kernel likes")
       ->capture_default_str();
   app.add_option("--sessions", options.sessions, "most sessions at a time")
       ->check(CLI::Range(1u, abi::kMaxSessions))

@@ -15,11 +15,19 @@ inline constexpr uint16_t kHeadroom =
 inline constexpr uint16_t kTailroom = 64;     ///< behind it: tags that stand at the end
 inline constexpr uint16_t kMaxPacket = 2048;  ///< largest packet in one mbuf, in bytes
 
+/// What a worker made of a packet before it handed it to another.
+enum class Handed : uint8_t {
+  kNo,
+  kOuter,  ///< a tunnel packet, for the worker that opens it
+  kInner,  ///< an inner packet, for the worker that seals it
+};
+
 /// Written by the driver on rx, by the path on tx (`remote`, `local`, `port`).
 struct PacketMeta {
   abi::Endpoint remote;  ///< outer peer
   uint16_t port;         ///< index of the outer port it came from or goes to
-  uint16_t reserved;
+  Handed handed;         ///< kNo when received
+  uint8_t reserved;
   uint32_t reserved2;
   abi::Endpoint local;  ///< our outer address; family kNone: not known, or the kernel's choice
 };

@@ -29,23 +29,26 @@ void into_session(Burst& burst, PathContext& context) {
 }
 
 void outer_to_inner(Burst& burst, PathContext& context) {
-  steps::classify(burst, context);              // control packets: punted
-  steps::find_session(burst, context);          // by peer-id, or by address
-  steps::open(burst, context);                  // AEAD
-  steps::check_replay(burst, context);          // from here on the packet is authentic and new
-  steps::follow_peer(burst, context);           // float
-  steps::remove_framing(burst, context);        // of compression, which some clients have switched on
-  steps::take_tunnel_messages(burst, context);  // keepalive, OCC: they end here
-  steps::check_inner(burst, context);           // whole IPv4 or IPv6
-  steps::check_source(burst, context);          // inner source routes to this session
+  steps::classify(burst, context);                   // control packets: punted
+  steps::find_session(burst, context);               // by peer-id, or by address
+  steps::hand_over(burst, Handed::kOuter, context);  // to the worker that owns the session: starts from the top there
+  steps::open(burst, context);                       // AEAD
+  steps::check_replay(burst, context);               // from here on the packet is authentic and new
+  steps::follow_peer(burst, context);                // float
+  steps::remove_framing(burst, context);             // of compression, which some clients have switched on
+  steps::take_tunnel_messages(burst, context);       // keepalive, OCC: they end here
+  steps::check_inner(burst, context);                // whole IPv4 or IPv6
+  steps::check_source(burst, context);               // inner source routes to this session
   steps::clamp_mss(burst, context);
-  steps::route_from_session(burst, context);  // to the TUN: they end here; to another session: they go on
+  steps::route_from_session(burst, context);         // to the TUN: they end here; to another session: they go on
+  steps::hand_over(burst, Handed::kInner, context);  // of another worker: inner_to_outer there
   into_session(burst, context);
 }
 
 void inner_to_outer(Burst& burst, PathContext& context) {
   steps::check_inner(burst, context);
   steps::route_to_session(burst, context);
+  steps::hand_over(burst, Handed::kInner, context);
   into_session(burst, context);
 }
 
@@ -80,10 +83,10 @@ uint64_t run(Way way, uint8_t direction, std::span<rte_mbuf* const> packets, Pat
 }  // namespace
 
 Result<std::unique_ptr<Path>> Path::make(abi::LinkView link, uint32_t worker, rte_mempool* packets, aead::Engine& aead,
-                                         const session::EpochLimits& limits) {
-  auto table = session::Table::make(link);
+                                         const session::EpochLimits& limits, steps::HandoffRings* rings) {
+  auto table = session::Table::make(link, worker);
   if (!table) return Error{table.error()};
-  auto context = std::make_unique<PathContext>(link, worker, packets, aead, *std::move(table), limits);
+  auto context = std::make_unique<PathContext>(link, worker, packets, aead, *std::move(table), limits, rings);
   return std::unique_ptr<Path>(new Path(std::move(context)));
 }
 
@@ -99,9 +102,11 @@ void Path::set_inner_port(drivers::Port* port) {
 void Path::follow_traces(steps::TraceMailbox* mailbox) {
   context_->trace.follow(mailbox);
 }
-void Path::flush() {
+uint64_t Path::flush() {
   context_->transmit.flush();
+  uint64_t asleep = context_->handoff.is_alone() ? 0 : context_->handoff.flush();
   context_->trace.between_passes(context_->now_ns);
+  return asleep;
 }
 
 void Path::outer_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
@@ -114,6 +119,20 @@ void Path::inner_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
   context_->now_ns = now_ns;
   context_->tally.add(abi::Counter::inner_rx_packets, packets.size());
   context_->tally.add(abi::Counter::inner_rx_bytes, run(inner_to_outer, kToClient, packets, *context_));
+}
+
+size_t Path::take_handed(uint64_t now_ns) {
+  if (context_->handoff.is_alone()) return 0;
+  context_->now_ns = now_ns;
+  std::array<rte_mbuf*, steps::kBurst> packets;
+  size_t count = context_->handoff.receive(packets);
+  auto end = packets.begin() + static_cast<std::ptrdiff_t>(count);
+  // Each kind keeps its order; between the two there is none.
+  auto inner = std::stable_partition(packets.begin(), end,
+                                     [](rte_mbuf* packet) { return meta(packet).handed == Handed::kOuter; });
+  if (inner != packets.begin()) run(outer_to_inner, kFromClient, {packets.begin(), inner}, *context_);
+  if (inner != end) run(inner_to_outer, kToClient, {inner, end}, *context_);
+  return count;
 }
 
 void Path::take_ended_streams(uint16_t index) {
@@ -185,6 +204,13 @@ bool Path::must_wake_control() {
   bool events = context_->events.must_wake();
   bool punts = context_->punt.must_wake();
   return events || punts;
+}
+
+bool Path::prepare_to_sleep() {
+  return context_->handoff.prepare_to_sleep();
+}
+void Path::awake() {
+  context_->handoff.awake();
 }
 
 abi::Tally& Path::tally() {

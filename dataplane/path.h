@@ -18,8 +18,9 @@ class Engine;
 }
 
 namespace culvert::steps {
+class HandoffRings;
 class TraceMailbox;
-}
+}  // namespace culvert::steps
 
 namespace culvert::dataplane {
 
@@ -30,9 +31,11 @@ class Path {
   /// Path of worker `worker` of `link` (mapped, its counts checked), which must outlive it. `packets`: mempool made
   /// with kPacketPrivateSize, for packets that the path makes itself (keepalives, answers, packets of control). `aead`
   /// encrypts and decrypts. The number of sessions is the link's. `limits` are for tests, which reach them sooner.
+  /// `rings`, which outlives the path: to the paths of the link's other workers; null: there is none.
   /// Error: no memory for the tables.
   static Result<std::unique_ptr<Path>> make(abi::LinkView link, uint32_t worker, rte_mempool* packets,
-                                            aead::Engine& aead, const session::EpochLimits& limits = {});
+                                            aead::Engine& aead, const session::EpochLimits& limits = {},
+                                            steps::HandoffRings* rings = nullptr);
   ~Path();
   Path(const Path&) = delete;
   Path& operator=(const Path&) = delete;
@@ -53,8 +56,11 @@ class Path {
   void inner_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns);
   /// Tells control of the connections of outer port `index` that have ended. After their last packets.
   void take_ended_streams(uint16_t index);
-  /// Sends what was staged, each port's packets in one burst. Once per poll pass, after all of its bursts.
-  void flush();
+  /// Takes a burst of the packets that other workers have handed over. Returns how many.
+  size_t take_handed(uint64_t now_ns);
+  /// Sends what was staged, each port's packets in one burst. Once per poll pass, after all of its bursts. Returns the
+  /// workers that sleep and have been handed packets, a bit for each: ring their doorbells.
+  uint64_t flush();
 
   /// Carries out one command of control, whose fields are not trusted. A command that is refused changes nothing, is
   /// counted and answered with an event. Key material in `command` is wiped in any case.
@@ -73,6 +79,9 @@ class Path {
   void publish();
   /// True when control sleeps and events or punted packets are there for it: write its eventfd. Ask once per pass.
   bool must_wake_control();
+  /// Announces to the other workers that this one is about to sleep. False: they have handed something over already.
+  bool prepare_to_sleep();
+  void awake();
 
   /// The worker's counters. The path counts received packets and all it does; ports count what they sent
   /// (outer_tx_*, inner_tx_*) and their own drops; the worker adds its own (polls, sleeps).

@@ -1,6 +1,8 @@
 #include "dataplane/worker.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
@@ -15,10 +17,10 @@ Worker::Worker(abi::WorkerArea& area, Path& path, PortMailbox& ports, Doorbells 
     : area_(area),
       path_(path),
       mailbox_(ports),
-      doorbells_(doorbells),
+      doorbells_(std::move(doorbells)),
       commands_(area.commands),
       control_out_(area.control_out),
-      sleeper_(doorbells.worker) {}
+      sleeper_(doorbells_.worker) {}
 
 void Worker::run() {
   uint32_t idle = 0;
@@ -27,7 +29,7 @@ void Worker::run() {
     idle = pass(now_ns) ? 0 : idle + 1;
     if (idle >= kIdlePasses && sleep(now_ns)) idle = 0;
   }
-  path_.flush();
+  flush_path();
   flush_nics(monotonic_ns());
   publish(monotonic_ns());
 }
@@ -44,7 +46,7 @@ bool Worker::pass(uint64_t now_ns) {
   busy |= carry_out_commands(now_ns);
   busy |= send_control_packets();
   if (now_ns >= path_.next_tick_ns()) path_.tick(now_ns);
-  path_.flush();
+  flush_path();
   flush_nics(now_ns);
   check_inner_port();
   path_.tally().add(Counter::polls);
@@ -94,6 +96,7 @@ bool Worker::receive(uint64_t now_ns) {
     busy = busy || count > 0;
   }
   busy |= receive_from_nics(now_ns);
+  busy |= path_.take_handed(now_ns) > 0;
   if (!inner_) return busy;
   uint16_t count = inner_->rx_burst(burst, path_.tally());
   if (count == 0) return busy;
@@ -112,6 +115,12 @@ bool Worker::receive_from_nics(uint64_t now_ns) {
     if (received.inner_count > 0) path_.inner_burst(std::span(received.inner).first(received.inner_count), now_ns);
   }
   return busy;
+}
+
+/// Sends what the path has staged, and wakes workers that it handed something to.
+void Worker::flush_path() {
+  for (uint64_t asleep = path_.flush(); asleep != 0; asleep &= asleep - 1)
+    ring_doorbell(doorbells_.workers[static_cast<size_t>(std::countr_zero(asleep))]);
 }
 
 /// Sends what the path has put on NICs.
@@ -196,10 +205,16 @@ bool Worker::sleep(uint64_t now_ns) {
     commands_.awake();
     return false;
   }
+  if (!path_.prepare_to_sleep()) {
+    commands_.awake();
+    control_out_.awake();
+    return false;
+  }
   path_.tally().add(Counter::sleeps);
   sleeper_.wait(std::min(due_ns - now_ns, kLongestSleep));
   commands_.awake();
   control_out_.awake();
+  path_.awake();
   return true;
 }
 

@@ -24,9 +24,10 @@ class Worker {
   static constexpr uint64_t kPublishEvery = 10'000'000;  ///< ns between two publications of the counters under load
 
   struct Doorbells {
-    int worker;   ///< eventfd that wakes this worker; never read, watched edge-triggered
-    int control;  ///< eventfd to wake control
-    int main;     ///< eventfd to wake the main thread: ports adopted, or one found gone
+    int worker;                     ///< eventfd that wakes this worker; never read, watched edge-triggered
+    int control;                    ///< eventfd to wake control
+    int main;                       ///< eventfd to wake the main thread: ports adopted, or one found gone
+    std::vector<int> workers = {};  ///< those of all workers, by number; empty: there is only this one
   };
 
   /// Everything outlives the worker. `area` is its own area of the link.
@@ -54,6 +55,7 @@ class Worker {
   bool receive(uint64_t now_ns);
   bool receive_from_nics(uint64_t now_ns);
   void flush_nics(uint64_t now_ns);
+  void flush_path();
   bool carry_out_commands(uint64_t now_ns);
   bool send_control_packets();
   bool may_send(const abi::PacketMessage& message);

@@ -49,6 +49,8 @@ int family_of(const abi::Endpoint& local) {
 Status apply_options(int fd, int family, const SocketSettings& settings) {
   if (family == AF_INET6)
     if (auto done = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, settings.ipv6_only); !done) return done;
+  if (settings.is_shared)
+    if (auto done = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1); !done) return done;
   if (settings.mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &settings.mark, sizeof settings.mark) != 0)
     return Error{"cannot set mark " + std::to_string(settings.mark) + ": " + std::strerror(errno) +
                  (errno == EPERM ? " (needs CAP_NET_ADMIN)" : "")};

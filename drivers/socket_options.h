@@ -17,6 +17,9 @@ struct SocketSettings {
   uint32_t send_buffer = 0;
   uint32_t mark = 0;   ///< SO_MARK, 0: none
   std::string device;  ///< SO_BINDTODEVICE, empty: none
+  /// Several sockets of this process, one for each worker, share address and port (SO_REUSEPORT): the kernel sends each
+  /// peer's packets to the same one.
+  bool is_shared = false;
 
   friend bool operator==(const SocketSettings&, const SocketSettings&) = default;
 };
@@ -26,7 +29,7 @@ Status set_option(int fd, int level, int option, int value);
 /// AF_INET or AF_INET6, as the address to bind to demands; 0: neither.
 int family_of(const abi::Endpoint& local);
 
-/// ipv6_only, mark and device.
+/// ipv6_only, mark, device and is_shared.
 Status apply_options(int fd, int family, const SocketSettings& settings);
 
 enum class Buffer : uint8_t { kReceive, kSend };

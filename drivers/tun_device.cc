@@ -59,6 +59,20 @@ Status check_name(const std::string& name) {
   return {};
 }
 
+/// A queue of the device `name`, which the first one makes.
+Result<TunDevice> open_queue(const std::string& name, bool one_of_several) {
+  TunDevice device;
+  device.queue = FileDescriptor(open(kCloneDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!device.queue) return fail(name, open_error(errno));
+  ifreq request{};
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (one_of_several) request.ifr_flags |= IFF_MULTI_QUEUE;
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  if (ioctl(device.queue.get(), TUNSETIFF, &request) != 0) return fail(name, attach_error(name, errno));
+  device.name = request.ifr_name;
+  return device;
+}
+
 }  // namespace
 
 Status check_tun(const TunSettings& settings) {
@@ -89,18 +103,21 @@ Status check_tun(const TunSettings& settings) {
 }
 
 Result<TunDevice> make_tun(const TunSettings& settings) {
+  auto queues = make_tun_queues(settings, 1);
+  if (!queues) return Error{queues.error()};
+  return std::move(queues->front());
+}
+
+Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size_t count) {
   if (auto sane = check_tun(settings); !sane) return Error{sane.error()};
-  TunDevice device;
-  device.queue = FileDescriptor(open(kCloneDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (!device.queue) return fail(settings.name, open_error(errno));
-  ifreq request{};
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
-  std::memcpy(request.ifr_name, settings.name.data(), settings.name.size());
-  if (ioctl(device.queue.get(), TUNSETIFF, &request) != 0)
-    return fail(settings.name, attach_error(settings.name, errno));
-  device.name = request.ifr_name;
-  if (auto configured = configure_tun(device.name, settings); !configured) return Error{configured.error()};
-  return device;
+  std::vector<TunDevice> queues;
+  for (std::string name = settings.name; queues.size() < count; name = queues.back().name) {
+    auto queue = open_queue(name, count > 1);
+    if (!queue) return Error{queue.error()};
+    queues.push_back(std::move(*queue));
+  }
+  if (auto configured = configure_tun(queues.front().name, settings); !configured) return Error{configured.error()};
+  return queues;
 }
 
 Status configure_tun(const std::string& name, const TunSettings& settings) {

@@ -40,6 +40,10 @@ Status check_tun(const TunSettings& settings);
 /// sense.
 Result<TunDevice> make_tun(const TunSettings& settings);
 
+/// The same with `count` queues, one for each worker. The kernel puts packets of a flow into the queue that last sent
+/// one of that flow (tun.c, tun_automq_select_queue), so that a flow stays with its session's worker.
+Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size_t count);
+
 /// Brings the existing device `name` to `settings`: MTU, queue length, exactly these addresses and routes, up. The name
 /// in `settings` is not looked at.
 Status configure_tun(const std::string& name, const TunSettings& settings);

@@ -8,12 +8,12 @@
 #include "control/config/arguments.h"
 #include "control/config/file_loader.h"
 #include "dataplane/abi/endpoint_text.h"
+#include "dataplane/abi/layout.h"
 
 namespace culvert::config {
 namespace {
 
 constexpr uint32_t kMaxCore = 1023;
-constexpr size_t kMaxWorkers = 1;  // what culvert-dataplane runs in this version
 constexpr uint32_t kMaxSessions = 1 << 20;
 
 struct Reading {
@@ -76,12 +76,16 @@ void read_workers(const Reading& reading, const Value& value) {
   if (list == nullptr) return reading.error(value.node, wanted);
   if (list->empty())
     return reading.error(value.node, value.path + ": is empty; leave it out for one worker on any core");
-  if (list->size() > kMaxWorkers) {
-    return reading.error(value.node, value.path + ": this version runs one worker: name one core");
+  if (list->size() > abi::kMaxWorkers) {
+    return reading.error(value.node,
+                         value.path + ": at most " + std::to_string(abi::kMaxWorkers) + " cores, one worker on each");
   }
   for (const toml::node& node : *list) {
     auto core = number_of(reading, {node, value.path}, 0, kMaxCore);
     if (!core) return;
+    if (std::ranges::find(reading.appliance.workers, *core) != reading.appliance.workers.end())
+      return reading.error(node,
+                           value.path + ": core " + std::to_string(*core) + " stands there twice: one worker on each");
     reading.appliance.workers.push_back(*core);
   }
 }

@@ -37,7 +37,7 @@ struct PortBlock {
 struct Appliance {
   std::string file;  ///< where it was read from
   std::string run_dir = "/run/culvert";
-  std::vector<uint32_t> workers;  ///< cores, one worker each (one in this version); empty: one worker, on whatever core
+  std::vector<uint32_t> workers;  ///< cores, one worker each; empty: one worker, on whatever core
                                   ///< the kernel chooses
   uint32_t sessions = 4096;       ///< size of the session table
   HugePages huge = HugePages::kAuto;

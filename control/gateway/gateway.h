@@ -106,7 +106,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   bool adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now);
   void reinstall_sessions(const io::LinkMapping& old);
   void carry_record_over(abi::SessionRef session, BookEntry& entry, const io::LinkMapping& old);
-  void forget_in_dataplane(abi::SessionRef session, uint32_t worker);
+  void forget_in_dataplane(abi::SessionRef session);
+  void follow_float(const abi::Event& event, const BookEntry& entry);
   void drain(io::WorkerLane& lane);
 
   // gateway_outputs.cc
@@ -115,6 +116,9 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void send_packet(const openvpn::SendPacket& packet, uint32_t worker);
   void close_stream(const abi::Command& command, uint32_t worker);
   void send_command(size_t instance, abi::Command& command, uint32_t worker);
+  /// Tells every worker of sessions and routes, and `owner` alone of keys.
+  void tell_workers(abi::Command& command, uint32_t owner);
+  void push_command(const abi::Command& command, uint32_t worker);
   void commit(size_t instance, uint32_t worker, openvpn::CommitRecord& commit);
   void on_connected(size_t instance, const openvpn::SessionConnected& connected);
   void on_ended(size_t instance, const openvpn::SessionEnded& ended);

@@ -131,7 +131,7 @@ void Gateway::on_doorbell(io::WorkerLane& lane) {
 void Gateway::drain(io::WorkerLane& lane) {
   bool more = lane.drain(*this);
   for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, lane.worker());
-  lane.flush();
+  for (auto& each : link_.lanes()) each->flush();  // sessions are told to all
   // The lane is looked up again: a new dataplane may have fewer of them.
   if (more) {
     loop_.at(io::mono_now(), [this, worker = lane.worker()] {
@@ -150,10 +150,10 @@ void Gateway::on_event(uint32_t worker, const abi::Event& event) {
   if (!entry) {
     // A session that only the dataplane knows, for instance because control died before it committed the record.
     if (event.kind == abi::EventKind::kPeerTimeout || event.kind == abi::EventKind::kPeerExit)
-      forget_in_dataplane(event.session, worker);
+      forget_in_dataplane(event.session);
     return;
   }
-  if (event.kind == abi::EventKind::kFloated) book_->saw(event.endpoint, worker);
+  if (event.kind == abi::EventKind::kFloated && link_.lanes().size() > 1) follow_float(event, *entry);
   if (event.kind == abi::EventKind::kCommandRefused)
     io::log_within(log_budget_, now.mono, io::LogLevel::kWarning,
                    "worker " + std::to_string(worker) + " refused command " + std::to_string(event.detail) +
@@ -161,6 +161,18 @@ void Gateway::on_event(uint32_t worker, const abi::Event& event) {
   size_t instance = entry->instance;
   instances_[instance]->server->on_event(event, now);
   carry_out(instance, worker);
+}
+
+/// The owner has followed a peer: its control packets still leave through the owner, in order with the commands for it,
+/// and the other workers learn the new address.
+void Gateway::follow_float(const abi::Event& event, const BookEntry& entry) {
+  book_->settle(event.endpoint, event.session);
+  abi::Command command{};
+  command.kind = abi::CommandKind::kMoveSession;
+  command.session = event.session;
+  command.body.stream = {event.endpoint, event.port};
+  tell_workers(command, entry.worker);
+  for (auto& lane : link_.lanes()) lane->flush();
 }
 
 void Gateway::on_punt(uint32_t worker, const abi::PacketMessage& packet) {
@@ -197,16 +209,14 @@ void Gateway::adopt_sessions() {
         continue;
       }
       ++given_up;
-      uint32_t worker = record.owner < link_.lanes().size() ? record.owner : 0;
       abi::SessionRef ended{peer_id, record.generation};
-      forget_in_dataplane(ended, worker);
+      forget_in_dataplane(ended);
       io::wipe(&record, sizeof record);
       record.generation = ended.generation;
       slot.control.write(record);
     } else if (worker_generation > (written ? record.generation : 0)) {
       // Installed, but its record was never committed: the control before us died in the middle of a handshake.
-      for (uint32_t worker = 0; worker < link_.lanes().size(); ++worker)
-        forget_in_dataplane({peer_id, worker_generation}, worker);
+      forget_in_dataplane({peer_id, worker_generation});
     }
     io::wipe(&record, sizeof record);
   }
@@ -258,7 +268,7 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
     remember_environment(instance, *entry, *info);
     if (instance.address_hook) instance.address_hook->adopt(session, addresses_of(info->grant));
   }
-  book_->saw(remote, owner);
+  if (link_.lanes().size() > 1) book_->settle(remote, session);
   return true;
 }
 
@@ -299,11 +309,11 @@ void Gateway::reinstall_sessions(const io::LinkMapping& old) {
   io::log(io::LogLevel::kInfo, "installed " + std::to_string(count) + " session(s) in the dataplane again");
 }
 
-void Gateway::forget_in_dataplane(abi::SessionRef session, uint32_t worker) {
+void Gateway::forget_in_dataplane(abi::SessionRef session) {
   abi::Command command{};
   command.kind = abi::CommandKind::kRemoveSession;
   command.session = session;
-  if (worker < link_.lanes().size()) (void)link_.lanes()[worker]->push(command);
+  tell_workers(command, 0);
 }
 
 }  // namespace culvert::gateway

@@ -74,17 +74,38 @@ void Gateway::close_stream(const abi::Command& command, uint32_t worker) {
 
 void Gateway::send_command(size_t instance, abi::Command& command, uint32_t worker) {
   if (command.kind == abi::CommandKind::kCloseStream) return close_stream(command, worker);
-  BookEntry* entry = command.kind == abi::CommandKind::kRemoveSession ? book_->find(command.session)
-                                                                      : book_->open(command.session, worker, instance);
-  auto& lanes = link_.lanes();
-  uint32_t owner = entry ? entry->worker : worker;
-  if (!lanes.empty() && !lanes[owner % lanes.size()]->push(command) && !sessions_lost_) {
-    sessions_lost_ = true;
-    io::log(io::LogLevel::kError,
-            "worker " + std::to_string(owner) +
-                " takes no commands: sessions will be installed again when it does (culvert workers)");
+  BookEntry* entry = nullptr;
+  if (command.kind == abi::CommandKind::kRemoveSession) {
+    entry = book_->find(command.session);
+  } else {
+    bool installs = command.kind == abi::CommandKind::kInstallSession;
+    const abi::Endpoint& remote = command.body.install_session.remote;
+    entry = book_->open(command.session, installs ? book_->worker_of(remote, worker) : worker, instance);
+    if (installs && entry && link_.lanes().size() > 1) book_->settle(remote, command.session);
   }
+  tell_workers(command, entry ? entry->worker : worker);
   io::wipe_if_secret(command);
+}
+
+void Gateway::tell_workers(abi::Command& command, uint32_t owner) {
+  const size_t workers = link_.lanes().size();
+  if (workers == 0) return;
+  owner = static_cast<uint32_t>(owner % workers);
+  command.owner = static_cast<uint16_t>(owner);
+  bool of_a_key = command.kind == abi::CommandKind::kInstallKey || command.kind == abi::CommandKind::kSendWithKey ||
+                  command.kind == abi::CommandKind::kRemoveKey;
+  // The owner last: what it does with the session, the others must be able to hand to it.
+  for (uint32_t other = 0; other < workers && !of_a_key; ++other)
+    if (other != owner) push_command(command, other);
+  if (command.kind != abi::CommandKind::kMoveSession) push_command(command, owner);
+}
+
+void Gateway::push_command(const abi::Command& command, uint32_t worker) {
+  if (link_.lanes()[worker]->push(command) || sessions_lost_) return;
+  sessions_lost_ = true;
+  io::log(io::LogLevel::kError,
+          "worker " + std::to_string(worker) +
+              " takes no commands: sessions will be installed again when it does (culvert workers)");
 }
 
 void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& commit) {

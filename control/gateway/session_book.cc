@@ -23,19 +23,31 @@ void SessionBook::close(abi::SessionRef session) {
   if (BookEntry* entry = find(session)) *entry = {};
 }
 
+/// Strangers fill it too: when it is full, they go. False: sessions alone fill it.
+bool SessionBook::make_room() {
+  const size_t most = 4 * entries_.size() + 1024;
+  if (places_.size() < most) return true;
+  std::erase_if(places_, [this](const auto& place) { return find(place.second.session) == nullptr; });
+  return places_.size() < most;
+}
+
 void SessionBook::saw(const abi::Endpoint& remote, uint32_t worker) {
-  if (worker == 0) {
-    worker_of_remote_.erase(remote);
-    return;
+  auto found = places_.find(remote);
+  if (found == places_.end()) {
+    if (make_room()) places_[remote] = {worker, {}};
+  } else if (find(found->second.session) == nullptr) {
+    found->second = {worker, {}};
   }
-  // Strangers fill it too. Without an entry a packet leaves through worker 0, which is right as well, only not as near.
-  if (worker_of_remote_.size() >= 4 * entries_.size() + 1024) worker_of_remote_.clear();
-  worker_of_remote_[remote] = worker;
+}
+
+void SessionBook::settle(const abi::Endpoint& remote, abi::SessionRef session) {
+  const BookEntry* entry = find(session);
+  if (entry != nullptr && make_room()) places_[remote] = {entry->worker, session};
 }
 
 uint32_t SessionBook::worker_of(const abi::Endpoint& remote, uint32_t otherwise) const {
-  auto found = worker_of_remote_.find(remote);
-  return found == worker_of_remote_.end() ? otherwise : found->second;
+  auto found = places_.find(remote);
+  return found == places_.end() ? otherwise : found->second.worker;
 }
 
 }  // namespace culvert::gateway

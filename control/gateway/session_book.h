@@ -51,14 +51,23 @@ class SessionBook {
       if (entries_[id].generation != 0) visit(abi::SessionRef{id, entries_[id].generation}, entries_[id]);
   }
 
-  /// Remembers on which worker packets of `remote` arrive, so that what control sends later leaves through the same
-  /// one.
+  /// Remembers on which worker packets of `remote` arrive, so that what control sends later leaves through the same one
+  /// (only there a TCP connection lives), and a session that comes of it belongs to that worker. Where a session has
+  /// settled, its owner stays.
   void saw(const abi::Endpoint& remote, uint32_t worker);
+  /// The session's peer is at `remote` now: what is for it leaves through its owner, behind the commands for that one.
+  void settle(const abi::Endpoint& remote, abi::SessionRef session);
   uint32_t worker_of(const abi::Endpoint& remote, uint32_t otherwise) const;
 
  private:
   std::vector<BookEntry> entries_;
-  std::map<abi::Endpoint, uint32_t> worker_of_remote_;  ///< only those that are not on worker 0
+  struct Place {
+    uint32_t worker;
+    abi::SessionRef session;  ///< that has settled there, unless it has ended since; generation 0: none
+  };
+  bool make_room();
+
+  std::map<abi::Endpoint, Place> places_;
 };
 
 }  // namespace culvert::gateway

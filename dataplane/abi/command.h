@@ -2,6 +2,9 @@
 //
 // Order: a worker carries commands out in the order they were pushed, and sends a packet of control (PacketMessage)
 // only after every command pushed before it, so "install the key, then tell the client" needs no answer in between.
+//
+// Several workers: a session has one owner, which holds its keys. Sessions and routes (install, remove, move) are told
+// to every worker, so that each knows whose a packet is; key commands to the owner only.
 #pragma once
 
 #include <array>
@@ -34,6 +37,7 @@ enum class CommandKind : uint16_t {
   kAddRoute = 6,        ///< a further inner prefix of the session (iroute)
   kRemoveRoute = 7,     ///< takes it away
   kCloseStream = 8,     ///< close a TCP connection when all that waits for it has been sent; it needs no session
+  kMoveSession = 9,     ///< the owner has followed the peer elsewhere: for the other workers
 };
 
 enum class Cipher : uint8_t {
@@ -147,15 +151,15 @@ struct InnerPrefix {
   uint8_t length;  ///< prefix length in bits
 };
 
-/// Body of kCloseStream. A stream that is gone already is no error.
+/// Body of kCloseStream (a stream that is gone already is no error) and kMoveSession.
 struct StreamRef {
-  Endpoint remote;  ///< with its stream
+  Endpoint remote;  ///< with its stream; kMoveSession: where the peer is now
   uint16_t port;    ///< outer port
 };
 
 struct Command {
   CommandKind kind;
-  uint16_t reserved;
+  uint16_t owner;  ///< kInstallSession: the worker that owns the session, from then on as long as it lives
   uint32_t reserved2;
   SessionRef session;
   union Body {

@@ -49,23 +49,25 @@ std::vector<Prefix> own_prefixes(const abi::InstallSession& settings) {
   return prefixes;
 }
 
-Applied install_session(Table& table, const abi::SessionRef& ref, const abi::InstallSession& settings,
+Applied install_session(Table& table, const abi::SessionRef& ref, uint16_t owner, const abi::InstallSession& settings,
                         uint64_t now_ns) {
-  if (ref.peer_id >= table.capacity() || ref.generation == 0 || !valid(settings)) return Applied::kInvalid;
+  if (ref.peer_id >= table.capacity() || ref.generation == 0 || owner >= table.workers() || !valid(settings))
+    return Applied::kInvalid;
   Session& slot = table.at(ref.peer_id);
   uint32_t current = slot.live() ? slot.where.generation : slot.last_generation;
   bool same_life = slot.live() && ref.generation == current;
   if (!same_life && ref.generation <= current) return Applied::kStale;
+  if (same_life && slot.where.owner != owner) return Applied::kInvalid;
 
   std::vector<Prefix> prefixes = own_prefixes(settings);
   if (table.routes().free() < prefixes.size()) return Applied::kNoRoom;
   for (const Prefix& prefix : prefixes) {
-    uint32_t owner = table.routes().owner(prefix);
-    if (owner != Routes::kNone && owner != ref.peer_id) return Applied::kNoRoom;
+    uint32_t holder = table.routes().owner(prefix);
+    if (holder != Routes::kNone && holder != ref.peer_id) return Applied::kNoRoom;
   }
 
   if (slot.live() && !same_life) table.remove(slot);
-  Session& session = same_life ? slot : table.create(ref, now_ns);
+  Session& session = same_life ? slot : table.create(ref, owner, now_ns);
   if (same_life)
     for (auto [version, address] : {std::pair{4, session.where.ip4.data()}, std::pair{6, session.receive.ip6.data()}})
       table.remove_route(session, make_prefix(static_cast<uint8_t>(version), address, version == 4 ? 32 : 128));
@@ -184,37 +186,54 @@ Applied change_route(Table& table, Session& session, const abi::InnerPrefix& rou
   return Applied::kDone;
 }
 
+/// What the owner has seen by itself is told to the others.
+Applied move_session(Table& table, Session& session, const abi::StreamRef& place) {
+  if (table.owns(session) || !valid(place.remote) || place.port >= abi::kMaxPorts) return Applied::kInvalid;
+  return table.set_remote(session, place.remote, place.port) ? Applied::kDone : Applied::kNoRoom;
+}
+
+Applied change_key(Table& table, aead::Engine& aead, Session& session, const abi::Command& command) {
+  if (!table.owns(session)) return Applied::kInvalid;
+  if (command.kind == abi::CommandKind::kInstallKey) return install_key(table, aead, session, command.body.install_key);
+  uint8_t key_id = command.body.key.key_id;
+  if (key_id >= kKeyIds) return Applied::kInvalid;
+  if (command.kind == abi::CommandKind::kRemoveKey) {
+    table.remove_key(session, key_id);
+    return Applied::kDone;
+  }
+  if (session.send.keys[key_id] == nullptr) return Applied::kInvalid;
+  table.send_with(session, key_id);
+  return Applied::kDone;
+}
+
 }  // namespace
 
 Applied apply(Table& table, aead::Engine& aead, const abi::Command& command, uint64_t now_ns) {
   using abi::CommandKind;
-  if (command.kind < CommandKind::kInstallSession || command.kind > CommandKind::kRemoveRoute) return Applied::kInvalid;
+  bool of_a_session = command.kind >= CommandKind::kInstallSession && command.kind <= CommandKind::kMoveSession &&
+                      command.kind != CommandKind::kCloseStream;
+  if (!of_a_session) return Applied::kInvalid;
   if (command.kind == CommandKind::kInstallSession)
-    return install_session(table, command.session, command.body.install_session, now_ns);
+    return install_session(table, command.session, command.owner, command.body.install_session, now_ns);
   if (command.session.peer_id >= table.capacity()) return Applied::kInvalid;
   Session* session = table.find(command.session.peer_id);
   if (session == nullptr || session->where.generation != command.session.generation) return Applied::kStale;
 
-  uint8_t key_id = command.body.key.key_id;
   switch (command.kind) {
     case CommandKind::kInstallKey:
-      return install_key(table, aead, *session, command.body.install_key);
     case CommandKind::kSendWithKey:
-      if (key_id >= kKeyIds || session->send.keys[key_id] == nullptr) return Applied::kInvalid;
-      table.send_with(*session, key_id);
-      return Applied::kDone;
     case CommandKind::kRemoveKey:
-      if (key_id >= kKeyIds) return Applied::kInvalid;
-      table.remove_key(*session, key_id);
-      return Applied::kDone;
+      return change_key(table, aead, *session, command);
     case CommandKind::kRemoveSession:
-      publish(*session, table.record(*session));
+      if (table.owns(*session)) publish(*session, table.record(*session));
       table.remove(*session);
       return Applied::kDone;
     case CommandKind::kAddRoute:
       return change_route(table, *session, command.body.route, true);
     case CommandKind::kRemoveRoute:
       return change_route(table, *session, command.body.route, false);
+    case CommandKind::kMoveSession:
+      return move_session(table, *session, command.body.stream);
     case CommandKind::kInstallSession:
     case CommandKind::kCloseStream:
       break;

@@ -31,6 +31,7 @@ struct alignas(64) Where {
   abi::Framing framing{};
   bool client_to_client = false;
   bool may_float = false;
+  uint16_t owner = 0;  ///< worker that holds the keys; on the others only this part is in use
 };
 static_assert(sizeof(Where) == 64);
 
@@ -72,7 +73,7 @@ struct Session {
 
   // What only commands and the sweep touch.
   uint32_t last_generation = 0;  ///< of the life before, when none lives here: late commands are older
-  uint32_t live_index = 0;       ///< place in Table::live()
+  uint32_t live_index = 0;       ///< place in Table::live() or among the others' sessions
   uint32_t remote_peer_id = abi::kNoPeerId;
   uint32_t replay_window = 64;
   uint32_t flags = 0;

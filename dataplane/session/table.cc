@@ -39,8 +39,9 @@ size_t inner_room(const Session& session, size_t size) {
 
 }  // namespace
 
-Table::Table(abi::LinkView link)
+Table::Table(abi::LinkView link, uint32_t worker)
     : link_(link),
+      worker_(worker),
       capacity_(std::min(link.sessions(), abi::kNoPeerId)),
       addresses_(capacity_),
       routes_(route_capacity(capacity_)) {
@@ -48,26 +49,30 @@ Table::Table(abi::LinkView link)
   sessions_ = static_cast<Session*>(map_pages(size_t{capacity_} * sizeof(Session)));
 }
 
-Result<std::unique_ptr<Table>> Table::make(abi::LinkView link) {
-  std::unique_ptr<Table> table(new Table(link));
+Result<std::unique_ptr<Table>> Table::make(abi::LinkView link, uint32_t worker) {
+  std::unique_ptr<Table> table(new Table(link, worker));
   if (table->sessions_ == nullptr || !table->addresses_.ok() || !table->routes_.ok())
     return Error{"no memory for a table of " + std::to_string(link.sessions()) + " sessions: lower max sessions"};
   return table;
 }
 
 Table::~Table() {
-  while (!live_.empty()) remove(sessions_[live_.back()]);
+  for (std::vector<uint32_t>* list : {&live_, &foreign_})
+    while (!list->empty()) remove(sessions_[list->back()]);
   unmap_pages(sessions_, size_t{capacity_} * sizeof(Session));
 }
 
-Session& Table::create(const abi::SessionRef& ref, uint64_t now_ns) {
+Session& Table::create(const abi::SessionRef& ref, uint16_t owner, uint64_t now_ns) {
   Session& session = *new (&sessions_[ref.peer_id]) Session;
   session.where.generation = ref.generation;
   session.where.peer_id = ref.peer_id;
+  session.where.owner = owner;
   session.receive.last_ns = now_ns;
   session.send.last_ns = now_ns;
-  session.live_index = static_cast<uint32_t>(live_.size());
-  live_.push_back(ref.peer_id);
+  std::vector<uint32_t>& list = list_of(session);
+  session.live_index = static_cast<uint32_t>(list.size());
+  list.push_back(ref.peer_id);
+  if (!owns(session)) return session;
 
   abi::WorkerRecord& record = this->record(session);
   for (abi::KeyProgress& key : record.keys) {
@@ -95,9 +100,10 @@ void Table::remove(Session& session) {
   OuterAddress address{session.where.remote, session.where.port};
   if (addresses_.find(address) == session.where.peer_id) addresses_.erase(address);
 
-  live_[session.live_index] = live_.back();
-  sessions_[live_.back()].live_index = session.live_index;
-  live_.pop_back();
+  std::vector<uint32_t>& list = list_of(session);
+  list[session.live_index] = list.back();
+  sessions_[list.back()].live_index = session.live_index;
+  list.pop_back();
 
   uint32_t generation = session.where.generation;
   session.~Session();
@@ -112,7 +118,7 @@ bool Table::set_remote(Session& session, const abi::Endpoint& remote, uint16_t p
   if (!addresses_.set({remote, port}, session.where.peer_id)) return false;
   session.where.remote = remote;
   session.where.port = port;
-  record(session).remote.write(remote);
+  if (owns(session)) record(session).remote.write(remote);
   refresh_mss(session);
   return true;
 }

@@ -1,5 +1,6 @@
-// The sessions of one worker: an array by peer-id (we choose peer-ids, so no hash on the way in), their keys, the map
-// of addresses for packets without peer-id, and the inner routes. Changed by commands only (apply.h), between bursts.
+// The sessions as one worker knows them: an array by peer-id (we choose peer-ids, so no hash on the way in), their
+// keys, the map of addresses for packets without peer-id, and the inner routes. Of another worker's session it has only
+// whose it is, and its addresses and routes. Changed by commands only (apply.h), between bursts.
 #pragma once
 
 #include <memory>
@@ -28,13 +29,16 @@ class Table {
   static constexpr size_t kMaxKeys = 3;             ///< live keys of one session; a fourth pushes the oldest out
   static constexpr size_t kMaxSessionRoutes = 256;  ///< inner prefixes of one session
 
-  /// As many sessions as `link` has records for.
-  static Result<std::unique_ptr<Table>> make(abi::LinkView link);
+  /// The table of worker `worker` of `link`; as many sessions as `link` has records for.
+  static Result<std::unique_ptr<Table>> make(abi::LinkView link, uint32_t worker = 0);
   ~Table();
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
   uint32_t capacity() const { return capacity_; }
+  uint32_t workers() const { return link_.workers(); }
+  /// Does this worker hold the session's keys and write its record?
+  bool owns(const Session& session) const { return session.where.owner == worker_; }
   /// The session of a peer-id that came from outside; null: none lives there.
   Session* find(uint32_t peer_id) {
     return peer_id < capacity_ && sessions_[peer_id].live() ? &sessions_[peer_id] : nullptr;
@@ -60,7 +64,7 @@ class Table {
     return peer_id == kNone ? nullptr : &sessions_[peer_id];
   }
   const Routes& routes() const { return routes_; }
-  /// Peer-ids that live, in no order.
+  /// Peer-ids of this worker's own sessions, in no order.
   std::span<const uint32_t> live() const { return live_; }
   abi::WorkerRecord& record(const Session& session) { return link_.session(session.where.peer_id).worker; }
 
@@ -68,7 +72,7 @@ class Table {
   uint32_t framed_sessions() const { return framed_; }
 
   // For apply.cc and the float step. Arguments have been validated.
-  Session& create(const abi::SessionRef& ref, uint64_t now_ns);
+  Session& create(const abi::SessionRef& ref, uint16_t owner, uint64_t now_ns);
   /// Forgets the session, its keys, addresses and routes.
   void remove(Session& session);
   /// Moves the session to where its peer is now.
@@ -88,15 +92,18 @@ class Table {
  private:
   void destroy(ReceiveKey* receive, SendKey* send);
   static void refresh_mss(Session& session);
-  explicit Table(abi::LinkView link);
+  Table(abi::LinkView link, uint32_t worker);
+  std::vector<uint32_t>& list_of(const Session& session) { return owns(session) ? live_ : foreign_; }
   static size_t route_capacity(uint32_t sessions) { return size_t{sessions} * 2 + 4096; }
 
   abi::LinkView link_;
+  uint32_t worker_;
   uint32_t capacity_;
   Session* sessions_ = nullptr;
   FlatMap<OuterAddress> addresses_;
   Routes routes_;
   std::vector<uint32_t> live_;
+  std::vector<uint32_t> foreign_;  ///< likewise, of the other workers
   uint32_t framed_ = 0;
   SecretPool<ReceiveKey> receive_keys_;
   SecretPool<SendKey> send_keys_;

@@ -10,6 +10,7 @@
 #include "dataplane/session/table.h"
 #include "dataplane/steps/burst.h"
 #include "dataplane/steps/events.h"
+#include "dataplane/steps/handoff.h"
 #include "dataplane/steps/punt.h"
 #include "dataplane/steps/sweep.h"
 #include "dataplane/steps/trace.h"
@@ -19,7 +20,8 @@ namespace culvert::dataplane {
 
 struct PathContext {
   PathContext(abi::LinkView link_view, uint32_t worker, rte_mempool* pool, aead::Engine& engine,
-              std::unique_ptr<session::Table> sessions, const session::EpochLimits& limits = {})
+              std::unique_ptr<session::Table> sessions, const session::EpochLimits& limits = {},
+              steps::HandoffRings* rings = nullptr)
       : link(link_view),
         area(link_view.worker(worker)),
         packets(pool),
@@ -29,6 +31,7 @@ struct PathContext {
         events(area, *table, tally),
         punt(area),
         transmit(tally),
+        handoff(rings, worker, tally),
         trace(tally, *table) {}
 
   abi::LinkView link;
@@ -41,6 +44,7 @@ struct PathContext {
   steps::Events events;
   steps::Punt punt;
   steps::Transmit transmit;
+  steps::Handoff handoff;
   steps::Trace trace;
   steps::SweepState sweep;
   uint64_t now_ns = 0;  ///< CLOCK_MONOTONIC of the burst that is worked on

@@ -2,6 +2,7 @@
 // drops or takes leave the burst, the rest goes on. One file per step.
 #pragma once
 
+#include "dataplane/packet.h"
 #include "dataplane/steps/burst.h"
 #include "dataplane/steps/context.h"
 
@@ -49,6 +50,8 @@ void send_outer(Burst& burst, PathContext& context);
 
 // Both ways
 
+/// Hands packets whose session is another worker's to that worker, which begins with them where this step's path did.
+void hand_over(Burst& burst, Handed as, PathContext& context);
 /// The inner packet must be whole IPv4 or IPv6, to an address that a routed tunnel carries. Fills Packet::ip.
 void check_inner(Burst& burst, PathContext& context);
 /// Lowers the MSS of TCP SYNs to what fits the session's outer packets.

@@ -17,7 +17,9 @@ struct Home {
 
 Home home_of(PathContext& context, uint32_t peer_id) {
   const session::Session* session = context.table->find(peer_id);
-  if (session == nullptr || session->where.remote.transport != abi::Transport::kTcp) return {};
+  // Another worker's connections are none of this one's ports.
+  if (session == nullptr || !context.table->owns(*session)) return {};
+  if (session->where.remote.transport != abi::Transport::kTcp) return {};
   return {session->where.port, session->where.remote.stream};
 }
 
