@@ -178,11 +178,7 @@ class Workers {
   static Result<std::unique_ptr<Workers>> make(LinkMemory& link, rte_mempool* packets, int main_doorbell) {
     auto made = std::make_unique<Workers>();
     const uint32_t count = link.view().workers();
-    if (count > 1) {
-      auto rings = steps::HandoffRings::make(count);
-      if (!rings) return Error{rings.error()};
-      made->rings_ = std::move(*rings);
-    }
+    if (count > 1) made->rings_ = std::make_unique<steps::HandoffRings>(count);
     for (uint32_t i = 0; i < count; ++i) made->doorbells_.push_back(link.worker_doorbell(i));
     for (uint32_t i = 0; i < count; ++i) {
       WorkerKit& kit = *made->kits_.emplace_back(std::make_unique<WorkerKit>());

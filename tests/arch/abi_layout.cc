@@ -61,7 +61,7 @@ void print_values() {
   ENUM(Family, kNone, kIpv4, kIpv6);
   ENUM(Transport, kUdp, kTcp);
   ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute,
-       kCloseStream);
+       kCloseStream, kMoveSession);
   ENUM(Cipher, kAes128Gcm, kAes192Gcm, kAes256Gcm, kChacha20Poly1305, kAes128Cbc, kAes192Cbc, kAes256Cbc);
   ENUM(Digest, kNone, kSha1, kSha224, kSha256, kSha384, kSha512);
   ENUM(KeyFormat, kAead, kCbcHmac, kEpoch);

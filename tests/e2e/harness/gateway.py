@@ -32,7 +32,7 @@ class Gateway:
             assert conf is not None
             (folder / "server.conf").write_text(conf.text())
             config = folder / "culvert.toml"
-            config.write_text(f'[[openvpn]]\nconfig = "server.conf"\n\n[tun]\nname = "{conf.device}"\n{toml}')
+            config.write_text(f'[[openvpn]]\nconfig = "server.conf"\n\n[tun]\nname = "{conf.device}"\n{workers(toml)}{toml}')
         self.config = config
         self.process: Optional[Process] = None
 
@@ -112,6 +112,12 @@ class Gateway:
     def counter(self, name: str) -> int:
         """A counter of dataplane/abi/counters.def, all workers together."""
         return next(row["count"] for row in rows(self.ask("counters")) if row["name"] == name)
+
+
+def workers(toml: str) -> str:
+    """CULVERT_E2E_WORKERS=0,1 runs every gateway with these workers, unless its test says otherwise."""
+    cores = os.environ.get("CULVERT_E2E_WORKERS")
+    return f"[dataplane]\nworkers = [{cores}]\n" if cores and "[dataplane]" not in toml else ""
 
 
 def rows(answer) -> List[dict]:

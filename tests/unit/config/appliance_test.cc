@@ -64,7 +64,7 @@ TEST(Appliance, Findings) {
       {"[dataplane]\nworkers = 1\n", "2: error: [dataplane] workers: must be a list of core numbers such as [1]"},
       {"[dataplane]\nworkers = []\n",
        "2: error: [dataplane] workers: is empty; leave it out for one worker on any core"},
-      {"[dataplane]\nworkers = [1, 2]\n", "2: error: [dataplane] workers: this version runs one worker: name one core"},
+      {"[dataplane]\nworkers = [1, 1]\n", "2: error: [dataplane] workers: core 1 stands there twice: one worker on each"},
       {"[dataplane]\nworkers = [-1]\n", "2: error: [dataplane] workers: must be a number from 0 to 1023"},
       {"[dataplane]\nworkers = [\"1\"]\n", "2: error: [dataplane] workers: must be a number from 0 to 1023"},
       {"[dataplane]\nsessions = 0\n", "2: error: [dataplane] sessions: must be a number from 1 to 1048576"},

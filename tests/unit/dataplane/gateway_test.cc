@@ -68,9 +68,8 @@ class GatewayTest : public ::testing::Test {
   testing::NetworkNamespace network_;
   testing::WorkerRig rig_;
   std::vector<std::string> log_;
-  Gateway gateway_{rig_.mailbox,
-                   {rig_.pool.get(), rig_.bell.get(), rig_.main_bell.get(),
-                    [this](const std::string& line) { log_.push_back(line); }}};
+  Gateway gateway_{{{&rig_.mailbox, rig_.bell.get()}},
+                   {rig_.pool.get(), rig_.main_bell.get(), [this](const std::string& line) { log_.push_back(line); }}};
   std::thread thread_;
 };
 

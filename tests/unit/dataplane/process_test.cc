@@ -145,7 +145,7 @@ TEST_F(ProcessTest, StartsAgainAfterItWasKilled) {
 }
 
 TEST_F(ProcessTest, SaysInOneLineWhyItDoesNotStart) {
-  expect_end(2, "exactly one worker", {"--workers", "0,1"});
+  expect_end(2, "core 0 is named twice", {"--workers", "0,0"});
   expect_end(2, "--sessions", {"--sessions", "0"});
   expect_end(2, "--huge", {"--huge", "maybe"});
   expect_end(1, "core 1023 is not one that this process may use", {"--workers", "1023"});

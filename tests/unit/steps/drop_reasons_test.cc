@@ -29,6 +29,8 @@ const std::map<DropReason, const char*> kTestedElsewhere = {
     {DropReason::stream_not_openvpn, "tests/unit/drivers"},
     {DropReason::tx_stream_closed, "tests/unit/drivers"},
     {DropReason::replay_gap, "tests/unit/steps/stream_steps_test.cc"},
+    {DropReason::handoff_full, "tests/unit/steps/handoff_test.cc"},
+    {DropReason::handoff_stale, "tests/unit/steps/two_workers_test.cc"},
     {DropReason::nic_malformed, "tests/unit/nic"},
     {DropReason::nic_bad_checksum, "tests/unit/nic"},
     {DropReason::nic_own_frame, "tests/unit/nic"},

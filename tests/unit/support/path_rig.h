@@ -34,9 +34,10 @@ inline abi::Endpoint endpoint(const std::string& address, uint16_t port,
 /// A link in ordinary memory.
 class LinkMemory {
  public:
-  explicit LinkMemory(uint32_t sessions) : memory_(std::aligned_alloc(4096, abi::layout_for(1, sessions).total_size)) {
-    std::memset(memory_, 0, abi::layout_for(1, sessions).total_size);
-    view_ = abi::LinkView(memory_, 1, sessions);
+  explicit LinkMemory(uint32_t sessions, uint32_t workers = 1)
+      : memory_(std::aligned_alloc(4096, abi::layout_for(workers, sessions).total_size)) {
+    std::memset(memory_, 0, abi::layout_for(workers, sessions).total_size);
+    view_ = abi::LinkView(memory_, workers, sessions);
   }
   ~LinkMemory() { std::free(memory_); }
   LinkMemory(const LinkMemory&) = delete;
