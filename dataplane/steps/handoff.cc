@@ -1,5 +1,7 @@
 #include "dataplane/steps/handoff.h"
 
+#include <utility>
+
 namespace culvert::steps {
 
 using abi::Counter;

@@ -1,7 +1,9 @@
 // Four workers in threads hand packets to each other and go to sleep: all arrive once and in order, nobody oversleeps.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <thread>
 
 #include "dataplane/steps/handoff.h"

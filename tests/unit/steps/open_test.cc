@@ -159,7 +159,7 @@ TEST(Open, ForgeriesAreReportedOnceAndThenTheKeyOpensNothing) {
   testing::LinkMemory link(4);
   auto aead = *aead::make_engine();
   dataplane::PathContext context(link.view(), 0, pool.get(), *aead, *session::Table::make(link.view()));
-  session::Session& session = context.table->create({0, 1}, 1);
+  session::Session& session = context.table->create({0, 1}, 0, 1);
   ASSERT_TRUE(context.table->make_key(session, 2));
   session::ReceiveKey& key = *session.receive.keys[2];
   key.cipher = Cipher::kAes256Gcm;
