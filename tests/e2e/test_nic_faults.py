@@ -76,6 +76,23 @@ def test_a_neighbour_moves_and_is_forgotten(stage):
     assert client.ping(FAR4, 5)
 
 
+def test_a_neighbour_that_is_gone_is_said_to_be(stage):
+    """Packets for a host that no longer answers go to the kernel, which tells their sender."""
+    network = NicNetwork(stage, "AF_XDP")
+    network.start()
+    for name, value in (("base_reachable_time_ms", 500), ("delay_first_probe_time", 1), ("retrans_time_ms", 100)):
+        network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/{name}", str(value))
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.far.ip(f"address del {FAR4}/24 dev eth0")
+    said = "Destination Host Unreachable"
+    wait_until(lambda: said in client.namespace.try_run("ping", "-n", "-c", "1", "-W", "1", FAR4).stdout,
+               "the kernel to say that the host is gone", 20)
+    network.far.ip(f"address add {FAR4}/24 dev eth0", f"route replace default via {LAN4}")
+    wait_until(lambda: answers(client, FAR4), "the host that is back", 10)
+    assert client.ping(FAR4, 20) and client.connects() == 1
+
+
 def test_a_path_with_a_small_mtu_is_no_black_hole(stage):
     """A router between gateway and client refuses long packets: the kernel learns of it and fragments."""
     network = NicNetwork(stage, "AF_XDP")
