@@ -71,8 +71,11 @@ PacketMemory packet_memory(const Options& options) {
   PacketMemory memory;
   if (options.ports.empty()) return memory;
   constexpr uint32_t kEthernetAndVlans = 14 + 8;
-  for (const NicOptions& port : options.ports)
-    memory.largest = std::max(memory.largest, static_cast<uint16_t>(port.mtu + kEthernetAndVlans));
+  constexpr uint32_t kXdpHeadroom = 256;  // the kernel keeps that much of AF_XDP's buffers (XDP_PACKET_HEADROOM)
+  for (const NicOptions& port : options.ports) {
+    uint32_t frame = port.mtu + kEthernetAndVlans + (port.device.starts_with("net_af_xdp") ? kXdpHeadroom : 0);
+    memory.largest = std::max(memory.largest, static_cast<uint16_t>(frame));
+  }
   // Queues of 1,024 in both directions, and the 4,096 that AF_XDP keeps.
   while (memory.buffers < kPacketBuffers + 6144 * options.ports.size()) memory.buffers = memory.buffers * 2 + 1;
   constexpr uint32_t kOverhead = 512;  // of a buffer: mbuf, PacketMeta, head and tail, pool
