@@ -41,6 +41,22 @@ def test_the_link_goes_down_and_up(stage, kind):
     assert f"port {LAN}: link down" in gateway.log() and f"port {WAN}: link up" in gateway.log()
 
 
+def test_a_link_that_is_up_again_waits_for_no_old_question(stage):
+    """While the link is down the kernel asks for its neighbour in vain, and then only now and then: here, once a minute."""
+    network = NicNetwork(stage, "AF_XDP")
+    network.start()
+    network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/retrans_time_ms", "60000")
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.far.ip("link set eth0 down")
+    wait_until(lambda: "NO-CARRIER" in network.gateway_namespace.run("ip", "link", "show", LAN), "the link to be down")
+    assert not answers(client, FAR4)
+    neighbours = network.gateway_namespace.run("ip", "neighbour", "show", "dev", LAN)
+    assert f"{FAR4}" in neighbours and "lladdr" not in neighbours, neighbours
+    network.far.ip("link set eth0 up", f"route replace default via {LAN4}")
+    wait_until(lambda: answers(client, FAR4), "packets again", 10)
+
+
 def test_addresses_change(stage):
     network = NicNetwork(stage, "AF_XDP")
     gateway = network.start()
