@@ -77,7 +77,8 @@ class Trace {
   /// Packets of `burst` have come in `direction` (a trace_direction bit): chooses those to note. Only when is_on().
   void begin(Burst& burst, uint8_t direction, uint64_t now_ns);
 
-  /// A packet of control is about to be sent; it went through no step. Only when is_on().
+  /// A packet of control is about to be sent; it went through no step. Left out by traces of every Nth packet, which
+  /// count in bursts. Only when is_on().
   void sent_control(const rte_mbuf* mbuf, uint64_t now_ns);
 
   // Burst calls these. `step`: a place in the step's source file.
