@@ -77,8 +77,11 @@ PacketMemory packet_memory(const Options& options) {
   memory.eal_mb += more_workers * (kEalMemoryMb / 2);
   if (options.ports.empty()) return memory;
   constexpr uint32_t kEthernetAndVlans = 14 + 8;
-  for (const NicOptions& port : options.ports)
-    memory.largest = std::max(memory.largest, static_cast<uint16_t>(port.mtu + kEthernetAndVlans));
+  constexpr uint32_t kXdpHeadroom = 256;  // the kernel keeps that much of AF_XDP's buffers (XDP_PACKET_HEADROOM)
+  for (const NicOptions& port : options.ports) {
+    uint32_t frame = port.mtu + kEthernetAndVlans + (port.device.starts_with("net_af_xdp") ? kXdpHeadroom : 0);
+    memory.largest = std::max(memory.largest, static_cast<uint16_t>(frame));
+  }
   // Queues of 1,024 in both directions, and the 4,096 that AF_XDP keeps.
   uint64_t wanted = memory.buffers + 6144 * options.ports.size() * options.cores.size();
   while (memory.buffers < wanted) memory.buffers = memory.buffers * 2 + 1;

@@ -94,6 +94,7 @@ void NicMode::set_link(Nic& nic, bool up) {
   if (nic.state->has_link.exchange(up, std::memory_order_relaxed) == up) return;
   log_("port " + nic.options.name + ": link " + (up ? "up" : "down"));
   if (Status shown = drivers::set_carrier(nic.twin_index, up); !shown) log_("warning: " + shown.error());
+  if (up) KernelWatch::forget_unresolved(nic.twin_index);
 }
 
 /// The link of any other port is what its device says.

@@ -10,7 +10,6 @@
 
 #include "dataplane/abi/counters.h"
 #include "dataplane/session/session.h"
-#include "dataplane/steps/step_name.h"
 #include "dataplane/steps/trace.h"
 #include "dataplane/wire/ip.h"
 #include "dataplane/wire/openvpn.h"
@@ -84,7 +83,7 @@ class Burst {
   template <class Step>
   void each(Step step, std::source_location where = std::source_location::current()) {
     if (noted_) [[unlikely]]
-      trace_->look(packets(), StepName(where));
+      trace_->look(packets(), where);
     size_t kept = 0;
     for (size_t i = 0; i < size_; ++i) {
       Verdict verdict = step(packets_[i]);
@@ -94,7 +93,7 @@ class Burst {
       } else if (verdict.is_drop()) {
         drop(packets_[i], verdict.reason(), where);
       } else if (noted_) [[unlikely]] {
-        trace_->taken(packets_[i], StepName(where));
+        trace_->taken(packets_[i], where);
       }
     }
     size_ = kept;
@@ -104,7 +103,7 @@ class Burst {
   void drop(Packet& packet, abi::DropReason reason, const std::source_location& where) {
     if (trace_ != nullptr) [[unlikely]] {
       if (!noted_) packet.note = Trace::kNotNoted;
-      trace_->dropped(packet, reason, StepName(where));
+      trace_->dropped(packet, reason, where);
     }
     tally_.drop(reason);
     if (packet.session != nullptr) ++packet.session->receive.drops;

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <source_location>
 #include <span>
 
 #include "dataplane/abi/counters.h"
@@ -54,7 +55,8 @@ class TraceMailbox {
 
 class Trace {
  public:
-  static constexpr uint8_t kNotNoted = 0xFF;  ///< Packet::note
+  static constexpr uint8_t kNotNoted = 0xFF;         ///< Packet::note
+  static constexpr uint64_t kLookEvery = 1'000'000;  ///< ns between two looks for drops that no step saw
 
   /// `tally` and `table` are the worker's and outlive this.
   Trace(const abi::Tally& tally, session::Table& table) : tally_(tally), table_(table) {}
@@ -67,7 +69,7 @@ class Trace {
     TracePlan* posted = mailbox_->posted();
     if (posted != plan_) [[unlikely]]
       adopt(posted);
-    if (plan_ != nullptr) [[unlikely]]
+    if (plan_ != nullptr && now_ns - looked_ns_ >= kLookEvery) [[unlikely]]
       tell_other_drops(now_ns);
   }
 
@@ -75,17 +77,18 @@ class Trace {
   /// Packets of `burst` have come in `direction` (a trace_direction bit): chooses those to note. Only when is_on().
   void begin(Burst& burst, uint8_t direction, uint64_t now_ns);
 
-  /// A packet of control is about to be sent; it went through no step. Only when is_on().
+  /// A packet of control is about to be sent; it went through no step. Left out by traces of every Nth packet, which
+  /// count in bursts. Only when is_on().
   void sent_control(const rte_mbuf* mbuf, uint64_t now_ns);
 
-  // Burst calls these.
+  // Burst calls these. `step`: a place in the step's source file.
 
   /// Before `step` works on `packets`, some of which are noted.
-  void look(std::span<Packet> packets, StepName step);
+  void look(std::span<Packet> packets, const std::source_location& step);
   /// A noted packet was taken by `step`: it is not to be touched any more.
-  void taken(const Packet& packet, StepName step);
+  void taken(const Packet& packet, const std::source_location& step);
   /// A packet is about to be counted and freed.
-  void dropped(const Packet& packet, abi::DropReason reason, StepName step);
+  void dropped(const Packet& packet, abi::DropReason reason, const std::source_location& step);
 
  private:
   /// What is remembered of a noted packet, as far as its way has shown.
@@ -95,6 +98,7 @@ class Trace {
   };
 
   void adopt(TracePlan* plan);
+  const StepName& name_of(const std::source_location& step);
   void tell_other_drops(uint64_t now_ns);
   Note& clear(uint8_t index);
   std::span<uint8_t> bytes_of(uint8_t index) const;
@@ -111,10 +115,16 @@ class Trace {
   TraceMailbox* mailbox_ = nullptr;
   TracePlan* plan_ = nullptr;
   uint64_t now_ns_ = 0;
+  uint64_t looked_ns_ = 0;
   uint8_t direction_ = 0;       ///< of the burst that is worked on
   uint64_t until_next_ = 0;     ///< packets (or drops) to leave out before the next that is looked at
   abi::Tally seen_;             ///< drops that have been told, or counted by dropped()
   std::array<Note, 64> notes_;  ///< of the burst that is worked on, by Packet::note
+  struct KnownStep {
+    const char* file = nullptr;
+    StepName name{""};
+  };
+  std::array<KnownStep, 16> steps_;  ///< in the order in which they were met; the last takes all that has no room
 };
 
 }  // namespace culvert::steps

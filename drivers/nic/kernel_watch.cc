@@ -262,4 +262,16 @@ void KernelWatch::probe(const RouteMirror::Neighbour& neighbour) {
   if (address != nullptr) nl_addr_put(address);
 }
 
+void KernelWatch::forget_unresolved(int interface) {
+  Socket socket(nl_socket_alloc());
+  nl_cache* all = nullptr;
+  if (!socket || nl_connect(socket.get(), NETLINK_ROUTE) < 0 || rtnl_neigh_alloc_cache(socket.get(), &all) < 0) return;
+  for (nl_object* object = nl_cache_get_first(all); object != nullptr; object = nl_cache_get_next(object)) {
+    auto* neighbour = reinterpret_cast<rtnl_neigh*>(object);
+    bool is_sought = (rtnl_neigh_get_state(neighbour) & (NUD_INCOMPLETE | NUD_FAILED)) != 0;
+    if (is_sought && rtnl_neigh_get_ifindex(neighbour) == interface) rtnl_neigh_delete(socket.get(), neighbour, 0);
+  }
+  nl_cache_free(all);
+}
+
 }  // namespace culvert::drivers

@@ -37,6 +37,10 @@ class KernelWatch {
   Status serve();
   /// Has the kernel ask whether the neighbour is still there.
   void probe(const RouteMirror::Neighbour& neighbour);
+  /// Has the kernel forget the neighbours behind `interface` that it looks for in vain, so that the next packet makes
+  /// it ask at once: while a link is down it asks a dead wire, and after that only once a second. Failures are the
+  /// kernel's to overcome: it then takes that second.
+  static void forget_unresolved(int interface);
 
  private:
   struct FreeSocket {

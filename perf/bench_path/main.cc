@@ -9,6 +9,7 @@
 #include "dataplane/crypto/ipsec_mb.h"
 #include "dataplane/eal.h"
 #include "perf/bench_path/measure.h"
+#include "perf/bench_path/trace_cost.h"
 
 namespace {
 
@@ -55,6 +56,19 @@ int main(int argc, char** argv) {
   if (!engine) return fail(engine.error());
   std::vector<rte_mbuf*> mbufs(options.packets);
   if (rte_pktmbuf_alloc_bulk(*pool, mbufs.data(), options.packets) != 0) return fail("packet pool is too small");
+
+  if (options.trace) {
+    std::vector<TraceCost> costs;
+    for (const Case& what : cases_of(options)) {
+      auto cost = measure_tracing(what, options, **engine, *pool, mbufs);
+      if (!cost) return fail(cost.error());
+      costs.push_back(*cost);
+    }
+    print_tracing(costs, options.json);
+    rte_pktmbuf_free_bulk(mbufs.data(), options.packets);
+    rte_eal_cleanup();
+    return 0;
+  }
 
   double cycles_per_ns = static_cast<double>(rte_get_tsc_hz()) / 1e9;
   if (!options.json) {

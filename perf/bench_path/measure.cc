@@ -7,7 +7,6 @@
 #include "perf/bench_path/null_engine.h"
 
 namespace culvert::perf {
-namespace {
 
 Figure figure_of(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
@@ -15,18 +14,18 @@ Figure figure_of(std::vector<double> samples) {
   return {at(0.5), (at(0.75) - at(0.25)) / 2};
 }
 
+namespace {
+
 // A pass is timed in pieces, and the median piece counts: what the machine does between two of them (another process,
 // an interrupt) is no cost of the path.
-constexpr size_t kPiece = 256;
-
 template <class T, class Work>
-double cycles_per_packet(std::span<T> packets, uint32_t burst, Work work) {
+double cycles_per_packet(std::span<T> packets, uint32_t burst, size_t piece, Work work) {
   std::vector<double> pieces;
   size_t at = 0;
   while (at < packets.size()) {
     size_t piece_start = at;
     uint64_t start = rte_rdtsc_precise();
-    while (at < packets.size() && at - piece_start < kPiece) {
+    while (at < packets.size() && at - piece_start < piece) {
       auto part = packets.subspan(at, std::min<size_t>(burst, packets.size() - at));
       work(part);
       at += part.size();
@@ -40,15 +39,20 @@ double cycles_per_packet(std::span<T> packets, uint32_t burst, Work work) {
 double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& raw, Direction direction, uint32_t burst) {
   bool outbound = direction == Direction::kInnerToOuter;
   if (kind == Kind::kRaw)
-    return cycles_per_packet(traffic.jobs(), burst,
+    return cycles_per_packet(traffic.jobs(), burst, kPiece,
                              [&](std::span<aead::Job> jobs) { outbound ? raw.seal(jobs) : raw.open(jobs); });
-  return cycles_per_packet(traffic.mbufs(), burst, [&](std::span<rte_mbuf* const> mbufs) {
+  return time_pass(traffic, gateway, direction, burst, kPiece);
+}
+
+}  // namespace
+
+double time_pass(Traffic& traffic, Gateway& gateway, Direction direction, uint32_t burst, size_t piece) {
+  bool outbound = direction == Direction::kInnerToOuter;
+  return cycles_per_packet(traffic.mbufs(), burst, piece, [&](std::span<rte_mbuf* const> mbufs) {
     outbound ? gateway.path->inner_burst(mbufs, 1) : gateway.path->outer_burst(mbufs, 1);
     gateway.path->flush();
   });
 }
-
-}  // namespace
 
 Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw, aead::Engine& engine,
                     rte_mempool* pool, const std::vector<rte_mbuf*>& mbufs) {

@@ -17,6 +17,13 @@ struct Figure {
   double spread = 0;  ///< half the distance between the quartiles
 };
 
+/// Median and spread of `samples`, at least one.
+Figure figure_of(std::vector<double> samples);
+/// Sends the prepared packets through the gateway's whole path, and flushes after each burst. Cycles per packet:
+/// the median of pieces of `piece` packets.
+double time_pass(Traffic& traffic, Gateway& gateway, Direction direction, uint32_t burst, size_t piece);
+inline constexpr size_t kPiece = 256;
+
 struct Row {
   Case what;
   uint32_t burst;

@@ -85,6 +85,7 @@ Parsed parse_options(int argc, char** argv) {
   app.add_option("--repeats", options.repeats, "measurements of each kind; default 15")->check(CLI::Range(3u, 1000u));
   app.add_option("--packets", options.packets, "packet buffers, all used before one is used again; default 8192")
       ->check(CLI::Range(256u, 65536u));
+  app.add_flag("--trace", options.trace, "measure what it costs that somebody traces packets, instead");
   app.add_flag("--json", options.json, "one JSON array, a row per case");
   try {
     app.parse(argc, argv);

@@ -24,6 +24,7 @@ struct Options {
   uint32_t repeats = 15;
   uint32_t packets = 8192;  ///< buffers that one pass goes through
   bool json = false;
+  bool trace = false;  ///< what tracing costs, instead
 };
 
 /// Options, or the exit status that the program ends with at once (0 after --help, 2 after a bad option; text is

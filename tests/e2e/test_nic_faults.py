@@ -41,6 +41,22 @@ def test_the_link_goes_down_and_up(stage, kind):
     assert f"port {LAN}: link down" in gateway.log() and f"port {WAN}: link up" in gateway.log()
 
 
+def test_a_link_that_is_up_again_waits_for_no_old_question(stage):
+    """While the link is down the kernel asks for its neighbour in vain, and then only now and then: here, once a minute."""
+    network = NicNetwork(stage, "AF_XDP")
+    network.start()
+    network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/retrans_time_ms", "60000")
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.far.ip("link set eth0 down")
+    wait_until(lambda: "NO-CARRIER" in network.gateway_namespace.run("ip", "link", "show", LAN), "the link to be down")
+    assert not answers(client, FAR4)
+    neighbours = network.gateway_namespace.run("ip", "neighbour", "show", "dev", LAN)
+    assert f"{FAR4}" in neighbours and "lladdr" not in neighbours, neighbours
+    network.far.ip("link set eth0 up", f"route replace default via {LAN4}")
+    wait_until(lambda: answers(client, FAR4), "packets again", 10)
+
+
 def test_addresses_change(stage):
     network = NicNetwork(stage, "AF_XDP")
     gateway = network.start()
@@ -74,6 +90,23 @@ def test_a_neighbour_moves_and_is_forgotten(stage):
     network.far.ip("link set eth0 address 02:00:5e:00:53:07")
     wait_until(lambda: answers(client, FAR4), "a neighbour with another MAC address", 20)
     assert client.ping(FAR4, 5)
+
+
+def test_a_neighbour_that_is_gone_is_said_to_be(stage):
+    """Packets for a host that no longer answers go to the kernel, which tells their sender."""
+    network = NicNetwork(stage, "AF_XDP")
+    network.start()
+    for name, value in (("base_reachable_time_ms", 500), ("delay_first_probe_time", 1), ("retrans_time_ms", 100)):
+        network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/{name}", str(value))
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.far.ip(f"address del {FAR4}/24 dev eth0")
+    said = "Destination Host Unreachable"
+    wait_until(lambda: said in client.namespace.try_run("ping", "-n", "-c", "1", "-W", "1", FAR4).stdout,
+               "the kernel to say that the host is gone", 20)
+    network.far.ip(f"address add {FAR4}/24 dev eth0", f"route replace default via {LAN4}")
+    wait_until(lambda: answers(client, FAR4), "the host that is back", 10)
+    assert client.ping(FAR4, 20) and client.connects() == 1
 
 
 def test_a_path_with_a_small_mtu_is_no_black_hole(stage):

@@ -64,11 +64,12 @@ def test_the_gateway_answers_for_itself_through_the_twin(stage, file, kind):
 
 
 @kinds
-def test_outer_fragments_arrive_both_ways(stage, kind):
+@pytest.mark.parametrize("remote", ["192.0.2.1", "2001:db8::1"], ids=["outer IPv4", "outer IPv6"])
+def test_outer_fragments_arrive_both_ways(stage, kind, remote):
     """Packets that fill the tunnel are too long for the link with their headers: both ends must put them together."""
     network = NicNetwork(stage, kind)
     network.start(extra=["mssfix 0"])
-    client = stage.client(options=["mssfix 0"]).connect()
+    client = stage.client(remote=remote, options=["mssfix 0"]).connect()
     for size in (1400, 1472):
         assert client.ping(FAR4, 20, size=size), size
 

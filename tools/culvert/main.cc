@@ -5,12 +5,6 @@
 #include "tools/culvert/commands.h"
 
 namespace culvert::cli {
-
-void Context::fail(const std::string& text) {
-  std::fprintf(stderr, "culvert: %s\n", text.c_str());
-  exit_status = 1;
-}
-
 namespace {
 
 constexpr int kWrongUse = 2;

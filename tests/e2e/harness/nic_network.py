@@ -50,17 +50,18 @@ class NicNetwork:
         self.gateway_namespace.ip(f"route add 203.0.113.0/24 via {router.ip4} dev {WAN}")
         return behind
 
-    def port(self, number: int, interface: str, name: str, addresses: List[str]) -> str:
+    def port(self, number: int, interface: str, name: str, addresses: List[str], mtu: int) -> str:
         device = DEVICES[self.kind].format(number=number, interface=interface)
         listed = ", ".join(f'"{address}"' for address in addresses)
-        return f'[[port]]\ndevice = "{device}"\nname = "{name}"\naddresses = [{listed}]\n'
+        return f'[[port]]\ndevice = "{device}"\nname = "{name}"\nmtu = {mtu}\naddresses = [{listed}]\n'
 
-    def start(self, ready: bool = True, toml: str = "", **conf) -> Gateway:
+    def start(self, ready: bool = True, toml: str = "", mtu: int = 1500, **conf) -> Gateway:
+        """`mtu`: of both ports; what is at their other ends is the test's to change."""
         extra = ROUTES + conf.pop("extra", [])
         conf = {"protocol": "udp6", **conf}
         settings = ServerConf(self.stage.certificates, extra=extra, **conf)
-        ports = self.port(0, "eth0", WAN, ["192.0.2.1/24", "2001:db8::1/64"])
-        ports += self.port(1, "eth1", LAN, [f"{LAN4}/24", f"{LAN6}/64"])
+        ports = self.port(0, "eth0", WAN, ["192.0.2.1/24", "2001:db8::1/64"], mtu)
+        ports += self.port(1, "eth1", LAN, [f"{LAN4}/24", f"{LAN6}/64"], mtu)
         folder = self.stage.folder / f"gateway{len(self.stage.gateways)}"
         gateway = Gateway(self.stage.network.gateway, settings, folder, toml=toml + ports)
         return self.stage.add(gateway).start(ready)

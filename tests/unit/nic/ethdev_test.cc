@@ -2,9 +2,16 @@
 #include "drivers/nic/ethdev.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <rte_ethdev.h>
 
+#include <array>
+
+#include "drivers/file_descriptor.h"
 #include "tests/unit/support/eal.h"
+#include "tests/unit/support/network_namespace.h"
 #include "tests/unit/support/temporary_folder.h"
+#include "tests/unit/support/wait.h"
 
 namespace culvert::drivers {
 namespace {
@@ -23,6 +30,42 @@ TEST_F(EthDeviceTest, DriversThatAreLinkedIn) {
     auto opened = EthDevice::open({device, 1500, 1}, pool.get());
     EXPECT_TRUE(opened) << device << (opened ? "" : ": " + opened.error());
   }
+}
+
+/// A datagram to nobody over loopback, which an AF_PACKET device on it receives as a frame.
+void send_over_loopback() {
+  FileDescriptor sender(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in nobody{};
+  nobody.sin_family = AF_INET;
+  nobody.sin_port = htons(9);
+  nobody.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(sendto(sender.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&nobody), sizeof nobody), 1);
+}
+
+TEST_F(EthDeviceTest, WithoutBuffersNothingIsReceivedAndThenItGoesOn) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  constexpr unsigned kBuffers = 255;
+  testing::PacketPool pool(kBuffers);
+  auto device = EthDevice::open({"net_af_packet7,iface=lo", 1500, 1}, pool.get());
+  ASSERT_TRUE(device) << device.error();
+  auto receives = [&] {
+    std::array<rte_mbuf*, 32> frames;
+    uint16_t count = rte_eth_rx_burst(device->id(), 0, frames.data(), frames.size());
+    rte_pktmbuf_free_bulk(frames.data(), count);
+    return count > 0;
+  };
+  send_over_loopback();
+  ASSERT_TRUE(testing::wait_until(receives));
+  std::array<rte_mbuf*, kBuffers> all;
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool.get(), all.data(), all.size()), 0);
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 10 == 0) send_over_loopback();
+    EXPECT_FALSE(receives());
+  }
+  rte_pktmbuf_free_bulk(all.data(), all.size());
+  send_over_loopback();
+  EXPECT_TRUE(testing::wait_until(receives));
 }
 
 TEST_F(EthDeviceTest, WhatCanNotBeHadIsNamedWithTheWayOut) {
