@@ -24,7 +24,7 @@ struct TrialResult {
   TrialSettings settings;
   double seconds = 0;  ///< that sending took
   Counts counts;
-  bool kept_pace = true;  ///< false: the generator offered more than 1 % less than it should have
+  bool kept_pace = true;  ///< false: the generator offered more than 5 % less than it should have
 
   double offered_rate() const { return static_cast<double>(counts.total().offered()) / seconds; }
   double received_rate() const { return static_cast<double>(counts.total().received) / seconds; }

@@ -63,7 +63,12 @@ Status check_together(const Options& options) {
   if (options.clients / options.client_addresses + ClientGrid::kFirstPort >= 65535)
     return Error{"--clients " + std::to_string(options.clients) + ": more than " +
                  std::to_string(options.client_addresses) + " addresses have ports for; raise --client-addresses"};
-  if (options.loopback) return {};
+  if (options.reflect && options.loopback) return Error{"--reflect and --loopback: one pktgen does one of them"};
+  if (options.reflect && options.outer_device.empty() && options.inner_device.empty())
+    return Error{"--reflect: name a port with --outer DEVICE, --inner DEVICE, or both"};
+  if (options.loopback && options.outer_device.empty() != options.inner_device.empty())
+    return Error{"--loopback: give both of --outer and --inner, or none for rings"};
+  if (options.loopback || options.reflect) return {};
   for (auto [option, missing] : {std::pair{"--outer DEVICE", options.outer_device.empty()},
                                  {"--inner DEVICE", options.inner_device.empty()},
                                  {"--profile FILE", options.profile.empty()},
@@ -167,8 +172,13 @@ Parsed parse_options(int argc, const char* const* argv) {
       "loss (NDR) and with little (PDR), and the latency below them. perf/pktgen/run starts a gateway for it."};
   add_wire_options(app, options, texts);
   add_trial_options(app, options, texts);
-  app.add_flag("--loopback", options.loopback,
-               "what the generator does by itself: sessions without handshake, on ports that lead back to it");
+  app.add_flag(
+      "--loopback", options.loopback,
+      "what the generator does by itself: sessions without handshake, on ports that lead back to it (rings of its "
+      "own, unless --outer and --inner name others)");
+  app.add_flag("--reflect", options.reflect,
+               "send everything back to the port that it came from, until SIGTERM: the far end for another pktgen's "
+               "--loopback with --outer and --inner, which shows what the ports cost");
   app.add_option("--core", options.core, "core to stay on")->check(CLI::Range(0u, 1023u));
   app.add_flag("--no-huge", huge_off, "ordinary memory though there are hugepages");
   app.add_option("--json", options.json, "file to write all results to")->type_name("FILE");
