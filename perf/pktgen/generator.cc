@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr double kKeptPace = 0.95;
 constexpr auto kLinkWait = 15s;
-constexpr auto kArpWait = 10s;
+constexpr auto kArpWait = 5s;
 constexpr auto kAskEvery = 200ms;
 constexpr auto kWarmUp = 10s;
 constexpr auto kGoodbyeWait = 2s;

@@ -2,6 +2,7 @@
 
 #include <rte_ethdev.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <vector>
@@ -27,6 +28,7 @@ Status reflect(const Options& options, rte_mempool* packets) {
     if (!port) return Error{port.error()};
     ports.push_back(std::move(*port));
   }
+  if (options.core) (void)setpriority(PRIO_PROCESS, 0, -20);  // of no use without the right to it, and no harm
   signal(SIGTERM, end);
   signal(SIGINT, end);
   while (!must_end) {
