@@ -3,9 +3,11 @@
 #include <rte_cycles.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "control/openvpn/negotiate.h"
 #include "dataplane/abi/endpoint_text.h"
@@ -207,8 +209,9 @@ Result<TrialResult> Generator::run(const TrialSettings& settings) {
   traffic_->set_size(settings.size);
   TrialResult result;
   result.settings = settings;
+  last_pass_ = rte_rdtsc();
   send_for(settings, result);
-  drain();
+  drain(result);
   if (Status well = health(); !well) return Error{well.error()};
   result.counts = judge_->counts();
   result.kept_pace = result.offered_rate() >= kKeptPace * settings.rate;
@@ -227,6 +230,7 @@ void Generator::send_for(const TrialSettings& settings, TrialResult& result) {
     if (in) in_pacer.take(traffic_->send(Way::kIn, std::min<uint32_t>(in_pacer.due(now), NetPort::kBurst)));
     if (out) out_pacer.take(traffic_->send(Way::kOut, std::min<uint32_t>(out_pacer.due(now), NetPort::kBurst)));
     serve();
+    note_pause(result);
     if (now < say) continue;
     say += static_cast<uint64_t>(tsc_hz_);
     WayCounts so_far = judge_->counts().total();
@@ -240,13 +244,20 @@ void Generator::send_for(const TrialSettings& settings, TrialResult& result) {
   result.seconds = static_cast<double>(now - start) / tsc_hz_;
 }
 
+void Generator::note_pause(TrialResult& result) {
+  uint64_t now = rte_rdtsc();
+  auto pause_ns = static_cast<uint64_t>(static_cast<double>(now - std::exchange(last_pass_, now)) * 1e9 / tsc_hz_);
+  result.longest_pause = std::max(result.longest_pause, pause_ns);
+}
+
 /// Takes what is still on its way: until all is there, or nothing has come for a while.
-void Generator::drain() {
+void Generator::drain(TrialResult& result) {
   auto patience = static_cast<uint64_t>(0.2 * tsc_hz_);
   auto most = rte_rdtsc() + static_cast<uint64_t>(2 * tsc_hz_);  // RFC 2544, section 23: two seconds
   uint64_t before = 0;
   for (uint64_t quiet = rte_rdtsc() + patience, now = 0; (now = rte_rdtsc()) < quiet && now < most;) {
     serve();
+    note_pause(result);
     WayCounts total = judge_->counts().total();
     if (total.received == total.sent) return;
     if (total.received == before) continue;

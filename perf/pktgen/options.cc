@@ -138,8 +138,10 @@ void add_trial_options(CLI::App& app, Options& options, Texts& texts) {
       ->check(CLI::Range(0.01, 50.0));
   app.add_option("--pdr-loss", options.loss_percent, "loss that PDR allows, in per cent; default 0.5")
       ->check(CLI::Range(0.0, 50.0));
-  app.add_option("--tries", options.tries,
-                 "trials that must all lose too much before a rate counts as too high; default 1")
+  app.add_option(
+         "--tries", options.tries,
+         "trials that must all lose too much before a rate counts as too high, and trials of which the middle one "
+         "gives the latency; default 1")
       ->check(CLI::Range(1u, 100u));
   app.add_option("--load", options.loads, "loads at which latency is measured, in per cent of PDR; default 10,50,90")
       ->delimiter(',')
