@@ -1,12 +1,13 @@
 #include "perf/pktgen/generator.h"
 
 #include <rte_cycles.h>
-#include <sched.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "control/openvpn/negotiate.h"
 #include "dataplane/abi/endpoint_text.h"
@@ -19,12 +20,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr double kKeptPace = 0.95;
 constexpr auto kLinkWait = 15s;
-constexpr auto kArpWait = 10s;
+constexpr auto kArpWait = 5s;
 constexpr auto kAskEvery = 200ms;
 constexpr auto kWarmUp = 10s;
 constexpr auto kGoodbyeWait = 2s;
 constexpr Ip4 kLoopAddress{127, 0, 0, 1};
+
+/// For waits in which somebody else must do something: perhaps on our core.
+void pause() {
+  rte_delay_us_sleep(20);
+}
 
 std::string to_text(const Ip4& ip) {
   return abi::to_text(abi::ipv4(ip));
@@ -72,19 +79,16 @@ Result<std::unique_ptr<Generator>> Generator::make(const Options& options, rte_m
 
 Status Generator::open_ports(rte_mempool* packets, const OuterEnd& gateway) {
   Ip4 outer_gateway = options_.outer_gateway == Ip4{} ? to_ip4(gateway.address) : options_.outer_gateway;
+  Ip4 outer_own = options_.outer_address, inner_own = options_.inner_address, inner_gateway = options_.inner_gateway;
+  std::string outer_device = options_.outer_device, inner_device = options_.inner_device;
   if (options_.loopback) {
-    auto outer = NetPort::open(kOuterLoop, kLoopAddress, kLoopAddress, packets);
-    if (!outer) return Error{outer.error()};
-    outer_ = std::move(*outer);
-    auto inner = NetPort::open(kInnerLoop, kLoopAddress, kLoopAddress, packets);
-    if (!inner) return Error{inner.error()};
-    inner_ = std::move(*inner);
-    return find_gateway();
+    outer_own = inner_own = inner_gateway = outer_gateway = kLoopAddress;  // our own answers come back to us
+    if (outer_device.empty()) outer_device = kOuterLoop, inner_device = kInnerLoop;
   }
-  auto outer = NetPort::open(options_.outer_device, options_.outer_address, outer_gateway, packets);
+  auto outer = NetPort::open(outer_device, outer_own, outer_gateway, packets);
   if (!outer) return Error{outer.error()};
   outer_ = std::move(*outer);
-  auto inner = NetPort::open(options_.inner_device, options_.inner_address, options_.inner_gateway, packets);
+  auto inner = NetPort::open(inner_device, inner_own, inner_gateway, packets);
   if (!inner) return Error{inner.error()};
   inner_ = std::move(*inner);
   if (Status up = wait_for_links(); !up) return up;
@@ -99,7 +103,7 @@ Status Generator::wait_for_links() {
         return Error{"port " + port->device() +
                      ": no link after 15 s; is the gateway's end up? Of memif, one end needs "
                      "role=server, the other role=client, with the same socket, id and socket-abstract"};
-      sched_yield();
+      pause();
     }
   }
   return {};
@@ -124,7 +128,7 @@ Status Generator::find_gateway() {
         std::array<rte_mbuf*, NetPort::kBurst> burst;
         rte_pktmbuf_free_bulk(burst.data(), each->receive(burst));
       }
-      sched_yield();
+      pause();
     }
   }
   return {};
@@ -140,7 +144,7 @@ Status Generator::connect() {
   MonoTime say = start + 1s;
   while (clients_->connected() < clients_->count()) {
     // The gateway's control process may share our core: let it run.
-    if (!serve()) sched_yield();
+    if (!serve()) pause();
     if (Status well = health(); !well) return well;
     if (io::mono_now() < say) continue;
     say = io::mono_now() + 1s;
@@ -205,11 +209,12 @@ Result<TrialResult> Generator::run(const TrialSettings& settings) {
   traffic_->set_size(settings.size);
   TrialResult result;
   result.settings = settings;
+  last_pass_ = rte_rdtsc();
   send_for(settings, result);
-  drain();
+  drain(result);
   if (Status well = health(); !well) return Error{well.error()};
   result.counts = judge_->counts();
-  result.kept_pace = result.offered_rate() >= 0.99 * settings.rate;
+  result.kept_pace = result.offered_rate() >= kKeptPace * settings.rate;
   return result;
 }
 
@@ -225,6 +230,7 @@ void Generator::send_for(const TrialSettings& settings, TrialResult& result) {
     if (in) in_pacer.take(traffic_->send(Way::kIn, std::min<uint32_t>(in_pacer.due(now), NetPort::kBurst)));
     if (out) out_pacer.take(traffic_->send(Way::kOut, std::min<uint32_t>(out_pacer.due(now), NetPort::kBurst)));
     serve();
+    note_pause(result);
     if (now < say) continue;
     say += static_cast<uint64_t>(tsc_hz_);
     WayCounts so_far = judge_->counts().total();
@@ -238,13 +244,20 @@ void Generator::send_for(const TrialSettings& settings, TrialResult& result) {
   result.seconds = static_cast<double>(now - start) / tsc_hz_;
 }
 
+void Generator::note_pause(TrialResult& result) {
+  uint64_t now = rte_rdtsc();
+  auto pause_ns = static_cast<uint64_t>(static_cast<double>(now - std::exchange(last_pass_, now)) * 1e9 / tsc_hz_);
+  result.longest_pause = std::max(result.longest_pause, pause_ns);
+}
+
 /// Takes what is still on its way: until all is there, or nothing has come for a while.
-void Generator::drain() {
+void Generator::drain(TrialResult& result) {
   auto patience = static_cast<uint64_t>(0.2 * tsc_hz_);
   auto most = rte_rdtsc() + static_cast<uint64_t>(2 * tsc_hz_);  // RFC 2544, section 23: two seconds
   uint64_t before = 0;
   for (uint64_t quiet = rte_rdtsc() + patience, now = 0; (now = rte_rdtsc()) < quiet && now < most;) {
     serve();
+    note_pause(result);
     WayCounts total = judge_->counts().total();
     if (total.received == total.sent) return;
     if (total.received == before) continue;
@@ -263,7 +276,7 @@ void Generator::leave() {
   clients_->leave(io::now());
   MonoTime end = io::mono_now() + kGoodbyeWait;
   while (!clients_->gone() && io::mono_now() < end)
-    if (!serve()) sched_yield();
+    if (!serve()) pause();
 }
 
 }  // namespace culvert::pktgen

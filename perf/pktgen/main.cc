@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "dataplane/eal.h"
+#include "perf/pktgen/reflect.h"
 #include "perf/pktgen/report.h"
 
 namespace {
@@ -58,13 +59,11 @@ Result<std::vector<Case>> run_cases(Generator& generator, const Options& options
 }
 
 /// Exit status: 0, or 1 when packets came back wrong.
-Result<int> measure(const Options& options) {
-  auto packets = dataplane::make_packet_pool("pktgen", kPacketBuffers);
-  if (!packets) return Error{packets.error()};
+Result<int> measure(const Options& options, rte_mempool* packets) {
   auto log = [&](const std::string& text) {
     if (options.progress) say(text);
   };
-  auto generator = Generator::make(options, *packets, log);
+  auto generator = Generator::make(options, packets, log);
   if (!generator) return Error{generator.error()};
   Setting setting{(*generator)->cipher(), (*generator)->aead_name(), (*generator)->handshake_seconds()};
   std::printf("%s%u clients, %s; the generator's AEAD: %s\n", options.loopback ? "The generator by itself: " : "",
@@ -93,7 +92,13 @@ Result<int> run(const Options& options) {
   if (!started) return Error{started.error()};
   if (options.core)
     if (Status pinned = stay_on(*options.core); !pinned) return Error{pinned.error()};
-  auto done = measure(options);
+  auto packets = dataplane::make_packet_pool("pktgen", kPacketBuffers);
+  if (!packets) return Error{packets.error()};
+  Result<int> done = 0;
+  if (!options.reflect)
+    done = measure(options, *packets);
+  else if (Status reflected = reflect(options, *packets); !reflected)
+    done = Error{reflected.error()};
   rte_eal_cleanup();
   return done;
 }

@@ -63,7 +63,12 @@ Status check_together(const Options& options) {
   if (options.clients / options.client_addresses + ClientGrid::kFirstPort >= 65535)
     return Error{"--clients " + std::to_string(options.clients) + ": more than " +
                  std::to_string(options.client_addresses) + " addresses have ports for; raise --client-addresses"};
-  if (options.loopback) return {};
+  if (options.reflect && options.loopback) return Error{"--reflect and --loopback: one pktgen does one of them"};
+  if (options.reflect && options.outer_device.empty() && options.inner_device.empty())
+    return Error{"--reflect: name a port with --outer DEVICE, --inner DEVICE, or both"};
+  if (options.loopback && options.outer_device.empty() != options.inner_device.empty())
+    return Error{"--loopback: give both of --outer and --inner, or none for rings"};
+  if (options.loopback || options.reflect) return {};
   for (auto [option, missing] : {std::pair{"--outer DEVICE", options.outer_device.empty()},
                                  {"--inner DEVICE", options.inner_device.empty()},
                                  {"--profile FILE", options.profile.empty()},
@@ -133,8 +138,10 @@ void add_trial_options(CLI::App& app, Options& options, Texts& texts) {
       ->check(CLI::Range(0.01, 50.0));
   app.add_option("--pdr-loss", options.loss_percent, "loss that PDR allows, in per cent; default 0.5")
       ->check(CLI::Range(0.0, 50.0));
-  app.add_option("--tries", options.tries,
-                 "trials that must all lose too much before a rate counts as too high; default 1")
+  app.add_option(
+         "--tries", options.tries,
+         "trials that must all lose too much before a rate counts as too high, and trials of which the middle one "
+         "gives the latency; default 1")
       ->check(CLI::Range(1u, 100u));
   app.add_option("--load", options.loads, "loads at which latency is measured, in per cent of PDR; default 10,50,90")
       ->delimiter(',')
@@ -167,8 +174,13 @@ Parsed parse_options(int argc, const char* const* argv) {
       "loss (NDR) and with little (PDR), and the latency below them. perf/pktgen/run starts a gateway for it."};
   add_wire_options(app, options, texts);
   add_trial_options(app, options, texts);
-  app.add_flag("--loopback", options.loopback,
-               "what the generator does by itself: sessions without handshake, on ports that lead back to it");
+  app.add_flag(
+      "--loopback", options.loopback,
+      "what the generator does by itself: sessions without handshake, on ports that lead back to it (rings of its "
+      "own, unless --outer and --inner name others)");
+  app.add_flag("--reflect", options.reflect,
+               "send everything back to the port that it came from, until SIGTERM: the far end for another pktgen's "
+               "--loopback with --outer and --inner, which shows what the ports cost");
   app.add_option("--core", options.core, "core to stay on")->check(CLI::Range(0u, 1023u));
   app.add_flag("--no-huge", huge_off, "ordinary memory though there are hugepages");
   app.add_option("--json", options.json, "file to write all results to")->type_name("FILE");

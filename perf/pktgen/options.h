@@ -52,6 +52,7 @@ struct Options {
   std::vector<double> loads{10, 50, 90};  ///< per cent of PDR at which latency is measured
   bool udp_checksum = true;               ///< of the clients' outer packets
   bool loopback = false;                  ///< the generator by itself
+  bool reflect = false;                   ///< be the far end of another generator's loopback
 
   std::optional<uint32_t> core;  ///< that the generator stays on; none: the kernel's choice
   bool huge = true;

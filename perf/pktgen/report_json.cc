@@ -48,6 +48,7 @@ Json to_json(const TrialResult& trial, bool whole) {
           {"encrypt", to_json(trial.counts.ways[static_cast<size_t>(Way::kOut)])},
           {"leftovers", trial.counts.leftovers},
           {"foreign", trial.counts.foreign},
+          {"longest_pause_ns", trial.longest_pause},
           {"latency_ns", latency_json(trial.counts.latency, whole)}};
 }
 

@@ -46,16 +46,16 @@ std::string search_tables(const std::vector<Case>& cases) {
 std::string fixed_table(const std::vector<Case>& cases) {
   std::string text =
       "direction  size  offered Mpps  received Mpps      Gb/s         lost    loss %   p50 us    p99 us  p99.9 us    "
-      "max us\n";
+      "max us  pause us\n";
   for (const Case& each : cases) {
     if (!each.fixed) continue;
     const TrialResult& trial = *each.fixed;
     WayCounts total = trial.counts.total();
-    text += format("%-9s %5s %13.4f %14.4f %9.3f %12llu %9.4f%s%s\n", to_text(each.direction).c_str(),
+    text += format("%-9s %5s %13.4f %14.4f %9.3f %12llu %9.4f%s %9.1f%s\n", to_text(each.direction).c_str(),
                    size_text(each.size).c_str(), trial.offered_rate() / 1e6, trial.received_rate() / 1e6,
                    static_cast<double>(total.bytes) * 8 / 1e9 / trial.seconds,
                    static_cast<unsigned long long>(total.lost()), total.loss() * 100,
-                   latency_text(trial.counts.latency).c_str(),
+                   latency_text(trial.counts.latency).c_str(), static_cast<double>(trial.longest_pause) / 1e3,
                    trial.kept_pace ? "" : "  (the generator could not offer more)");
   }
   return text;

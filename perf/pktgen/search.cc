@@ -26,19 +26,27 @@ Found find_rate(const SearchSettings& settings, const Trial& trial) {
   Found found;
   Point top = try_rate(settings, trial, settings.max_rate, found.trials);
   if (top.loss <= settings.loss_goal) return {top.rate, top.loss, true, found.trials};
+  const double most = std::min(settings.max_rate, top.rate);
   double low = 0;
-  double high = std::min(settings.max_rate, top.rate);
+  double high = most;
   double next = high * (1 - top.loss) * kBelowThroughput;
-  for (uint32_t i = 0; i < kMostRates && high - low > settings.resolution * high; ++i) {
-    if (next <= low || next >= high) next = (low + high) / 2;
+  for (uint32_t i = 0; i < kMostRates; ++i) {
+    // Known well enough: but does `high` really fail, or did something else happen when it was tried?
+    bool again = high - low <= settings.resolution * high;
+    if (again) next = high;
     if (next < settings.max_rate * kLowest) break;
     Point point = try_rate(settings, trial, next, found.trials);
-    if (point.loss <= settings.loss_goal) {
-      if (point.rate > found.rate) found.rate = point.rate, found.loss = point.loss;
-      low = next;
-    } else {
-      high = next;
+    bool good = point.loss <= settings.loss_goal;
+    if (good && point.rate > found.rate) found.rate = point.rate, found.loss = point.loss;
+    if (again && (!good || high >= most)) {
+      found.is_lower_bound = good;
+      break;
     }
+    if (good) low = next;
+    if (again)
+      high = most;  // it was something else
+    else if (!good)
+      high = next;
     next = (low + high) / 2;
   }
   return found;

@@ -30,8 +30,9 @@ struct Found {
 
 using Trial = std::function<Point(double rate)>;
 
-/// Binary search. The first failed trial says what the device let through, which is where the search goes on. Rates
-/// below 1/1000 of `max_rate` are not tried.
+/// Binary search. The first failed trial says what the device let through, which is where the search goes on. The rate
+/// that failed last is tried again before the answer stands, so that something that disturbed a few trials does not
+/// decide. Rates below 1/1000 of `max_rate` are not tried.
 Found find_rate(const SearchSettings& settings, const Trial& trial);
 
 }  // namespace culvert::pktgen

@@ -14,21 +14,22 @@ The bridge joins everybody; nothing leads out of it. What belongs to the "networ
 end of the UDP streams) sits in the gateway's namespace on the tunnel address, so its packets go through the TUN.
 
 One file, one purpose:
-    waiting       conditions with a deadline; the only place that waits
-    interruption  Ctrl-C and SIGTERM
-    process       child processes, their logs, and that none of them outlives the run
-    namespace     one network namespace: commands and sockets in it
-    network       bridge, veth pairs and outer addresses
-    certificates  a CA with good, revoked, expired and otherwise wrong certificates; static keys
-    server_conf   the server.conf of a test
-    gateway       what every gateway under test can do; culvert itself
-    memif_gateway culvert in NIC mode on memif ports, pktgen at their other ends
-    stock_gateway Debian's openvpn as the gateway: shows that the harness and the tests are right
-    client        Debian's openvpn as the client
-    download      a file over TCP through the tunnel, compared by SHA-256
-    upload        a file the other way
-    pairwise      few cases in which all pairs of settings occur
-    udp_stream    a sequence-numbered stream in both directions: lost, duplicated, reordered
-    crowd         the same for hundreds of clients, a few packets per second each
-    attacker      garbage, truncated, replayed and bit-flipped packets
+    waiting         conditions with a deadline; the only place that waits
+    interruption    Ctrl-C and SIGTERM
+    process         child processes, their logs, and that none of them outlives the run
+    namespace       one network namespace: commands and sockets in it
+    network         bridge, veth pairs and outer addresses
+    certificates    a CA with good, revoked, expired and otherwise wrong certificates; static keys
+    server_conf     the server.conf of a test
+    gateway         what every gateway under test can do; culvert itself
+    memif_gateway   culvert in NIC mode on memif ports, pktgen at their other ends
+    memif_reflector a process in its place that sends everything back
+    stock_gateway   Debian's openvpn as the gateway: shows that the harness and the tests are right
+    client          Debian's openvpn as the client
+    download        a file over TCP through the tunnel, compared by SHA-256
+    upload          a file the other way
+    pairwise        few cases in which all pairs of settings occur
+    udp_stream      a sequence-numbered stream in both directions: lost, duplicated, reordered
+    crowd           the same for hundreds of clients, a few packets per second each
+    attacker        garbage, truncated, replayed and bit-flipped packets
 """

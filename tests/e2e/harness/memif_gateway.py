@@ -21,6 +21,21 @@ LAN, LAN_HOST = "10.77.0.1", "10.77.0.2"
 CLIENT_NETWORK = "198.18.0.0"
 
 
+def memif_device(folder: Path, number: int, role: str, ring: int) -> str:
+    """As DPDK names it. `ring`: log2 of the slots in each direction."""
+    return f"net_memif{number},role={role},id={number},socket-abstract=no,socket={folder}/{number}.sock,rsize={ring}"
+
+
+def run_program(argv: Sequence[str]) -> int:
+    """Runs it to its end, its output is ours; it dies with us. Returns its exit status."""
+    with subprocess.Popen(argv, preexec_fn=die_with_parent) as running:
+        try:
+            return running.wait()
+        except BaseException:
+            running.terminate()
+            raise
+
+
 class MemifGateway:
     def __init__(self, folder: Path, clients: int, core: str = "any", ring: int = 10, huge: bool = True):
         """Sockets, configuration and logs lie in `folder`. `core` is the worker's, `ring` the log2 of a memif ring's slots."""
@@ -69,8 +84,7 @@ class MemifGateway:
                     os.sched_setaffinity(int(task.name), {others})
 
     def _device(self, number: int, role: str) -> str:
-        return (f"net_memif{number},role={role},id={number},socket-abstract=no,socket={self.folder}/{number}.sock"
-                f",rsize={self.ring}")
+        return memif_device(self.folder, number, role, self.ring)
 
     @staticmethod
     def _culvert(*words: str) -> None:
@@ -85,12 +99,7 @@ class MemifGateway:
 
     def pktgen(self, more: Sequence[str]) -> int:
         """Runs pktgen to its end; its output is ours. Returns its exit status."""
-        with subprocess.Popen(self.pktgen_argv(more), preexec_fn=die_with_parent) as running:
-            try:
-                return running.wait()
-            except BaseException:
-                running.terminate()
-                raise
+        return run_program(self.pktgen_argv(more))
 
     def drops_text(self) -> str:
         return self.gateway.cli("drops")

@@ -71,6 +71,10 @@ TEST(OptionsTest, RefusesWhatItCannotDo) {
 TEST(OptionsTest, AsksForWhatIsMissing) {
   EXPECT_EQ(parse({}, false).exit_status, 2);
   EXPECT_FALSE(parse({"--loopback"}, false).exit_status);
+  EXPECT_EQ(parse({"--reflect"}, false).exit_status, 2);
+  EXPECT_FALSE(parse({"--reflect", "--inner", "net_a"}, false).exit_status);
+  EXPECT_EQ(parse({"--loopback", "--inner", "net_a"}, false).exit_status, 2);
+  EXPECT_EQ(parse({"--loopback", "--reflect"}).exit_status, 2);
   EXPECT_EQ(parse({"--help"}, false).exit_status, 0);
 }
 

@@ -92,6 +92,23 @@ TEST(SearchTest, ARateFailsOnlyWhenAllItsTriesDo) {
   EXPECT_NEAR(twice.rate, 4 * kMega, 0.05 * kMega);
 }
 
+TEST(SearchTest, ADisturbanceOfSomeTrialsDoesNotDecide) {
+  for (int from : {1, 2, 3, 5}) {
+    Device device{4 * kMega};
+    int calls = 0;
+    auto disturbed = [&](double rate) {
+      Point point = device(rate);
+      ++calls;
+      if (calls >= from && calls < from + 4) point.loss = std::max(point.loss, 0.2);
+      return point;
+    };
+    Found found = find_rate({.max_rate = 10 * kMega, .resolution = 0.01}, disturbed);
+    EXPECT_NEAR(found.rate, 4 * kMega, 0.09 * kMega) << from;
+    EXPECT_FALSE(found.is_lower_bound);
+    EXPECT_LE(found.trials, 40u);
+  }
+}
+
 TEST(SearchTest, EndsWithADeviceWhoseLimitMoves) {
   int calls = 0;
   auto moody = [&](double rate) { return Point{rate, ++calls % 3 == 0 ? 0.0 : 0.2}; };
