@@ -56,19 +56,20 @@ Status NicMode::open(const NicOptions& options, rte_mempool* packets, uint16_t w
   auto device = EthDevice::open({options.device, options.mtu, workers}, packets);
   if (!device) return Error{device.error()};
   std::vector<std::string> warnings = device->warnings();
-  auto twin = drivers::make_twin({options.name, device->mac(), options.mtu, options.addresses}, packets, warnings);
-  if (!twin) return Error{twin.error()};
+  auto twins =
+      drivers::make_twins({options.name, device->mac(), options.mtu, options.addresses}, packets, workers, warnings);
+  if (!twins) return Error{twins.error()};
   for (const std::string& warning : warnings) log_("warning: " + warning);
 
   auto number = static_cast<uint8_t>(nics_.size());
-  int index = (*twin)->index();
-  nics_.push_back(
-      std::make_unique<Nic>(Nic{options, std::move(*device), std::move(parent), std::make_unique<NicState>(), index}));
+  int index = twins->front()->index();
+  nics_.push_back(std::make_unique<Nic>(Nic{options, std::move(*device), std::move(parent), {}, true, index}));
   mirror_->add_nic(index, number);
   Nic& nic = *nics_.back();
   for (uint16_t worker = 0; worker < workers; ++worker) {
+    NicState& state = *nic.states.emplace_back(std::make_unique<NicState>());
     by_worker_[worker].push_back(
-        std::make_shared<NicPort>(nic.device, number, worker, std::move(*twin), *table_, *nic.state));
+        std::make_shared<NicPort>(nic.device, number, worker, std::move((*twins)[worker]), *table_, state));
     log_("worker " + std::to_string(worker) + " polls " + by_worker_[worker].back()->text() + ", MTU " +
          std::to_string(options.mtu));
   }
@@ -86,12 +87,14 @@ void NicMode::on_interface(const KernelWatch::Interface& interface) {
     if (nic->parent && nic->parent->index() == interface.index)
       set_link(*nic, interface.exists && interface.is_up && interface.has_link);
     // The operator may lower the twin's MTU; the device keeps its own.
-    if (nic->twin_index == interface.index) nic->state->mtu = std::min(nic->options.mtu, interface.mtu);
+    if (nic->twin_index != interface.index) continue;
+    for (auto& state : nic->states) state->mtu = std::min(nic->options.mtu, interface.mtu);
   }
 }
 
 void NicMode::set_link(Nic& nic, bool up) {
-  if (nic.state->has_link.exchange(up, std::memory_order_relaxed) == up) return;
+  if (std::exchange(nic.has_link, up) == up) return;
+  for (auto& state : nic.states) state->has_link.store(up, std::memory_order_relaxed);
   log_("port " + nic.options.name + ": link " + (up ? "up" : "down"));
   if (Status shown = drivers::set_carrier(nic.twin_index, up); !shown) log_("warning: " + shown.error());
   if (up) KernelWatch::forget_unresolved(nic.twin_index);
@@ -112,7 +115,8 @@ void NicMode::look_after(uint64_t now_ns) {
     check_links();
     abi::IpAddress peer;
     for (auto& nic : nics_)
-      while (nic->state->too_big.pop(peer)) mirror_->add_detour(peer, now_ns + kDetour);
+      for (auto& state : nic->states)
+        while (state->too_big.pop(peer)) mirror_->add_detour(peer, now_ns + kDetour);
     next_link_round_ns_ = now_ns + kLinkRound;
   }
   if (now_ns < next_round_ns_) return;

@@ -52,7 +52,8 @@ class NicMode {
     NicOptions options;
     drivers::EthDevice device;
     std::optional<drivers::ParentInterface> parent;
-    std::unique_ptr<drivers::NicState> state;
+    std::vector<std::unique_ptr<drivers::NicState>> states;  ///< by worker
+    bool has_link = true;
     int twin_index;
   };
 

@@ -143,6 +143,7 @@ void Gateway::drain(io::WorkerLane& lane) {
 void Gateway::on_event(uint32_t worker, const abi::Event& event) {
   Now now = io::now();
   if (event.kind == abi::EventKind::kStreamClosed) {
+    book_->forget(event.endpoint);
     if (event.port < instance_of_port_.size()) instances_[instance_of_port_[event.port]]->server->on_event(event, now);
     return;
   }
@@ -179,7 +180,7 @@ void Gateway::on_punt(uint32_t worker, const abi::PacketMessage& packet) {
   if (packet.port >= instance_of_port_.size()) return on_bad_message(worker);
   if (stopping_ && starts_session(packet.bytes())) return tally_.drop(abi::DropReason::control_unexpected_opcode);
   if (starting_ && starts_session(packet.bytes())) return tally_.drop(abi::DropReason::control_starting);
-  if (link_.lanes().size() > 1) book_->saw(packet.remote, worker);
+  if (link_.lanes().size() > 1 && packet.remote.transport == abi::Transport::kTcp) book_->saw(packet.remote, worker);
   size_t instance = instance_of_port_[packet.port];
   instances_[instance]->server->receive(
       {.remote = packet.remote, .local = packet.local, .port = packet.port, .bytes = packet.bytes()}, io::now());

@@ -51,10 +51,11 @@ class SessionBook {
       if (entries_[id].generation != 0) visit(abi::SessionRef{id, entries_[id].generation}, entries_[id]);
   }
 
-  /// Remembers on which worker packets of `remote` arrive, so that what control sends later leaves through the same one
-  /// (only there a TCP connection lives), and a session that comes of it belongs to that worker. Where a session has
-  /// settled, its owner stays.
+  /// Remembers on which worker the TCP connection of `remote` lives, so that what control sends leaves through it, and
+  /// a session that comes of it belongs to that worker. Where a session has settled, its owner stays.
   void saw(const abi::Endpoint& remote, uint32_t worker);
+  /// The connection has ended.
+  void forget(const abi::Endpoint& remote) { places_.erase(remote); }
   /// The session's peer is at `remote` now: what is for it leaves through its owner, behind the commands for that one.
   void settle(const abi::Endpoint& remote, abi::SessionRef session);
   uint32_t worker_of(const abi::Endpoint& remote, uint32_t otherwise) const;

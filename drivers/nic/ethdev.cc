@@ -36,9 +36,23 @@ std::string probe_error(const std::string& device, int error) {
            "(sysctl -w vm.nr_hugepages=512)";
   if (name.starts_with("net_af_xdp"))
     return "AF_XDP does not work on " + kernel_interface_of(device) + " (" + text_of(error) +
-           "): try force_copy=1 for drivers without zero copy, another start_queue, or net_af_packet0,iface=" +
+           "): give the interface a queue for each worker (ethtool -L), try force_copy=1 for drivers without zero "
+           "copy, "
+           "another start_queue, or net_af_packet0,iface=" +
            kernel_interface_of(device);
   return "DPDK cannot open it: " + text_of(error) + "; the lines before this one say more";
+}
+
+/// DPDK's devices on kernel interfaces open one queue unless told otherwise.
+std::string with_queues(const EthDeviceSettings& settings) {
+  const std::string& device = settings.device;
+  if (settings.queues == 1) return device;
+  const std::string count = "=" + std::to_string(settings.queues);
+  if (device.starts_with("net_af_packet") && device.find(",qpairs=") == std::string::npos)
+    return device + ",qpairs" + count;
+  if (device.starts_with("net_af_xdp") && device.find(",queue_count=") == std::string::npos)
+    return device + ",queue_count" + count;
+  return device;
 }
 
 }  // namespace
@@ -73,7 +87,7 @@ Status EthDevice::find() {
   if (is_pci_device(name) && std::ranges::count(name, ':') == 1) name = "0000:" + name;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &id_) == 0) return {};
   id_ = UINT16_MAX;
-  int error = rte_dev_probe(settings_.device.c_str());
+  int error = rte_dev_probe(with_queues(settings_).c_str());
   if (error == 0) error = rte_eth_dev_get_port_by_name(name.c_str(), &id_);
   if (error == 0) return {};
   id_ = UINT16_MAX;

@@ -58,8 +58,11 @@ class NicPort {
   void flush(abi::Tally& tally);
 
   void set_listeners(std::vector<Listener> listeners) { listeners_ = std::move(listeners); }
-  /// What the device has lost since the last call. Now and then: a system call with some drivers.
-  void count_losses(abi::Tally& tally) { drivers::count_losses(device_.losses(), seen_losses_, tally); }
+  /// What the device has lost since the last call; the whole device's, at its first queue's port. Now and then: a
+  /// system call with some drivers.
+  void count_losses(abi::Tally& tally) {
+    if (queue_ == 0) drivers::count_losses(device_.losses(), seen_losses_, tally);
+  }
 
   const EthDevice& device() const { return device_; }
   /// Bytes that an IP packet may have to leave here, as the kernel has it now.

@@ -46,23 +46,49 @@ Status set_mac(int queue, const TwinSettings& settings) {
   return {};
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Twin>> TapTwin::make(const TwinSettings& settings, rte_mempool* packets) {
-  FileDescriptor queue(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (!queue) return fail(settings, std::string("cannot open /dev/net/tun: ") + std::strerror(errno));
+/// Attaches to the device, which is made when there is none. 0, or the reason.
+int attach(int queue, std::string& name, bool one_of_several) {
   ifreq request{};
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
-  if (settings.name.size() >= sizeof request.ifr_name) return fail(settings, "the name is longer than 15 characters");
-  std::memcpy(request.ifr_name, settings.name.data(), settings.name.size());
-  if (ioctl(queue.get(), TUNSETIFF, &request) != 0) return fail(settings, attach_error(errno));
-  ioctl(queue.get(), TUNSETPERSIST, 1);
-  std::string name = request.ifr_name;
-  auto index = static_cast<int>(if_nametoindex(name.c_str()));
-  std::unique_ptr<Twin> twin(new TapTwin(std::move(queue), name, index, packets));
-  if (Status set = set_mac(static_cast<TapTwin&>(*twin).queue_.get(), settings); !set) return Error{set.error()};
+  if (one_of_several) request.ifr_flags |= IFF_MULTI_QUEUE;
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  if (ioctl(queue, TUNSETIFF, &request) != 0) return errno;
+  name = request.ifr_name;
+  return 0;
+}
+
+/// A queue of the device `name`, which is set to its real name.
+Result<FileDescriptor> open_queue(const TwinSettings& settings, std::string& name, bool one_of_several) {
+  if (name.size() >= IFNAMSIZ) return fail(settings, "the name is longer than 15 characters");
+  for (bool again = true;; again = false) {
+    FileDescriptor queue(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    if (!queue) return fail(settings, std::string("cannot open /dev/net/tun: ") + std::strerror(errno));
+    int reason = attach(queue.get(), name, one_of_several);
+    if (reason == 0) return queue;
+    // A killed dataplane's device may be of the other kind, if it had one worker and we have several, or the reverse:
+    // it goes, and a new one is made.
+    if (reason != EINVAL || !again || attach(queue.get(), name, !one_of_several) != 0)
+      return fail(settings, attach_error(reason));
+    ioctl(queue.get(), TUNSETPERSIST, 0);
+  }
+}
+
+}  // namespace
+
+Result<std::vector<std::unique_ptr<Twin>>> TapTwin::make(const TwinSettings& settings, rte_mempool* packets,
+                                                         size_t queues) {
+  std::vector<std::unique_ptr<Twin>> twins;
+  for (std::string name = settings.name; twins.size() < queues;) {
+    auto queue = open_queue(settings, name, queues > 1);
+    if (!queue) return Error{queue.error()};
+    ioctl(queue->get(), TUNSETPERSIST, 1);
+    auto index = static_cast<int>(if_nametoindex(name.c_str()));
+    if (twins.empty())
+      if (Status set = set_mac(queue->get(), settings); !set) return Error{set.error()};
+    twins.emplace_back(new TapTwin(std::move(*queue), name, index, packets));
+  }
   if (Status done = configure_twin(settings); !done) return Error{done.error()};
-  return twin;
+  return twins;
 }
 
 TapTwin::~TapTwin() {

@@ -11,7 +11,9 @@ namespace culvert::drivers {
 
 class TapTwin final : public Twin {
  public:
-  static Result<std::unique_ptr<Twin>> make(const TwinSettings& settings, rte_mempool* packets);
+  /// One device with `queues` queues, each an end of its own.
+  static Result<std::vector<std::unique_ptr<Twin>>> make(const TwinSettings& settings, rte_mempool* packets,
+                                                         size_t queues = 1);
   ~TapTwin() override;
 
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;

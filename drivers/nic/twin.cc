@@ -58,14 +58,18 @@ Status set_carrier(int index, bool up) {
   return error < 0 ? fail(nl_geterror(error)) : Status{};
 }
 
-Result<std::unique_ptr<Twin>> make_twin(const TwinSettings& settings, rte_mempool* packets,
-                                        std::vector<std::string>& warnings) {
-  if (access("/dev/vhost-net", R_OK | W_OK) == 0) {
+Result<std::vector<std::unique_ptr<Twin>>> make_twins(const TwinSettings& settings, rte_mempool* packets,
+                                                      size_t workers, std::vector<std::string>& warnings) {
+  if (workers == 1 && access("/dev/vhost-net", R_OK | W_OK) == 0) {
     auto twin = VhostTwin::make(settings, packets);
-    if (twin) return twin;
+    if (twin) {
+      std::vector<std::unique_ptr<Twin>> one;
+      one.push_back(std::move(*twin));
+      return one;
+    }
     warnings.push_back(twin.error() + "; a TAP device takes its place");
   }
-  return TapTwin::make(settings, packets);
+  return TapTwin::make(settings, packets, workers);
 }
 
 }  // namespace culvert::drivers

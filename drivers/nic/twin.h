@@ -37,10 +37,11 @@ class Twin {
   virtual std::string text() const = 0;
 };
 
-/// A twin by vhost-net where the kernel has it, else by a TAP device. `log` gets a line when vhost-net does not work.
-/// Needs CAP_NET_ADMIN. Errors: no /dev/net/tun, name taken, an address that can't be set.
-Result<std::unique_ptr<Twin>> make_twin(const TwinSettings& settings, rte_mempool* packets,
-                                        std::vector<std::string>& warnings);
+/// One interface in the kernel with an end for each of `workers`: by vhost-net where the kernel has it and there is one
+/// worker, else by a TAP device with a queue for each. `warnings` gets a line when vhost-net does not work. Needs
+/// CAP_NET_ADMIN. Errors: no /dev/net/tun, name taken, an address that can't be set.
+Result<std::vector<std::unique_ptr<Twin>>> make_twins(const TwinSettings& settings, rte_mempool* packets,
+                                                      size_t workers, std::vector<std::string>& warnings);
 
 /// MTU, addresses, up: on an interface that exists.
 Status configure_twin(const TwinSettings& settings);

@@ -1,8 +1,11 @@
 // A twin on a TAP device, in a network namespace of the test's own.
 #include "drivers/nic/tap_twin.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 
 #include "tests/unit/nic/frames.h"
 #include "tests/unit/support/eal.h"
@@ -21,9 +24,9 @@ class TapTwinTest : public ::testing::Test {
     if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
   }
   std::unique_ptr<Twin> make(const std::string& name = "twin0") {
-    auto twin = TapTwin::make({name, testing::kOurs, 1400, {{*abi::parse_ip("192.0.2.1"), 24}}}, pool.get());
-    EXPECT_TRUE(twin) << (twin ? "" : twin.error());
-    return twin ? std::move(*twin) : nullptr;
+    auto twins = TapTwin::make({name, testing::kOurs, 1400, {{*abi::parse_ip("192.0.2.1"), 24}}}, pool.get());
+    EXPECT_TRUE(twins) << (twins ? "" : twins.error());
+    return twins ? std::move(twins->front()) : nullptr;
   }
   uint64_t drops(DropReason reason) const { return tally.drops[static_cast<size_t>(reason)]; }
   /// Frames that the kernel has sent so far: it looks for routers and says which groups it listens to.
@@ -55,6 +58,36 @@ TEST_F(TapTwinTest, ANameThatIsTakenIsAnError) {
   EXPECT_NE(second.error().find("twin twin0: another program uses this TAP device"), std::string::npos)
       << second.error();
   EXPECT_FALSE(TapTwin::make({"lo", testing::kOurs, 1500, {}}, pool.get()));
+}
+
+TEST_F(TapTwinTest, AnEndForEachWorker) {
+  TwinSettings settings{"twin0", testing::kOurs, 1400, {{*abi::parse_ip("192.0.2.1"), 24}}};
+  auto twins = TapTwin::make(settings, pool.get(), 3);
+  ASSERT_TRUE(twins) << twins.error();
+  ASSERT_EQ(twins->size(), 3u);
+  size_t received = 0;
+  EXPECT_TRUE(testing::wait_until([&] {
+    for (auto& twin : *twins) received += receive(*twin);
+    return received >= 2;
+  })) << "what the kernel sends comes out of one of them";
+  for (auto& twin : *twins) EXPECT_EQ(twin->index(), twins->front()->index());
+  twins->clear();
+  EXPECT_EQ(if_nametoindex("twin0"), 0u);
+}
+
+TEST_F(TapTwinTest, ADeviceThatAKilledDataplaneLeftForFewerWorkersIsMadeAnew) {
+  for (size_t before : {1, 2}) {
+    FileDescriptor left(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+    ifreq request{};
+    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | (before > 1 ? IFF_MULTI_QUEUE : 0));
+    std::strcpy(request.ifr_name, "twin0");
+    ASSERT_EQ(ioctl(left.get(), TUNSETIFF, &request), 0);
+    ASSERT_EQ(ioctl(left.get(), TUNSETPERSIST, 1), 0);
+    left = FileDescriptor();
+    auto twins = TapTwin::make({"twin0", testing::kOurs, 1500, {}}, pool.get(), 3 - before);
+    ASSERT_TRUE(twins) << twins.error();
+    EXPECT_EQ(twins->size(), 3 - before);
+  }
 }
 
 TEST_F(TapTwinTest, FramesOfTheKernelComeOut) {
