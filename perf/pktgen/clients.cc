@@ -11,6 +11,7 @@ namespace {
 
 /// The session that an engine's commands and events name. Each engine's are kept apart, so that all may be the same.
 constexpr abi::SessionRef kOnly{0, 1};
+constexpr uint32_t kGoodbyesAtOnce = 8;
 
 }  // namespace
 
@@ -64,6 +65,7 @@ void Clients::service(Now now, uint32_t most) {
     members_[client].engine->start(now);
     carry_out(client);
   }
+  if (leaving_) say_goodbyes(now);
   most = std::min(most, started_);
   for (uint32_t i = 0; i < most; ++i) {
     turn_ = turn_ + 1 < started_ ? turn_ + 1 : 0;
@@ -139,19 +141,19 @@ void Clients::tell(uint32_t client, abi::EventKind kind, uint8_t key_id, Now now
   carry_out(client);
 }
 
-void Clients::leave(Now now) {
-  leaving_ = true;
-  for (uint32_t client = 0; client < started_; ++client) {
-    Member& member = members_[client];
-    if (!member.engine) continue;
-    member.engine->exit(now);
-    carry_out(client);
+/// A few at a time: a gateway's control process has to answer each.
+void Clients::say_goodbyes(Now now) {
+  for (uint32_t i = 0; i < kGoodbyesAtOnce && left_ < started_; ++i, ++left_) {
+    if (!members_[left_].engine) continue;
+    members_[left_].engine->exit(now);
+    carry_out(left_);
   }
 }
 
 bool Clients::gone() const {
-  return std::ranges::all_of(members_,
-                             [](const Member& member) { return !member.engine || !member.engine->next_deadline(); });
+  return left_ == started_ && std::ranges::all_of(members_, [](const Member& member) {
+           return !member.engine || !member.engine->next_deadline();
+         });
 }
 
 }  // namespace culvert::pktgen

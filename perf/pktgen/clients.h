@@ -34,8 +34,8 @@ class Clients {
   void note_use(uint32_t client, uint8_t key_id, Now now) {
     if (members_[client].tunnel.note_use(key_id)) tell_first_use(client, key_id, now);
   }
-  /// All say goodbye. service() sends it until gone().
-  void leave(Now now);
+  /// All are to say goodbye: service() does it, until gone().
+  void leave() { leaving_ = true; }
   bool gone() const;
 
   uint32_t count() const { return static_cast<uint32_t>(members_.size()); }
@@ -56,6 +56,7 @@ class Clients {
 
   void carry_out(uint32_t client);
   void tend(uint32_t client, Now now);
+  void say_goodbyes(Now now);
   void send_data(uint32_t client, std::span<const uint8_t> text);
   void tell_first_use(uint32_t client, uint8_t key_id, Now now);
   void tell(uint32_t client, abi::EventKind kind, uint8_t key_id, Now now);
@@ -71,6 +72,7 @@ class Clients {
   uint32_t connected_ = 0;
   uint32_t turn_ = 0;  ///< the next to tend
   bool leaving_ = false;
+  uint32_t left_ = 0;  ///< clients that have said goodbye
   std::string trouble_;
 };
 

@@ -273,8 +273,8 @@ std::string Generator::cipher() const {
 }
 
 void Generator::leave() {
-  clients_->leave(io::now());
-  MonoTime end = io::mono_now() + kGoodbyeWait;
+  clients_->leave();
+  MonoTime end = io::mono_now() + kGoodbyeWait + clients_->count() * 1ms;
   while (!clients_->gone() && io::mono_now() < end)
     if (!serve()) pause();
 }

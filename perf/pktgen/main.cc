@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "dataplane/eal.h"
+#include "drivers/nic/xdp_messages.h"
 #include "perf/pktgen/reflect.h"
 #include "perf/pktgen/report.h"
 
@@ -84,6 +85,7 @@ Result<int> measure(const Options& options, rte_mempool* packets) {
 }
 
 Result<int> run(const Options& options) {
+  drivers::quiet_xdp_libraries();
   dataplane::EalOptions eal;
   eal.huge = options.huge ? dataplane::Huge::kAuto : dataplane::Huge::kOff;
   eal.memory_mb = 128;

@@ -186,6 +186,9 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("--json", options.json, "file to write all results to")->type_name("FILE");
   app.add_option("--svg", options.svg, "file to plot them into")->type_name("FILE");
   app.add_flag("--quiet", quiet, "no progress on stderr");
+  // perf/pktgen/run gives some, and what its user adds counts.
+  for (CLI::Option* option : app.get_options())
+    if (option->get_items_expected_max() == 1) option->take_last();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,4 +1,5 @@
-"""pktgen against a gateway in NIC mode, over memif between the two processes. No figure is asserted, only that it adds up."""
+"""pktgen against a gateway in NIC mode: memif between the two processes, and veth pairs. No figure is asserted, only that it
+adds up."""
 
 import json
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import builds
-from harness.memif_gateway import MemifGateway
+from harness.pktgen_gateway import PktgenGateway
 
 pytestmark = pytest.mark.culvert_only
 CLIENTS = 5
@@ -17,7 +18,7 @@ SMALL = ["--trial", "0.3", "--quiet"]
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
-    with MemifGateway(tmp_path_factory.mktemp("memif"), CLIENTS, huge=False) as made:
+    with PktgenGateway(tmp_path_factory.mktemp("memif"), CLIENTS, huge=False) as made:
         yield made
 
 
@@ -49,6 +50,30 @@ def test_packets_come_through_whole_and_in_order(gateway, tmp_path, cipher):
     assert "latency (us)" in text and "decrypt imix" in text
 
 
+@pytest.mark.parametrize("wire", ["AF_XDP", "AF_PACKET"])
+def test_other_wires_carry_them_too(tmp_path, wire):
+    result = tmp_path / "result.json"
+    with PktgenGateway(tmp_path, CLIENTS, huge=False, wire=wire) as gateway:
+        done = pktgen(gateway, "--rate", "0.001", "--direction", "both", "--size", "64,1400", "--json", result)
+    assert done.returncode == 0, done.stderr + done.stdout
+    for case in json.loads(result.read_text())["cases"]:
+        for way in (case["fixed"]["decrypt"], case["fixed"]["encrypt"]):
+            assert way["received"] == way["offered"] > 0, case
+
+
+@pytest.mark.long
+def test_new_keys_while_packets_run_cost_none(tmp_path):
+    result = tmp_path / "result.json"
+    with PktgenGateway(tmp_path, CLIENTS, huge=False, extra="reneg-sec 3") as gateway:
+        done = pktgen(gateway, "--rate", "0.002", "--direction", "both", "--size", "64", "--trial", "8", "--json", result)
+        renegotiations = gateway.gateway.counter("renegotiations")
+    assert done.returncode == 0, done.stderr + done.stdout
+    case = json.loads(result.read_text())["cases"][0]
+    for way in (case["fixed"]["decrypt"], case["fixed"]["encrypt"]):
+        assert way["received"] == way["offered"] > 0, case
+    assert renegotiations >= CLIENTS
+
+
 def test_clients_say_goodbye(gateway):
     done = pktgen(gateway, "--rate", "0.002", "--size", "64", "--direction", "both")
     assert done.returncode == 0, done.stderr + done.stdout
@@ -65,26 +90,30 @@ def test_a_search_ends_with_a_table(gateway, tmp_path):
     assert [row["percent_of_pdr"] for row in case["latency"]] == [10, 50, 90]
 
 
-def test_compare_makes_the_table_of_the_readme():
-    compare = builds.SOURCES / "perf" / "compare"
-    done = subprocess.run([compare, "nic", "--size", "64", "--direction", "decrypt", "--trial", "0.02", "--tries", "1",
-                           "--clients", "3", "--core", "any", "--gateway-core", "any"],
+def test_compare_makes_the_table_of_the_readme_and_leaves_nothing_behind():
+    before = _namespaces()
+    done = subprocess.run([builds.SOURCES / "perf" / "compare", "nic", "--size", "64", "--direction", "decrypt", "--trial",
+                           "0.02", "--tries", "1", "--clients", "3", "--core", "any", "--gateway-core", "any"],
                           capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "| direction | size | NDR Mpps |" in done.stdout and "\n| decrypt | 64 |" in done.stdout, done.stdout
-    # Nothing of it stays behind.
-    assert not [line for line in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout.splitlines()
-                if "memif" in line and not _is_alive(line)]
+    new = _namespaces() - before
+    assert not [name for name in new if not _is_alive(name)], new
+
+
+def _namespaces():
+    folder = Path("/run/netns")
+    return {entry.name for entry in folder.glob("cve*")} if folder.is_dir() else set()
 
 
 def _is_alive(namespace):
-    """Does the run that made the namespace still go on? (cve<pid>-…)"""
+    """Does the run that made it still go on? (cve<pid>-…)"""
     return Path("/proc", namespace.split("-")[0].removeprefix("cve")).exists()
 
 
 def test_what_is_missing_is_named(gateway, tmp_path):
     done = pktgen(gateway, "--profile", tmp_path / "nobody.ovpn")
-    assert done.returncode != 0 and "profile" in done.stderr, done.stderr
+    assert done.returncode == 1 and "nobody.ovpn: no such file" in done.stderr, done.stderr
     done = subprocess.run([builds.program("perf", "pktgen", "pktgen"), "--size", "64"], capture_output=True, text=True)
     assert done.returncode == 2 and "--outer DEVICE is missing" in done.stderr, done.stderr
 

@@ -22,7 +22,7 @@ One file, one purpose:
     certificates    a CA with good, revoked, expired and otherwise wrong certificates; static keys
     server_conf     the server.conf of a test
     gateway         what every gateway under test can do; culvert itself
-    memif_gateway   culvert in NIC mode on memif ports, pktgen at their other ends
+    pktgen_gateway  culvert in NIC mode, pktgen at the other ends of its ports
     memif_reflector a process in its place that sends everything back
     stock_gateway   Debian's openvpn as the gateway: shows that the harness and the tests are right
     client          Debian's openvpn as the client

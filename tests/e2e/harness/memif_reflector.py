@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Sequence
 
 from harness import builds
-from harness.memif_gateway import memif_device, run_program
+from harness.pktgen_gateway import memif_device, run_program
 from harness.process import Process
 from harness.waiting import wait_until
 

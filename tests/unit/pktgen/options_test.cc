@@ -68,6 +68,14 @@ TEST(OptionsTest, RefusesWhatItCannotDo) {
     EXPECT_EQ(parse(words).exit_status, 2) << words[0] << " " << words.back();
 }
 
+TEST(OptionsTest, TheLastOneCounts) {
+  Parsed parsed = parse({"--trial", "1", "--trial", "3", "--profile", "y.ovpn", "--inner-gateway", "10.77.0.9"});
+  ASSERT_FALSE(parsed.exit_status);
+  EXPECT_EQ(parsed.options.trial_seconds, 3);
+  EXPECT_EQ(parsed.options.profile, "y.ovpn");
+  EXPECT_EQ(parsed.options.inner_gateway, (Ip4{10, 77, 0, 9}));
+}
+
 TEST(OptionsTest, AsksForWhatIsMissing) {
   EXPECT_EQ(parse({}, false).exit_status, 2);
   EXPECT_FALSE(parse({"--loopback"}, false).exit_status);
