@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "drivers/tun_netlink.h"
+#include "drivers/tun_offload.h"
 
 namespace culvert::drivers {
 namespace {
@@ -94,11 +95,13 @@ Result<TunDevice> make_tun(const TunSettings& settings) {
   device.queue = FileDescriptor(open(kCloneDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!device.queue) return fail(settings.name, open_error(errno));
   ifreq request{};
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  short flags = static_cast<short>(IFF_TUN | IFF_NO_PI | vnet_header_flag(device.queue.get()));
+  request.ifr_flags = flags;
   std::memcpy(request.ifr_name, settings.name.data(), settings.name.size());
   if (ioctl(device.queue.get(), TUNSETIFF, &request) != 0)
     return fail(settings.name, attach_error(settings.name, errno));
   device.name = request.ifr_name;
+  device.offloads = turn_on_offloads(device.queue.get(), flags);
   if (auto configured = configure_tun(device.name, settings); !configured) return Error{configured.error()};
   return device;
 }
