@@ -15,7 +15,7 @@ namespace culvert::perf {
 namespace {
 
 constexpr size_t kBurst = 64;
-constexpr int kIdlePasses = 32;
+constexpr int kIdlePasses = 8;
 constexpr uint64_t kLongestSleep = 1'000'000'000;  // ns
 
 /// One burst each way. False: nothing came.
