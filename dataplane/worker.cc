@@ -53,6 +53,7 @@ bool Worker::pass(uint64_t now_ns) {
   if (!busy) path_.tally().add(Counter::idle_polls);
   if (now_ns - published_ns_ >= kPublishEvery) publish(now_ns);
   if (path_.must_wake_control()) ring_doorbell(doorbells_.control);
+  was_busy_ = busy;
   return busy;
 }
 
@@ -66,12 +67,13 @@ void Worker::adopt_ports() {
     drivers::Port* port = next->outer[i].get();
     if (port != (table_ ? table_->outer[i].get() : nullptr)) path_.set_outer_port(i, port);
     if (!port) continue;
-    outer_.push_back({i, port});
+    outer_.push_back({i, port, PortPace(port->wake_fd() >= 0)});
     sleeper_.add(port->wake_fd());
   }
   if (next->inner.get() != inner_) {
     inner_ = next->inner.get();
     inner_gone_ = false;
+    inner_pace_ = PortPace(inner_ && inner_->wake_fd() >= 0);
     mailbox_.report_gone(nullptr);  // before the old port's address can become that of another
     path_.set_inner_port(inner_);
   }
@@ -85,12 +87,21 @@ void Worker::adopt_ports() {
   ring_doorbell(doorbells_.main);
 }
 
+/// One burst from `port`, 0 when it is not its turn. All have their turn once nothing is left to do, before the worker
+/// sleeps.
+uint16_t Worker::ask(drivers::Port& port, PortPace& pace, std::span<rte_mbuf*> burst, uint64_t now_ns) {
+  if (was_busy_ && !pace.is_due(now_ns)) return 0;
+  uint16_t count = port.rx_burst(burst, path_.tally());
+  pace.asked(now_ns, count > 0);
+  return count;
+}
+
 /// One burst from each port into the path.
 bool Worker::receive(uint64_t now_ns) {
   std::array<rte_mbuf*, kBurst> burst;
   bool busy = false;
-  for (const OuterPort& outer : outer_) {
-    uint16_t count = outer.port->rx_burst(burst, path_.tally());
+  for (OuterPort& outer : outer_) {
+    uint16_t count = ask(*outer.port, outer.pace, burst, now_ns);
     if (count > 0) path_.outer_burst(std::span(burst).first(count), now_ns);
     path_.take_ended_streams(outer.index);
     busy = busy || count > 0;
@@ -98,7 +109,7 @@ bool Worker::receive(uint64_t now_ns) {
   busy |= receive_from_nics(now_ns);
   busy |= path_.take_handed(now_ns) > 0;
   if (!inner_) return busy;
-  uint16_t count = inner_->rx_burst(burst, path_.tally());
+  uint16_t count = ask(*inner_, inner_pace_, burst, now_ns);
   if (count == 0) return busy;
   path_.inner_burst(std::span(burst).first(count), now_ns);
   return true;

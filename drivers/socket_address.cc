@@ -78,19 +78,20 @@ Endpoint from_socket_address(const SocketAddress& address) {
 
 Endpoint read_packet_info(const msghdr& message) {
   Endpoint local;
-  if (message.msg_controllen < sizeof(cmsghdr)) return local;
-  const auto* header = static_cast<const cmsghdr*>(message.msg_control);
-  if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO &&
-      header->cmsg_len >= CMSG_LEN(sizeof(in_pktinfo))) {
-    in_pktinfo info;
-    std::memcpy(&info, CMSG_DATA(header), sizeof info);
-    local.address = from_in(info.ipi_spec_dst);  // a unicast address also when the datagram was a broadcast
-  } else if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO &&
-             header->cmsg_len >= CMSG_LEN(sizeof(in6_pktinfo))) {
-    in6_pktinfo info;
-    std::memcpy(&info, CMSG_DATA(header), sizeof info);
-    local.address = from_in6(info.ipi6_addr);
-    if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) local.scope_id = info.ipi6_ifindex;
+  auto* mutable_message = const_cast<msghdr*>(&message);  // CMSG_NXTHDR's parameter is not const
+  for (cmsghdr* header = CMSG_FIRSTHDR(mutable_message); header; header = CMSG_NXTHDR(mutable_message, header)) {
+    if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO &&
+        header->cmsg_len >= CMSG_LEN(sizeof(in_pktinfo))) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(header), sizeof info);
+      local.address = from_in(info.ipi_spec_dst);  // a unicast address also when the datagram was a broadcast
+    } else if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO &&
+               header->cmsg_len >= CMSG_LEN(sizeof(in6_pktinfo))) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(header), sizeof info);
+      local.address = from_in6(info.ipi6_addr);
+      if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) local.scope_id = info.ipi6_ifindex;
+    }
   }
   return local;
 }

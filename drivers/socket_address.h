@@ -17,9 +17,9 @@ union SocketAddress {
   sockaddr any;
 };
 
-/// Room for the one control message that names our own address, in or out.
+/// Room for the control messages of one message, in or out: our own address, and the size of segments (udp_offload.h).
 struct alignas(cmsghdr) PacketInfoBuffer {
-  std::array<unsigned char, CMSG_SPACE(sizeof(in6_pktinfo))> bytes;
+  std::array<unsigned char, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int))> bytes;
 };
 
 /// Writes `endpoint` for a socket of `family` (AF_INET or AF_INET6). Returns the length; 0 when such a socket can't

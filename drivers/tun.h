@@ -1,12 +1,16 @@
-// Inner port on a TUN device: whole IP packets, one read or write each, in bursts until the queue is empty or the burst
-// full.
+// Inner port on a TUN device: whole IP packets, in bursts until the queue is empty or the burst full. With offloads
+// (drivers/offload) the kernel hands out super-packets, which are cut here, and gets packets of a flow joined to one.
 //
-// One object per queue of the device. The framing of a packet on the queue is known to read_packet and write_packet
-// only, so that offloads (IFF_VNET_HDR) and more queues (IFF_MULTI_QUEUE) change those two and make_tun.
+// One object per queue of the device.
 #pragma once
 
 #include <rte_mempool.h>
 
+#include <array>
+#include <memory>
+
+#include "drivers/offload/coalesce.h"
+#include "drivers/offload/segment.h"
 #include "drivers/port.h"
 #include "drivers/tun_device.h"
 
@@ -17,9 +21,11 @@ class TunPort final : public Port {
   /// `packets`: made with kPacketPrivateSize, outlives the port.
   TunPort(TunDevice device, rte_mempool* packets);
 
-  /// No buffer left: the packets that wait are thrown away and counted as mempool_empty.
+  /// No buffer left: the packets that wait are thrown away and counted as mempool_empty. What is left of a super-packet
+  /// when `out` is full comes with the next call.
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;
   /// Device deleted or set down by the operator: tx_port_down. The kernel says that it is no IP packet: tx_refused.
+  /// Rewrites headers of packets that it joins.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
   int wake_fd() const override { return device_.queue.get(); }
   bool is_gone() const override { return gone_; }
@@ -27,14 +33,29 @@ class TunPort final : public Port {
   std::string name() const override { return "tun " + device_.name; }
 
  private:
-  enum class Read : uint8_t { kPacket, kDropped, kNothing };
+  static constexpr size_t kStaging = 65536;
+
+  // tun_rx.cc
+  enum class Read : uint8_t { kPacket, kSuperPacket, kDropped, kNothing };
   Read read_packet(rte_mbuf* packet, abi::Tally& tally);
+  Read read_with_header(rte_mbuf* packet, abi::Tally& tally);
   Read discard_packet(abi::Tally& tally);
-  bool write_packet(rte_mbuf* packet, abi::Tally& tally);
+  bool begin_super_packet(const offload::VnetHeader& header, rte_mbuf* packet, size_t length, abi::Tally& tally);
+  size_t cut(std::span<rte_mbuf*> out, abi::Tally& tally);
+
+  // tun_tx.cc
+  enum class Written : uint8_t { kDone, kRefused, kFailed };
+  Written write_frame(const offload::Coalescer::Frame& frame, std::span<rte_mbuf* const> packets, abi::Tally& tally);
+  void write_one_by_one(const offload::Coalescer::Frame& frame, std::span<rte_mbuf* const> packets, abi::Tally& tally);
+  void write_chunk(std::span<rte_mbuf* const> packets, abi::Tally& tally);
 
   TunDevice device_;
   rte_mempool* packets_;
   bool gone_ = false;
+  /// Super-packets: read up to kMaxPacket bytes into an mbuf, beyond that here; then all of it here, to be cut.
+  std::unique_ptr<uint8_t[]> staging_;
+  offload::SuperPacket super_;  ///< what is left of the one in staging_
+  offload::Coalescer coalescer_;
 };
 
 }  // namespace culvert::drivers

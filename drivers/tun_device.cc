@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "drivers/tun_netlink.h"
+#include "drivers/tun_offload.h"
 
 namespace culvert::drivers {
 namespace {
@@ -65,11 +66,14 @@ Result<TunDevice> open_queue(const std::string& name, bool one_of_several) {
   device.queue = FileDescriptor(open(kCloneDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!device.queue) return fail(name, open_error(errno));
   ifreq request{};
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
-  if (one_of_several) request.ifr_flags |= IFF_MULTI_QUEUE;
+  int kind = IFF_TUN | IFF_NO_PI | vnet_header_flag(device.queue.get());
+  if (one_of_several) kind |= IFF_MULTI_QUEUE;
+  auto flags = static_cast<short>(kind);
+  request.ifr_flags = flags;
   std::memcpy(request.ifr_name, name.data(), name.size());
   if (ioctl(device.queue.get(), TUNSETIFF, &request) != 0) return fail(name, attach_error(name, errno));
   device.name = request.ifr_name;
+  device.offloads = turn_on_offloads(device.queue.get(), flags);
   return device;
 }
 

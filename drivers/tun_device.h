@@ -10,6 +10,7 @@
 #include "dataplane/abi/setup.h"
 #include "dataplane/packet.h"
 #include "drivers/file_descriptor.h"
+#include "drivers/offload/vnet_header.h"
 
 namespace culvert::drivers {
 
@@ -30,6 +31,7 @@ struct TunSettings {
 struct TunDevice {
   FileDescriptor queue;  ///< non-blocking; the device goes away when its last queue is closed
   std::string name;      ///< as the kernel has it
+  offload::TunOffloads offloads;
 };
 
 /// Null when `settings` make sense, else what is wrong, as text for the operator.

@@ -35,6 +35,7 @@ Result<UdpSocket> open_udp_socket(const UdpSettings& settings) {
   warn(size_buffer(fd, Buffer::kReceive, receive));
   warn(size_buffer(fd, Buffer::kSend, send));
   if (auto bound = bind_to(fd, udp.family, settings.local, "-lunp"); !bound) return fail(bound.error());
+  udp.offloads = turn_on_offloads(fd);
   udp.local = settings.local;
   udp.local.port = bound_port(fd);
   return udp;

@@ -10,6 +10,7 @@
 #include "dataplane/abi/result.h"
 #include "drivers/file_descriptor.h"
 #include "drivers/socket_options.h"
+#include "drivers/udp_offload.h"
 
 namespace culvert::drivers {
 
@@ -21,6 +22,7 @@ struct UdpSocket {
   FileDescriptor fd;
   int family = 0;                     ///< AF_INET or AF_INET6
   abi::Endpoint local;                ///< as bound, with the real port
+  UdpOffloads offloads;               ///< what the kernel has
   std::vector<std::string> warnings;  ///< what is not as asked for but works, for the log
 };
 

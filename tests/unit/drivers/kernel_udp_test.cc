@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -268,6 +270,88 @@ TEST_F(KernelUdp, FullSocketBufferIsCountedAsQueueFull) {
   EXPECT_GT(counted(Counter::outer_tx_packets), 0u);
   EXPECT_GT(dropped(DropReason::tx_queue_full), 0u);
   EXPECT_EQ(counted(Counter::outer_tx_packets) + dropped(DropReason::tx_queue_full), 100u);
+}
+
+/// What `port` sends for `lengths` to a port at `address`, as that one receives it.
+class KernelUdpRuns : public KernelUdp {
+ protected:
+  std::vector<std::string> relay(KernelUdpPort& from, KernelUdpPort& to, const std::vector<size_t>& lengths) {
+    std::vector<rte_mbuf*> packets;
+    for (size_t i = 0; i < lengths.size(); ++i) {
+      sent_.push_back(std::string(lengths[i], static_cast<char>('a' + i % 26)));
+      packets.push_back(packet_to(at("127.0.0.1", to.local().port), sent_.back()));
+    }
+    from.tx_burst(packets, tally_);
+    std::vector<std::string> texts;
+    for (rte_mbuf* packet : receive(to, lengths.size())) {
+      EXPECT_EQ(rte_pktmbuf_headroom(packet), kHeadroom);
+      EXPECT_EQ(meta(packet).remote.port, from.local().port);
+      texts.push_back(text(packet));
+      rte_pktmbuf_free(packet);
+    }
+    return texts;
+  }
+  std::vector<std::string> sent_;
+};
+
+TEST_F(KernelUdpRuns, ArriveAsTheDatagramsThatTheyWere) {
+  auto from = open("127.0.0.1");
+  auto to = open("127.0.0.1");
+  ASSERT_TRUE(from && to);
+  std::vector<size_t> lengths(44, 1400);
+  lengths.insert(lengths.end(), {700, 1400, 1400, 20, 20, 20, 5, 2048, 2048, 1});
+  EXPECT_EQ(relay(*from, *to, lengths), sent_);
+  EXPECT_EQ(counted(Counter::outer_tx_packets), lengths.size());
+}
+
+TEST_F(KernelUdpRuns, WhatTheKernelJoinedAndABurstHasNoRoomForComesWithTheNext) {
+  auto from = open("127.0.0.1");
+  auto to = open("127.0.0.1");
+  ASSERT_TRUE(from && to);
+  std::vector<rte_mbuf*> packets;
+  for (int i = 0; i < 60; ++i) packets.push_back(packet_to(at("127.0.0.1", to->local().port), std::string(500, 'x')));
+  from->tx_burst(packets, tally_);
+  ASSERT_TRUE(testing::wait_readable(to->wake_fd()));
+  size_t taken = 0;
+  std::array<rte_mbuf*, 7> burst;
+  while (uint16_t count = to->rx_burst(burst, tally_)) {
+    for (rte_mbuf* packet : std::span(burst).first(count)) EXPECT_EQ(packet->data_len, 500);
+    rte_pktmbuf_free_bulk(burst.data(), count);
+    taken += count;
+  }
+  EXPECT_EQ(taken, 60u);
+}
+
+TEST_F(KernelUdpRuns, AreSentPacketByPacketWhereTheKernelDoesNotCutThem) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  // A path whose MTU is smaller than the packets: the kernel refuses to cut into pieces that it would have to fragment.
+  FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq loopback{};
+  std::strcpy(loopback.ifr_name, "lo");
+  loopback.ifr_mtu = 1280;
+  ASSERT_EQ(ioctl(any.get(), SIOCSIFMTU, &loopback), 0);
+  auto from = open("127.0.0.1");
+  auto to = open("127.0.0.1");
+  ASSERT_TRUE(from && to);
+  EXPECT_EQ(relay(*from, *to, std::vector<size_t>(10, 1400)), sent_);
+  EXPECT_EQ(counted(Counter::outer_tx_packets), 10u);
+  EXPECT_EQ(dropped(DropReason::tx_refused), 0u);
+}
+
+TEST_F(KernelUdpRuns, WithoutOffloadsEachDatagramGoesAlone) {
+  UdpSettings settings;
+  settings.local = at("127.0.0.1", 0);
+  auto plain = [&] {
+    auto socket = open_udp_socket(settings);
+    EXPECT_TRUE(socket);
+    EXPECT_TRUE(set_option(socket->fd.get(), SOL_UDP, UDP_GRO, 0));
+    socket->offloads = {};
+    return std::make_unique<KernelUdpPort>(*std::move(socket), 7, pool_.get());
+  };
+  auto from = plain();
+  auto to = plain();
+  EXPECT_EQ(relay(*from, *to, std::vector<size_t>(30, 1000)), sent_);
 }
 
 }  // namespace

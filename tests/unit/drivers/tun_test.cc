@@ -275,5 +275,73 @@ TEST_F(Tun, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(if_nametoindex("cvt1"), 0u) << "nothing is left of an attempt";
 }
 
+/// A TCP stream from a socket of the kernel through the port and back into another one, with the addresses exchanged on
+/// the way: 10.8.0.1 talks to 10.8.0.2, which is itself as seen from behind the tunnel.
+class TunStream : public Tun {
+ protected:
+  /// Puts the packet's source in place of its destination and the other way round: all checksums stay right.
+  static void reflect(rte_mbuf* packet) {
+    auto* bytes = rte_pktmbuf_mtod(packet, uint8_t*);
+    std::swap_ranges(bytes + 12, bytes + 16, bytes + 16);
+  }
+  /// Carries what waits from the port back into it.
+  void pump(TunPort& port) {
+    std::array<rte_mbuf*, 64> burst;
+    while (uint16_t count = port.rx_burst(burst, tally_)) {
+      for (rte_mbuf* packet : std::span(burst).first(count)) {
+        EXPECT_LE(packet->data_len, 1400) << "no packet is longer than the MTU";
+        longest_ = std::max(longest_, packet->data_len);
+        reflect(packet);
+      }
+      most_at_once_ = std::max(most_at_once_, count);
+      port.tx_burst(std::span(burst).first(count), tally_);
+    }
+  }
+  uint16_t longest_ = 0;
+  uint16_t most_at_once_ = 0;
+};
+
+TEST_F(TunStream, SuperPacketsOfTcpArriveByteForByte) {
+  TunSettings settings = settings_for("cvt0");
+  settings.tx_queue_length = 1000;
+  auto port = open(settings);
+  ASSERT_TRUE(port);
+  settle(*port);
+  FileDescriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  FileDescriptor client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  inet_pton(AF_INET, "10.8.0.1", &address.sin_addr);
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  socklen_t length = sizeof address;
+  ASSERT_EQ(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length), 0);
+  inet_pton(AF_INET, "10.8.0.2", &address.sin_addr);
+  connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+
+  std::string sent(3'000'000, 0);
+  for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 7 + i / 251);
+  std::string got;
+  FileDescriptor server;
+  size_t written = 0;
+  bool done = testing::wait_until(
+      [&] {
+        pump(*port);
+        if (!server) server = FileDescriptor(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!server) return false;
+        ssize_t wrote = write(client.get(), sent.data() + written, sent.size() - written);
+        if (wrote > 0) written += static_cast<size_t>(wrote);
+        std::array<char, 65536> bytes;
+        for (ssize_t n; (n = read(server.get(), bytes.data(), bytes.size())) > 0;)
+          got.append(bytes.data(), static_cast<size_t>(n));
+        return got.size() >= sent.size();
+      },
+      std::chrono::seconds(20));
+  EXPECT_TRUE(done) << got.size() << " bytes came of " << written;
+  EXPECT_TRUE(got == sent);
+  EXPECT_EQ(longest_, 1400);
+  EXPECT_GT(most_at_once_, 10) << "the kernel handed out super-packets";
+}
+
 }  // namespace
 }  // namespace culvert::drivers
