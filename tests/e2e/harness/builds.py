@@ -49,6 +49,11 @@ def tool(name: str) -> str:
     return str(_find("tests", "e2e", "tools", name))
 
 
+def program(*parts: str) -> str:
+    """Any other program of the build, by its path in there."""
+    return str(_find(*parts))
+
+
 def is_sanitized() -> bool:
     """Is this a build with AddressSanitizer? Then memory and time figures mean nothing."""
     options = build_folder() / "meson-info" / "intro-buildoptions.json"
