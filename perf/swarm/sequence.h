@@ -1,6 +1,7 @@
 // Which of one sender's numbered packets came: what is missing, what came twice, what came late.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
