@@ -28,8 +28,8 @@ namespace culvert::drivers {
 
 class KernelTcpPort final : public Port {
  public:
-  static constexpr size_t kReadSize = 16 << 10;  ///< bytes per read
-  static constexpr size_t kTurn = 16;            ///< packets of one connection before it is the next one's turn
+  static constexpr size_t kReadSize = 96 << 10;  ///< bytes per read at most: a burst of full packets
+  static constexpr size_t kTurn = 16;            ///< packets of one connection before it is the turn of one that waits
   static constexpr size_t kAcceptsPerPass = 32;
 
   /// `index`: number of the outer port, put into PacketMeta::port. `packets`: made with kPacketPrivateSize, outlives
@@ -103,7 +103,7 @@ class KernelTcpPort final : public Port {
   // kernel_tcp_rx.cc
   enum class Turn : uint8_t { kDone, kAgain, kEnded };
   Turn take_turn(Stream& stream, std::span<rte_mbuf*> out, uint16_t& count, abi::Tally& tally);
-  Turn read(Stream& stream, std::span<const uint8_t>& bytes);
+  Turn read(Stream& stream, size_t wanted, std::span<const uint8_t>& bytes);
   Turn cut(Stream& stream, std::span<const uint8_t>& bytes, std::span<rte_mbuf*> out, uint16_t& count,
            abi::Tally& tally);
   bool accept_first(Stream& stream, std::span<const uint8_t> bytes, Turn& turn, abi::Tally& tally);

@@ -13,6 +13,14 @@ namespace culvert::drivers {
 using abi::Counter;
 using abi::DropReason;
 
+namespace {
+
+/// What a frame with a full packet of an Ethernet takes: more than the turn has room for is left in the kernel, because
+/// it would have to be copied to wait here.
+constexpr size_t kUsualFrame = 1500;
+
+}  // namespace
+
 uint16_t KernelTcpPort::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
   tally.add(Counter::streams_ended, std::exchange(ended_uncounted_, 0));
   handle_events(tally);
@@ -24,7 +32,9 @@ uint16_t KernelTcpPort::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
     Stream* stream = find(id);
     if (stream == nullptr) continue;
     stream->in_turn = false;
-    Turn turn = take_turn(*stream, out.subspan(0, std::min(out.size(), count + kTurn)), count, tally);
+    // Nobody waits: one connection may fill the burst, with as few reads as that takes.
+    size_t room = turns_.empty() ? out.size() : std::min(out.size(), count + kTurn);
+    Turn turn = take_turn(*stream, out.subspan(0, room), count, tally);
     if (turn == Turn::kEnded) {
       end(*stream, tally);
     } else if (turn == Turn::kAgain) {
@@ -41,7 +51,8 @@ KernelTcpPort::Turn KernelTcpPort::take_turn(Stream& stream, std::span<rte_mbuf*
   bool reads = cut_frame(stream.received.bytes()).verdict == Cut::kNeedMore;
   std::span<const uint8_t> bytes = stream.received.bytes();
   if (reads) {
-    Turn got = read(stream, bytes);
+    size_t wanted = std::clamp((out.size() - count) * kUsualFrame, kUsualFrame, kReadSize);
+    Turn got = read(stream, wanted, bytes);
     if (got != Turn::kAgain) return got;
   }
   Turn turn = Turn::kDone;
@@ -60,12 +71,12 @@ KernelTcpPort::Turn KernelTcpPort::take_turn(Stream& stream, std::span<rte_mbuf*
   return turn;
 }
 
-/// Reads behind what is kept of the connection. `bytes`: both, in scratch_; then nothing is kept any more. kDone:
-/// nothing there. kAgain: go on.
-KernelTcpPort::Turn KernelTcpPort::read(Stream& stream, std::span<const uint8_t>& bytes) {
+/// Reads up to `wanted` bytes behind what is kept of the connection. `bytes`: both, in scratch_; then nothing is kept
+/// any more. kDone: nothing there. kAgain: go on.
+KernelTcpPort::Turn KernelTcpPort::read(Stream& stream, size_t wanted, std::span<const uint8_t>& bytes) {
   std::span<const uint8_t> kept = stream.received.bytes();  // part of one packet
   ssize_t got;
-  do got = recv(stream.fd.get(), scratch_.data() + kept.size(), kReadSize, MSG_DONTWAIT);
+  do got = recv(stream.fd.get(), scratch_.data() + kept.size(), wanted, MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   if (got < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS)) return Turn::kDone;
   if (got <= 0) return Turn::kEnded;

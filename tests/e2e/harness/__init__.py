@@ -25,6 +25,7 @@ One file, one purpose:
     pktgen_gateway  culvert in NIC mode, pktgen at the other ends of its ports
     memif_reflector a process in its place that sends everything back
     stock_gateway   Debian's openvpn as the gateway: shows that the harness and the tests are right
+    swarm           the swarm of perf/ against culvert or Debian's openvpn
     client          Debian's openvpn as the client
     download        a file over TCP through the tunnel, compared by SHA-256
     upload          a file the other way
