@@ -240,7 +240,8 @@ CULVERT_VAES_INLINE __m128i tag_of(const Job& job, const Job& next) {
 /// Text that comes from memory is on its way while the packets before are worked on: a packet of 1400 bytes is too
 /// short for the CPU to see by itself how it goes on, and too long for its window to reach into the next one.
 CULVERT_VAES_INLINE void prefetch_start(const Job& job) {
-  for (int line = 0; line < kPaced - 1; ++line) __builtin_prefetch(job.text + 64 * line);
+  uint32_t end = job.length - (job.length != 0);
+  for (uint32_t line = 0; line < kPaced - 1; ++line) __builtin_prefetch(job.text + std::min(64 * line, end));
 }
 
 /// The jobs in order: `work(job, next)`, where the next one is the job itself behind the last.
