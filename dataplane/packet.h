@@ -32,7 +32,10 @@ struct PacketMeta {
   abi::Endpoint local;  ///< our outer address; family kNone: not known, or the kernel's choice
 };
 
-inline constexpr uint16_t kPacketPrivateSize = RTE_ALIGN_CEIL(sizeof(PacketMeta), RTE_MBUF_PRIV_ALIGN);
+/// Whole cache lines, so that the buffer behind it starts at one: then an inner packet behind kHeadroom bytes does as
+/// well, and a small packet with its tunnel header touches two lines instead of three.
+inline constexpr uint16_t kPacketPrivateSize = RTE_ALIGN_CEIL(sizeof(PacketMeta), RTE_CACHE_LINE_SIZE);
+static_assert(kHeadroom % RTE_CACHE_LINE_SIZE == 0);
 
 inline PacketMeta& meta(rte_mbuf* packet) {
   return *static_cast<PacketMeta*>(rte_mbuf_to_priv(packet));

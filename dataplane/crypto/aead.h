@@ -46,9 +46,12 @@ struct alignas(64) Key {
 /// end. Longer packets need more, which follows in order, so that the CPU fetches it by itself.
 inline void prefetch(const Key& key) {
   auto* start = reinterpret_cast<const char*>(&key);
-  for (size_t at : {size_t{0}, size_t{64}, size_t{128}, size_t{192}, sizeof key - 128, sizeof key - 64})
+  for (size_t at :
+       {size_t{0}, size_t{64}, size_t{128}, size_t{192}, sizeof key - 192, sizeof key - 128, sizeof key - 64})
     __builtin_prefetch(start + at);
 }
+
+static_assert(sizeof(Key) == sizeof(GcmVaesKey), "both end with the low hash powers, where prefetch() looks for them");
 
 /// One packet to seal or open. `text` is replaced in place.
 ///

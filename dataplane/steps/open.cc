@@ -6,11 +6,12 @@ namespace {
 
 using abi::DropReason;
 
-Verdict find_key(Packet& packet) {
+Verdict find_key(Packet& packet, PathContext& context) {
   packet.key = packet.session->receive.keys[packet.key_id];
   if (packet.key == nullptr) return Verdict::drop(DropReason::key_unknown);
   if (packet.key->exhausted) return Verdict::drop(DropReason::aead_key_exhausted);
   aead::prefetch(packet.key->aead);
+  __builtin_prefetch(&context.table->record(*packet.session).keys[packet.key_id], 1);  // check_replay writes to it
   return Verdict::go_on();
 }
 
@@ -46,7 +47,7 @@ void open_all(Burst& burst, PathContext& context) {
 void open(Burst& burst, PathContext& context) {
   FormatSet formats;
   burst.each([&](Packet& packet) {
-    Verdict verdict = find_key(packet);
+    Verdict verdict = find_key(packet, context);
     if (verdict.goes_on()) formats.add(packet.key->format);
     return verdict;
   });
