@@ -14,6 +14,7 @@
 #include "dataplane/path.h"
 #include "drivers/port.h"
 #include "perf/bench_path/options.h"
+#include "perf/bench_path/pages.h"
 
 namespace culvert::perf {
 
@@ -27,20 +28,6 @@ struct Case {
 /// What is measured, in turns.
 enum class Kind : uint8_t { kRaw, kPathOnly, kWhole };
 inline constexpr std::array kKinds = {Kind::kRaw, Kind::kPathOnly, Kind::kWhole};
-
-/// Memory on huge pages where the kernel gives some, zeroed.
-class Pages {
- public:
-  explicit Pages(size_t bytes);
-  ~Pages();
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  void* get() const { return memory_; }
-
- private:
-  void* memory_;
-  size_t bytes_;
-};
 
 /// Takes packets as a port does, and keeps their order for the check.
 class Sink final : public drivers::Port {

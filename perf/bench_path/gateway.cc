@@ -1,5 +1,3 @@
-#include <sys/mman.h>
-
 #include <cstdio>
 #include <cstdlib>
 
@@ -7,18 +5,6 @@
 #include "perf/bench_path/sessions.h"
 
 namespace culvert::perf {
-
-Pages::Pages(size_t bytes) : bytes_(bytes) {
-  memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory_ == MAP_FAILED) {
-    std::fprintf(stderr, "bench_path: no memory for %zu MiB: ask for fewer --sessions\n", bytes_ >> 20);
-    std::exit(1);
-  }
-  madvise(memory_, bytes_, MADV_HUGEPAGE);
-}
-Pages::~Pages() {
-  munmap(memory_, bytes_);
-}
 
 Gateway::Gateway(const Case& what, aead::Engine& aead, rte_mempool* pool, size_t packets)
     : sink(packets), link_(abi::layout_for(1, what.sessions).total_size) {

@@ -1,0 +1,115 @@
+"""Two workers: clients are spread over them, reach each other across them, and survive what they survive with one."""
+
+import pytest
+
+from harness.download import Download, RandomFile, serving
+from harness.gateway import Gateway
+from harness.nic_network import FAR4, NicNetwork
+from harness.server_conf import INNER4, ServerConf
+from harness.udp_stream import streaming
+from harness.waiting import wait_until
+from test_restart import kill_and_wait_for_next
+from test_session_life import OWN_PORT, move_source_port
+
+pytestmark = pytest.mark.culvert_only
+
+WORKERS = "[dataplane]\nworkers = [0, 1]\n"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    made = RandomFile(tmp_path_factory.mktemp("workers"), 20_000_000)
+    yield made
+    made.path.unlink()
+
+
+def start(stage, **conf) -> Gateway:
+    settings = ServerConf(stage.certificates, client_to_client=True, **conf)
+    gateway = Gateway(stage.network.gateway, settings, stage.folder / "gateway", toml=WORKERS)
+    return stage.add(gateway).start()
+
+
+def one_of_each_worker(stage, gateway, **fields):
+    """Two clients whose sessions are owned by different workers: as many connect as it takes."""
+    clients = {}
+    for number in range(16):
+        client = stage.connected(f"client{number}", **fields)
+        clients.setdefault(gateway.ask("session", "show", client.name)["worker"], client)
+        if len(clients) == 2:
+            return clients[0], clients[1]
+    raise AssertionError("sixteen clients, and all are on one worker")
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp-server"])
+def test_clients_of_both_workers_and_between_them(stage, file, protocol):
+    gateway = start(stage, protocol=protocol)
+    assert "worker 0 on core 0, worker 1 on core 1" in gateway.log()
+    assert [row["worker"] for row in gateway.ask("workers")] == [0, 1]
+    alice, bob = one_of_each_worker(stage, gateway, protocol="udp" if protocol == "udp" else "tcp-client")
+    with serving(gateway.namespace, file):
+        for client in (alice, bob):
+            Download(client.namespace, INNER4).finish(file)
+    assert alice.ping(bob.inner4, 5) and bob.ping(alice.inner6, 5)
+    with serving(bob.namespace, file):
+        Download(alice.namespace, bob.inner4).finish(file)
+    assert gateway.counter("handed_over_packets") > 1000
+    assert gateway.counter("handed_over_packets") == gateway.counter("taken_over_packets")
+    for reason in ("handoff_stale", "replay_duplicate", "replay_too_old", "replay_gap", "session_unknown_peer_id"):
+        assert gateway.drops()[reason] == 0, gateway.drops()
+    for client in (alice, bob):
+        assert client.connects() == 1
+        gateway.kill_session(client.name)
+        wait_until(lambda: client.name not in gateway.session_names(), "the session to end", 5)
+
+
+def test_either_process_killed(stage):
+    gateway = start(stage, extra=["reneg-sec 8 8"])
+    alice, bob = one_of_each_worker(stage, gateway)
+    with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4) as first, \
+            streaming(stage.folder, gateway.namespace, INNER4, bob.namespace, bob.inner4, port=5601) as second:
+        kill_and_wait_for_next(gateway, "culvert-control")
+        before = alice.renegotiations(), bob.renegotiations()
+        wait_until(lambda: alice.renegotiations() > before[0] and bob.renegotiations() > before[1],
+                   "a renegotiation of both", 20)
+        at_rekey = first.received(), second.received()
+        wait_until(lambda: first.received() > at_rekey[0] + 500 and second.received() > at_rekey[1] + 500,
+                   "the streams to flow on")
+        assert all(account.perfect for stream in (first, second) for account in stream.finish())
+    kill_and_wait_for_next(gateway, "culvert-dataplane")
+    for client in (alice, bob):
+        wait_until(lambda: client.ping(INNER4), "the tunnel to be back", 10)
+        assert client.connects() == 1
+
+
+def test_a_client_that_moves_keeps_its_owner(stage):
+    gateway = start(stage)
+    clients = [stage.client(f"roamer{number}", options=["bind", f"lport {OWN_PORT}"], without=["nobind"]).connect()
+               for number in range(4)]
+    owners = {row["common_name"]: gateway.ask("session", "show", row["common_name"])["worker"] for row in gateway.sessions()}
+    for number, client in enumerate(clients):
+        with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, port=5600 + number) as stream:
+            wait_until(lambda: stream.received() > 300, "the stream to flow")
+            move_source_port(client)
+            at_move = stream.received()
+            wait_until(lambda: stream.received() > at_move + 500, "the stream to flow on")
+            assert all(account.perfect for account in stream.finish())
+        assert client.connects() == 1
+    assert owners == {row["common_name"]: gateway.ask("session", "show", row["common_name"])["worker"]
+                      for row in gateway.sessions()}
+    assert gateway.counter("floats") == len(clients)
+
+
+@pytest.mark.parametrize("kind", ["AF_PACKET", "AF_XDP"])
+def test_nic_mode(stage, file, kind):
+    network = NicNetwork(stage, kind)
+    gateway = network.start(toml=WORKERS)
+    assert "worker 1 polls" in gateway.log()
+    alice, bob = stage.connected("alice"), stage.connected("bob")
+    for client in (alice, bob):
+        assert client.ping(FAR4, 20)
+        with serving(network.far, file):
+            Download(client.namespace, FAR4).finish(file)
+    outside = stage.network.add_host("outside").namespace
+    assert outside.ping("192.0.2.1", 20)
+    busy = [row for row in gateway.ask("workers") if row["polls"] > 0]
+    assert len(busy) == 2, busy
