@@ -23,6 +23,7 @@ One file, one purpose:
     server_conf   the server.conf of a test
     gateway       what every gateway under test can do; culvert itself
     stock_gateway Debian's openvpn as the gateway: shows that the harness and the tests are right
+    swarm         the swarm of perf/ against culvert or Debian's openvpn
     client        Debian's openvpn as the client
     download      a file over TCP through the tunnel, compared by SHA-256
     upload        a file the other way
