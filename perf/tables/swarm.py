@@ -48,7 +48,8 @@ def run(options) -> Iterator[Table]:
         raise TableError(f"--servers {options.servers}: only {' and '.join(KINDS)}")
     namespace.sweep()
     command = "perf/compare swarm " + " ".join(f"--{name} {getattr(options, name)}" for name in
-                                               ("proto", "clients", "phase", "pairs", "seconds", "size", "window", "burst"))
+                                               ("servers", "proto", "clients", "phase", "pairs", "seconds", "size", "window",
+                                                "burst", "concurrency"))
     results: List[Dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="culvert-swarm-") as folder:
         Path(folder).chmod(0o755)
