@@ -60,7 +60,7 @@ def run(options) -> Iterator[Table]:
                     for pair in range(options.pairs):
                         for kind in kinds:
                             results += _one(stage, options, kind, protocol, clients, pair)
-    yield Table(command, ["phase", "transport", "clients", "server", "in Gb/s", "out Gb/s", "server's cores", "Gb per CPU s", "lost",
+    yield Table(command, ["phase", "transport", "clients", "server", "in Gb/s", "out Gb/s", "server's cores", "Gb per CPU s", "faults",
                           "p50 µs", "p99 µs", "handshakes/s", "÷ stock"], list(_rows(results)))
 
 
