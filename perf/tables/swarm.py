@@ -48,7 +48,8 @@ def run(options) -> Iterator[Table]:
         raise TableError(f"--servers {options.servers}: only {' and '.join(KINDS)}")
     namespace.sweep()
     command = "perf/compare swarm " + " ".join(f"--{name} {getattr(options, name)}" for name in
-                                               ("proto", "clients", "phase", "pairs", "seconds", "size", "window", "burst"))
+                                               ("servers", "proto", "clients", "phase", "pairs", "seconds", "size", "window",
+                                                "burst", "concurrency"))
     results: List[Dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="culvert-swarm-") as folder:
         Path(folder).chmod(0o755)
@@ -59,7 +60,7 @@ def run(options) -> Iterator[Table]:
                     for pair in range(options.pairs):
                         for kind in kinds:
                             results += _one(stage, options, kind, protocol, clients, pair)
-    yield Table(command, ["phase", "transport", "clients", "server", "in Gb/s", "out Gb/s", "server's cores", "Gb per CPU s", "lost",
+    yield Table(command, ["phase", "transport", "clients", "server", "in Gb/s", "out Gb/s", "server's cores", "Gb per CPU s", "faults",
                           "p50 µs", "p99 µs", "handshakes/s", "÷ stock"], list(_rows(results)))
 
 

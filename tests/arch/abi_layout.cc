@@ -85,7 +85,7 @@ void print_messages() {
   STRUCT(KeyRef, key_id);
   STRUCT(InnerPrefix, address, length);
   STRUCT(StreamRef, remote, port);
-  STRUCT(Command, kind, reserved, reserved2, session, body);
+  STRUCT(Command, kind, owner, reserved2, session, body);
   STRUCT(Event, kind, key_id, reserved, port, detail, session, endpoint, local, reserved2);
   STRUCT(PacketMessage, after_command, remote, local, port, length, reserved, data, reserved2);
 }

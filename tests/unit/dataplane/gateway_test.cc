@@ -181,9 +181,9 @@ TEST(GatewayWithoutWorker, AHungWorkerIsAnErrorNotAHang) {
   testing::NetworkNamespace network;
   if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
   testing::WorkerRig rig;
-  Gateway::Options options{rig.pool.get(), rig.bell.get(), rig.main_bell.get()};
+  Gateway::Options options{rig.pool.get(), rig.main_bell.get()};
   options.adopt_deadline_ns = 50'000'000;
-  Gateway gateway(rig.mailbox, options);
+  Gateway gateway({{&rig.mailbox, rig.bell.get()}}, options);
   for (uint16_t index : {0, 1}) {
     abi::OpenPort request{};
     request.port = index;
