@@ -107,7 +107,7 @@ bool Worker::receive(uint64_t now_ns) {
     busy = busy || count > 0;
   }
   busy |= receive_from_nics(now_ns);
-  busy |= path_.take_handed(now_ns) > 0;
+  busy |= take_handed(now_ns);
   if (!inner_) return busy;
   uint16_t count = ask(*inner_, inner_pace_, burst, now_ns);
   if (count == 0) return busy;
@@ -126,6 +126,18 @@ bool Worker::receive_from_nics(uint64_t now_ns) {
     if (received.inner_count > 0) path_.inner_burst(std::span(received.inner).first(received.inner_count), now_ns);
   }
   return busy;
+}
+
+/// Takes more than the others hand over in one of their passes, also when packets of all their ports are for this one:
+/// what is lost under overload is then lost in front of the ports, before any work was spent on it, not in the rings.
+bool Worker::take_handed(uint64_t now_ns) {
+  size_t taken = 0;
+  while (taken < kHandedPerPass) {
+    size_t count = path_.take_handed(now_ns);
+    if (count == 0) break;
+    taken += count;
+  }
+  return taken > 0;
 }
 
 /// Sends what the path has staged, and wakes workers that it handed something to.

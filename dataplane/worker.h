@@ -19,6 +19,7 @@ class Worker {
   static constexpr size_t kBurst = 64;            ///< packets per port and pass
   static constexpr size_t kCommandsPerPass = 64;  ///< so that installing 10,000 sessions never stalls forwarding
   static constexpr size_t kControlPerPass = 64;   ///< packets of control per pass
+  static constexpr size_t kHandedPerPass = 512;   ///< packets of other workers per pass, see take_handed()
   static constexpr uint32_t kIdlePasses = 8;      ///< passes without work before the worker sleeps: some 4 µs, about
                                                   ///< what falling asleep and waking up cost
   static constexpr uint64_t kLongestSleep = 1'000'000'000;      ///< ns; the heartbeat beats at least that often
@@ -58,6 +59,7 @@ class Worker {
   bool receive(uint64_t now_ns);
   uint16_t ask(drivers::Port& port, PortPace& pace, std::span<rte_mbuf*> burst, uint64_t now_ns);
   bool receive_from_nics(uint64_t now_ns);
+  bool take_handed(uint64_t now_ns);
   void flush_nics(uint64_t now_ns);
   void flush_path();
   bool carry_out_commands(uint64_t now_ns);

@@ -8,6 +8,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
+#include "dataplane/steps/handoff.h"
 #include "drivers/kernel_udp.h"
 #include "tests/unit/dataplane/worker_rig.h"
 #include "tests/unit/support/wait.h"
@@ -89,6 +90,47 @@ TEST_F(WorkerTest, MovesPacketsBothWaysAndBeats) {
   EXPECT_EQ(rig_.counter(Counter::polls), 2u);
   EXPECT_FALSE(rig_.pass());
   EXPECT_EQ(rig_.counter(Counter::idle_polls), 1u);
+}
+
+TEST(WorkerOfTwo, KeepsUpWithWhatTheOtherHandsOver) {
+  testing::PacketPool pool;
+  testing::LinkMemory link(8, 2);
+  steps::HandoffRings rings(2);
+  drivers::MemoryPort outer(drivers::Side::kOuter);
+  std::array<std::unique_ptr<aead::Engine>, 2> engines;
+  std::array<std::unique_ptr<Path>, 2> paths;
+  for (uint32_t i = 0; i < 2; ++i) {
+    engines[i] = *aead::make_engine();
+    paths[i] = *Path::make(link.view(), i, pool.get(), *engines[i], {}, &rings);
+    abi::Command install{};
+    install.kind = abi::CommandKind::kInstallSession;
+    install.session = {3, 1};
+    install.owner = 1;
+    install.body.install_session = testing::PathRig::settings(3);
+    paths[i]->apply(install, 1);
+  }
+  abi::Command key{};
+  key.kind = abi::CommandKind::kInstallKey;
+  key.session = {3, 1};
+  key.body.install_key = testing::PathRig::key(0, 1);
+  paths[1]->apply(key, 1);
+  PortMailbox mailbox;
+  PortTable table;
+  table.outer[0] = {&outer, [](drivers::Port*) {}};
+  mailbox.post(&table);
+  drivers::FileDescriptor bell(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  Worker owner(link.view().worker(1), *paths[1], mailbox, {bell.get(), bell.get(), bell.get()});
+
+  constexpr size_t kOfOnePass = 2 * Worker::kBurst;  // of an outer port and the TUN
+  for (size_t i = 0; i < 2 * kOfOnePass; ++i) {
+    rte_mbuf* packet = pool.packet(testing::ipv4_packet("192.0.2.1", "10.8.0.5"));
+    paths[0]->inner_burst({&packet, 1}, 1);
+  }
+  paths[0]->flush();
+  EXPECT_TRUE(owner.pass(1));
+  EXPECT_EQ(testing::PathRig::take(outer).size(), 2 * kOfOnePass) << "in one pass";
+  EXPECT_FALSE(owner.pass(1));
+  paths[1]->set_outer_port(0, nullptr);
 }
 
 TEST_F(WorkerTest, PublishesCountersUnderLoad) {
