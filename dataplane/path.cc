@@ -56,18 +56,30 @@ void inner_to_outer(Burst& burst, PathContext& context) {
 
 using Way = void (*)(Burst&, PathContext&);
 
+/// Packets that go through the steps together: enough for the engine to have several in flight, and few enough that of
+/// a receive burst most packets' lines come in beside the work on others.
+constexpr size_t kTogether = 16;
+static_assert(kTogether <= steps::kBurst);
+
+using Received = std::span<rte_mbuf* const>;
+
+Received next_of(Received& packets) {
+  Received next = packets.first(std::min(packets.size(), kTogether));
+  packets = packets.subspan(next.size());
+  return next;
+}
+
 /// Cuts what was received into bursts, fetches the packets' first lines, and sends them their way. Returns the bytes.
 /// `direction`: a trace_direction bit.
-uint64_t run(Way way, uint8_t direction, std::span<rte_mbuf* const> packets, PathContext& context) {
+uint64_t run(Way way, uint8_t direction, Received packets, PathContext& context) {
   uint64_t bytes = 0;
-  while (!packets.empty()) {
-    auto now = packets.first(std::min(packets.size(), steps::kBurst));
-    packets = packets.subspan(now.size());
+  Received now = next_of(packets);
+  steps::Ahead(now).finish();
+  while (!now.empty()) {
+    Received next = next_of(packets);
+    steps::Ahead ahead(next);
     Burst burst(context.tally);
-    for (rte_mbuf* mbuf : now) {
-      rte_prefetch0(mbuf);
-      rte_prefetch0(&meta(mbuf));
-    }
+    burst.fetch_beside(&ahead);
     for (rte_mbuf* mbuf : now) {
       bytes += burst.add(mbuf).length;
       rte_prefetch0(rte_pktmbuf_mtod(mbuf, void*));
@@ -75,6 +87,8 @@ uint64_t run(Way way, uint8_t direction, std::span<rte_mbuf* const> packets, Pat
     if (context.trace.is_on()) [[unlikely]]
       context.trace.begin(burst, direction, context.now_ns);
     way(burst, context);
+    ahead.finish();
+    now = next;
   }
   context.events.flush();
   return bytes;

@@ -2,9 +2,10 @@
 // of arguments is right, and either takes it into the draft or reports why not.
 #pragma once
 
+#include "control/config/draft.h"
+
 namespace culvert::config {
 
-struct Draft;
 struct Statement;
 
 // read_network.cc

@@ -10,6 +10,7 @@
 
 #include "dataplane/abi/counters.h"
 #include "dataplane/session/session.h"
+#include "dataplane/steps/ahead.h"
 #include "dataplane/steps/trace.h"
 #include "dataplane/wire/ip.h"
 #include "dataplane/wire/openvpn.h"
@@ -71,6 +72,9 @@ class Burst {
     return packet;
   }
 
+  /// Every pass over this burst fetches a little of what comes next. `ahead` outlives the burst.
+  void fetch_beside(Ahead* ahead) { ahead_ = ahead; }
+
   /// `trace` is told what becomes of the packets: of those that are dropped, and with `noted` also of the others, whose
   /// Packet::note it has set.
   void watch(Trace* trace, bool noted) {
@@ -84,6 +88,7 @@ class Burst {
   void each(Step step, std::source_location where = std::source_location::current()) {
     if (noted_) [[unlikely]]
       trace_->look(packets(), where);
+    if (ahead_ != nullptr) ahead_->advance();
     size_t kept = 0;
     for (size_t i = 0; i < size_; ++i) {
       Verdict verdict = step(packets_[i]);
@@ -111,6 +116,7 @@ class Burst {
   }
 
   abi::Tally& tally_;
+  Ahead* ahead_ = nullptr;
   Trace* trace_ = nullptr;
   bool noted_ = false;
   size_t size_ = 0;

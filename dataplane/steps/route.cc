@@ -29,6 +29,7 @@ Verdict to_session(Packet& packet, PathContext& context) {
   if (packet.session == nullptr) return Verdict::drop(DropReason::inner_no_route);
   __builtin_prefetch(&packet.session->where);
   __builtin_prefetch(&packet.session->send);
+  __builtin_prefetch(packet.data - 1, 1);  // the tunnel header goes there
   if (packet.length > packet.session->where.tun_mtu) return Verdict::drop(DropReason::inner_too_big);
   return Verdict::go_on();
 }

@@ -19,9 +19,9 @@ using dataplane::Path;
 
 constexpr uint32_t kWorkers = 8;
 constexpr uint32_t kClients = 64;
-constexpr uint32_t kInFlight = 24;         ///< packets of one flow that may be under way: rings never fill
-constexpr uint64_t kPacketsPerKey = 3000;  ///< of a client, then it gets a new one
-constexpr uint64_t kPacketsPerPlace = 2000;
+constexpr uint32_t kInFlight = 24;        ///< packets of one flow that may be under way: rings never fill
+constexpr uint64_t kPacketsPerKey = 500;  ///< of a client, then it gets a new one
+constexpr uint64_t kPacketsPerPlace = 400;
 constexpr uint32_t kBurst = 32;
 constexpr size_t kHeader = 8;  ///< DATA_V2 opcode with peer-id, packet-id
 constexpr uint64_t kNow = 1000 * PathRig::kSecond;
