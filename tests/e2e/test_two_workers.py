@@ -45,7 +45,7 @@ def test_clients_of_both_workers_and_between_them(stage, file, protocol):
     gateway = start(stage, protocol=protocol)
     assert "worker 0 on core 0, worker 1 on core 1" in gateway.log()
     assert [row["worker"] for row in gateway.ask("workers")] == [0, 1]
-    alice, bob = one_of_each_worker(stage, gateway, protocol="udp" if protocol == "udp" else "tcp-client")
+    alice, bob = one_of_each_worker(stage, gateway, protocol="udp" if protocol == "udp" else "tcp")
     with serving(gateway.namespace, file):
         for client in (alice, bob):
             Download(client.namespace, INNER4).finish(file)
