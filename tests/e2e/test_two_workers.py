@@ -53,7 +53,9 @@ def test_clients_of_both_workers_and_between_them(stage, file, protocol):
     with serving(bob.namespace, file):
         Download(alice.namespace, bob.inner4).finish(file)
     assert gateway.counter("handed_over_packets") > 1000
-    assert gateway.counter("handed_over_packets") == gateway.counter("taken_over_packets")
+    # Each worker publishes its counters when it has a moment.
+    wait_until(lambda: gateway.counter("handed_over_packets") == gateway.counter("taken_over_packets"),
+               "all that was handed over to be taken")
     for reason in ("handoff_stale", "replay_duplicate", "replay_too_old", "replay_gap", "session_unknown_peer_id"):
         assert gateway.drops()[reason] == 0, gateway.drops()
     for client in (alice, bob):
@@ -99,9 +101,8 @@ def test_a_client_that_moves_keeps_its_owner(stage):
     assert gateway.counter("floats") == len(clients)
 
 
-@pytest.mark.parametrize("kind", ["AF_PACKET", "AF_XDP"])
-def test_nic_mode(stage, file, kind):
-    network = NicNetwork(stage, kind)
+def test_nic_mode(stage, file):
+    network = NicNetwork(stage, "AF_PACKET")
     gateway = network.start(toml=WORKERS)
     assert "worker 1 polls" in gateway.log()
     alice, bob = stage.connected("alice"), stage.connected("bob")
@@ -113,3 +114,11 @@ def test_nic_mode(stage, file, kind):
     assert outside.ping("192.0.2.1", 20)
     busy = [row for row in gateway.ask("workers") if row["polls"] > 0]
     assert len(busy) == 2, busy
+
+
+def test_an_interface_without_a_queue_for_each_worker_is_refused(stage):
+    # DPDK 22.11 asks for combined channels, which virtual Ethernet does not name: it takes one queue of it.
+    gateway = NicNetwork(stage, "AF_XDP").start(ready=False, toml=WORKERS)
+    wait_until(lambda: gateway.process.exit_status() is not None, "the end of a gateway without enough queues")
+    assert gateway.process.exit_status() != 0
+    assert "give the interface a queue for each worker (ethtool -L)" in gateway.log()
