@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Kernel mode against its ceiling and its peers: one TCP stream (iperf3) through a tunnel between two namespaces.
 
     relay      the gateway's drivers with no protocol between them (perf/tunnel/relay.cc): what the kernel leaves to have
@@ -7,11 +6,11 @@
     wireguard  wireguard-go at both ends (Debian's is of 2022, before its offloads)
 
 All over UDP, outer MTU 1500. They take turns, --rounds times; a ratio is of two runs of the same round, and the median of
-the rounds is printed. Root; needs iperf3, and wireguard-go for its row. Exit status: 0 done, 1 failed, 2 wrong use.
+the rounds is printed. Root; needs iperf3, and wireguard-go for its row.
 """
 
-import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -20,7 +19,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parents[1]
+from tables import SOURCES, Table, TableError
+
 sys.path.insert(0, str(SOURCES / "tests" / "e2e"))
 
 from harness import builds, namespace  # noqa: E402
@@ -30,7 +30,9 @@ from harness.gateway import Gateway  # noqa: E402
 from harness.process import cpu_seconds  # noqa: E402
 from harness.server_conf import ServerConf  # noqa: E402
 from harness.stock_gateway import StockGateway  # noqa: E402
-from harness.waiting import wait_until  # noqa: E402
+from harness.waiting import Timeout, wait_until  # noqa: E402
+
+HELP = "kernel mode against a relay without crypto, stock openvpn and wireguard-go: one TCP stream"
 
 SERVER, CLIENT = "10.8.0.1", "10.8.0.2"
 PORT = 1194
@@ -178,7 +180,7 @@ def stream(tunnel: Tunnel, folder: Path, seconds: int, reverse: bool) -> dict:
             "cpu_seconds_per_gigabit": [value / (gigabits * (seconds + 1)) for value in used]}
 
 
-def run(name: str, seconds: int, reverse: bool, folder: Path, certificates) -> dict:
+def measure(name: str, seconds: int, reverse: bool, folder: Path, certificates) -> dict:
     network = Wire()
     try:
         client = network.client
@@ -189,7 +191,34 @@ def run(name: str, seconds: int, reverse: bool, folder: Path, certificates) -> d
         network.close()
 
 
-def compare(options) -> dict:
+def add_options(parser) -> None:
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=["relay", "culvert", "openvpn"], help="who takes part")
+    parser.add_argument("--rounds", type=int, default=5, help="default 5")
+    parser.add_argument("--seconds", type=int, default=5, help="length of each stream, after a second that does not count (default 5)")
+    parser.add_argument("--reverse", action="store_true", help="from the gateway to the client")
+    parser.add_argument("--json", metavar="FILE", help="write every round there as well")
+
+
+def run(options):
+    if os.geteuid() != 0:
+        raise TableError("makes network namespaces: run it as root")
+    tools = ["iperf3", *(["wireguard-go"] if "wireguard" in options.peers else [])]
+    missing = [tool for tool in tools if not shutil.which(tool)]
+    if missing:
+        raise TableError(f"missing: {', '.join(missing)} (apt-get install {' '.join(missing)})")
+    namespace.sweep()
+    try:
+        rounds = _take_turns(options)
+    except (AssertionError, Timeout, OSError) as failure:
+        raise TableError(str(failure)) from None
+    if options.json:
+        Path(options.json).write_text(json.dumps({"rounds": rounds}, indent=2))
+    command = f"perf/compare kernel --rounds {options.rounds} --seconds {options.seconds} --peers {' '.join(options.peers)}"
+    yield Table(command + (" --reverse" if options.reverse else ""),
+                ["tunnel", "Gb/s (median)", "culvert ÷ it (median)", "each round"], [_row(name, rounds) for name in options.peers])
+
+
+def _take_turns(options) -> list:
     rounds = []
     with tempfile.TemporaryDirectory(prefix="culvert-compare-") as top:
         certificates = Certificates(Path(top) / "certificates")
@@ -198,40 +227,16 @@ def compare(options) -> dict:
             for name in options.peers:
                 folder = Path(top) / f"{number}-{name}"
                 folder.mkdir()
-                found[name] = run(name, options.seconds, options.reverse, folder, certificates)
+                found[name] = measure(name, options.seconds, options.reverse, folder, certificates)
                 print(f"round {number + 1}: {name}: {found[name]['gbps']:.2f} Gb/s, {found[name]['retransmits']} sent again, "
                       "CPU s/Gb " + " + ".join(f"{value:.2f}" for value in found[name]["cpu_seconds_per_gigabit"]),
-                      file=sys.stderr)
+                      file=sys.stderr, flush=True)
             rounds.append(found)
-    return {"command": " ".join(sys.argv), "rounds": rounds, "peers": {
-        name: {"gbps": statistics.median(one[name]["gbps"] for one in rounds),
-               "culvert_is": ([one["culvert"]["gbps"] / one[name]["gbps"] for one in rounds]
-                              if "culvert" in options.peers else [])}
-        for name in options.peers}}
+    return rounds
 
 
-def show(result: dict) -> None:
-    print("| tunnel | Gb/s (median) | culvert ÷ it (median) | each round |\n| --- | --- | --- | --- |")
-    for name, peer in result["peers"].items():
-        ratios = peer["culvert_is"]
-        print(f"| {name} | {peer['gbps']:.2f} | {statistics.median(ratios):.2f} | " if ratios else f"| {name} | {peer['gbps']:.2f} | | ",
-              ", ".join(f"{ratio:.2f}" for ratio in ratios), " |", sep="")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=["relay", "culvert", "openvpn"], help="who takes part")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="length of each stream, after a second that does not count")
-    parser.add_argument("--reverse", action="store_true", help="from the gateway to the client")
-    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-    options = parser.parse_args()
-    missing = [tool for tool in ("iperf3", *(["wireguard-go"] if "wireguard" in options.peers else [])) if not shutil.which(tool)]
-    if missing:
-        sys.exit(f"compare_kernel: missing: {', '.join(missing)} (apt-get install {' '.join(missing)})")
-    namespace.sweep()
-    result = compare(options)
-    print(json.dumps(result, indent=2)) if options.json else show(result)
-
-
-main()
+def _row(name: str, rounds: list) -> list:
+    goodput = statistics.median(one[name]["gbps"] for one in rounds)
+    ratios = [one["culvert"]["gbps"] / one[name]["gbps"] for one in rounds if "culvert" in one]
+    return [name, f"{goodput:.2f}", f"{statistics.median(ratios):.2f}" if ratios else "",
+            ", ".join(f"{ratio:.2f}" for ratio in ratios)]
