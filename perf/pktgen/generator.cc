@@ -12,8 +12,8 @@
 #include "control/openvpn/negotiate.h"
 #include "dataplane/abi/endpoint_text.h"
 #include "dataplane/crypto/engine.h"
+#include "perf/common/profile.h"
 #include "perf/pktgen/pacer.h"
-#include "perf/pktgen/profile.h"
 
 namespace culvert::pktgen {
 namespace {
@@ -53,7 +53,7 @@ Result<std::unique_ptr<Generator>> Generator::make(const Options& options, rte_m
   made->engine_ = std::move(*engine);
   openvpn::ClientSettings settings;
   if (!options.loopback) {
-    auto read = read_profile(options.profile, options.cipher);
+    auto read = perf::read_profile(options.profile, options.cipher);
     if (!read) return Error{read.error()};
     settings = std::move(*read);
   }

@@ -6,11 +6,13 @@
 #include <span>
 #include <vector>
 
-#include "perf/pktgen/histogram.h"
+#include "perf/common/histogram.h"
 #include "perf/pktgen/inner_packet.h"
 #include "perf/pktgen/sequence.h"
 
 namespace culvert::pktgen {
+
+using perf::Histogram;
 
 /// One way of one trial. Every packet that was handed to the port counts once on either side.
 struct WayCounts {

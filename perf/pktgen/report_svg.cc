@@ -2,11 +2,16 @@
 #include <array>
 #include <cmath>
 
-#include "perf/pktgen/plot.h"
+#include "perf/common/plot.h"
 #include "perf/pktgen/report.h"
 
 namespace culvert::pktgen {
 namespace {
+
+using perf::LogAxis;
+using perf::number_text;
+using perf::Plot;
+using perf::round_step;
 
 constexpr double kPanelWidth = 420, kPanelHeight = 300, kMargin = 60, kTop = 50;
 constexpr int kPerRow = 2;

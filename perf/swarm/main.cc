@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "dataplane/abi/endpoint_text.h"
-#include "perf/pktgen/profile.h"
+#include "perf/common/profile.h"
 #include "perf/swarm/report.h"
 
 namespace culvert::swarm {
@@ -14,7 +14,7 @@ namespace {
 
 /// The profile's settings, with what the command line says instead.
 Result<openvpn::ClientSettings> client_settings(const Options& options) {
-  auto settings = pktgen::read_profile(options.profile, options.cipher);
+  auto settings = perf::read_profile(options.profile, options.cipher);
   if (!settings) return Error{settings.error()};
   if (!options.remote.empty()) {
     size_t colon = options.remote.rfind(':');

@@ -11,7 +11,7 @@ namespace culvert::swarm {
 namespace {
 
 using nlohmann::ordered_json;
-using pktgen::Histogram;
+using perf::Histogram;
 
 double us(uint64_t ns) {
   return static_cast<double>(ns) / 1e3;

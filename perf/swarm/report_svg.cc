@@ -3,13 +3,13 @@
 #include <array>
 #include <cmath>
 
-#include "perf/pktgen/plot.h"
+#include "perf/common/plot.h"
 #include "perf/swarm/report.h"
 
 namespace culvert::swarm {
 namespace {
 
-using pktgen::Plot;
+using perf::Plot;
 
 constexpr double kWidth = 900, kHeight = 360, kTop = 60, kBottom = 290;
 constexpr double kBarsLeft = 70, kBarsRight = 420, kCurvesLeft = 520, kCurvesRight = 880;
@@ -19,13 +19,13 @@ const std::string kAxis = "#444444", kGrid = "#dddddd";
 void draw_goodput(Plot& plot, const std::vector<PhaseResult>& phases) {
   double most = 0.001;
   for (const PhaseResult& phase : phases) most = std::max({most, phase.in_gbps, phase.out_gbps});
-  double step = pktgen::round_step(most, 5);
+  double step = perf::round_step(most, 5);
   double top = std::ceil(most / step) * step;
   auto y_of = [&](double value) { return kBottom - value / top * (kBottom - kTop); };
   plot.text((kBarsLeft + kBarsRight) / 2, kTop - 25, "Goodput, Gb/s of inner bytes (in, out)", "middle", 13);
   for (double tick = 0; tick <= top * 1.0001; tick += step) {
     plot.line(kBarsLeft, y_of(tick), kBarsRight, y_of(tick), kGrid);
-    plot.text(kBarsLeft - 6, y_of(tick) + 4, pktgen::number_text(tick), "end", 10);
+    plot.text(kBarsLeft - 6, y_of(tick) + 4, perf::number_text(tick), "end", 10);
   }
   double slot = (kBarsRight - kBarsLeft) / static_cast<double>(phases.size());
   double x = kBarsLeft;
@@ -48,11 +48,11 @@ void draw_latency(Plot& plot, const std::vector<PhaseResult>& phases) {
     most = std::max(most, static_cast<double>(phase.rtt_ns.max()) / 1e3);
   }
   if (least > most) return;
-  pktgen::LogAxis axis(std::max(least, 0.1), most, kBottom, kTop);
+  perf::LogAxis axis(std::max(least, 0.1), most, kBottom, kTop);
   plot.text((kCurvesLeft + kCurvesRight) / 2, kTop - 25, "Round trip by percentile, µs", "middle", 13);
   for (double tick : axis.ticks()) {
     plot.line(kCurvesLeft, axis.at(tick), kCurvesRight, axis.at(tick), kGrid);
-    plot.text(kCurvesLeft - 6, axis.at(tick) + 4, pktgen::number_text(tick), "end", 10);
+    plot.text(kCurvesLeft - 6, axis.at(tick) + 4, perf::number_text(tick), "end", 10);
   }
   const std::array<const char*, 5> names = {"0", "90", "99", "99.9", "99.99"};
   for (size_t i = 0; i < names.size(); ++i)

@@ -6,7 +6,7 @@
 #include <string>
 #include <thread>
 
-#include "perf/pktgen/histogram.h"
+#include "perf/common/histogram.h"
 #include "perf/swarm/crowd.h"
 
 namespace culvert::swarm {
@@ -14,8 +14,8 @@ namespace culvert::swarm {
 struct StormResult {
   uint64_t connected = 0;
   uint64_t failed = 0;
-  pktgen::Histogram took_ns;  ///< from the first packet to keys and address
-  std::string error;          ///< of the last one that failed
+  perf::Histogram took_ns;  ///< from the first packet to keys and address
+  std::string error;        ///< of the last one that failed
 };
 
 class Storm {

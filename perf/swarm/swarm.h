@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "perf/pktgen/histogram.h"
+#include "perf/common/histogram.h"
 #include "perf/swarm/crowd.h"
 #include "perf/swarm/inner_host.h"
 #include "perf/swarm/options.h"
@@ -16,7 +16,7 @@ namespace culvert::swarm {
 struct ConnectResult {
   uint32_t clients = 0;
   double seconds = 0;
-  pktgen::Histogram took_ns;  ///< of each client
+  perf::Histogram took_ns;  ///< of each client
   std::vector<double> cpu_seconds;
 };
 
@@ -26,7 +26,7 @@ struct PhaseResult {
   Account in, out;     ///< after what was on the way had time to arrive
   double in_gbps = 0;  ///< inner bits that arrived within the phase
   double out_gbps = 0;
-  pktgen::Histogram rtt_ns;
+  perf::Histogram rtt_ns;
   uint64_t echoes_sent = 0;
   std::vector<double> cpu_seconds;  ///< of each --pid within the phase
   std::optional<StormResult> storm;

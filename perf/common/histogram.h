@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace culvert::pktgen {
+namespace culvert::perf {
 
 class Histogram {
  public:
@@ -55,4 +55,4 @@ class Histogram {
   uint64_t min_ = UINT64_MAX;
 };
 
-}  // namespace culvert::pktgen
+}  // namespace culvert::perf

@@ -1,9 +1,9 @@
-#include "perf/pktgen/histogram.h"
+#include "perf/common/histogram.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace culvert::pktgen {
+namespace culvert::perf {
 
 void Histogram::add(const Histogram& other) {
   for (size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
@@ -39,4 +39,4 @@ std::vector<Histogram::Bucket> Histogram::buckets() const {
   return held;
 }
 
-}  // namespace culvert::pktgen
+}  // namespace culvert::perf

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace culvert::pktgen {
+namespace culvert::perf {
 
 class Plot {
  public:
@@ -41,4 +41,4 @@ double round_step(double most, int parts);
 /// "0.05", "12": as short as it is exact.
 std::string number_text(double value);
 
-}  // namespace culvert::pktgen
+}  // namespace culvert::perf

@@ -1,10 +1,10 @@
-#include "perf/pktgen/plot.h"
+#include "perf/common/plot.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
-namespace culvert::pktgen {
+namespace culvert::perf {
 namespace {
 
 std::string escaped(const std::string& text) {
@@ -96,4 +96,4 @@ std::string number_text(double value) {
   return text;
 }
 
-}  // namespace culvert::pktgen
+}  // namespace culvert::perf

@@ -1,4 +1,4 @@
-#include "perf/pktgen/histogram.h"
+#include "perf/common/histogram.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-namespace culvert::pktgen {
+namespace culvert::perf {
 namespace {
 
 TEST(HistogramTest, AnEmptyOneKnowsNothing) {
@@ -77,4 +77,4 @@ TEST(HistogramTest, OneSlowPacketMovesTheMaximumOnly) {
 }
 
 }  // namespace
-}  // namespace culvert::pktgen
+}  // namespace culvert::perf

@@ -1,4 +1,4 @@
-#include "perf/pktgen/profile.h"
+#include "perf/common/profile.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include "control/pki/pki.h"
 #include "tests/unit/support/temporary_folder.h"
 
-namespace culvert::pktgen {
+namespace culvert::perf {
 namespace {
 
 class ProfileTest : public ::testing::Test {
@@ -61,4 +61,4 @@ TEST_F(ProfileTest, SaysWhatItCannotUse) {
 }
 
 }  // namespace
-}  // namespace culvert::pktgen
+}  // namespace culvert::perf

@@ -1,4 +1,4 @@
-#include "perf/pktgen/profile.h"
+#include "perf/common/profile.h"
 
 #include <charconv>
 #include <sstream>
@@ -9,7 +9,7 @@
 #include "control/openvpn/negotiate.h"
 #include "dataplane/abi/endpoint_text.h"
 
-namespace culvert::pktgen {
+namespace culvert::perf {
 namespace {
 
 using config::Statement;
@@ -115,4 +115,4 @@ Result<ClientSettings> read_profile(const std::string& path, const std::string& 
   return std::move(settings);
 }
 
-}  // namespace culvert::pktgen
+}  // namespace culvert::perf
