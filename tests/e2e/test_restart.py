@@ -6,8 +6,9 @@ import signal
 import pytest
 
 from harness.download import Download, serving
+from harness.gateway import Gateway
 from harness.process import exists
-from harness.server_conf import INNER4, INNER6
+from harness.server_conf import INNER4, INNER6, ServerConf
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
 
@@ -76,6 +77,16 @@ def test_new_clients_get_in_after_control_came_back(stage):
     assert first.inner4 != second.inner4 and first.inner6 != second.inner6 and first.peer_id != second.peer_id
     assert first.ping(INNER4) and second.ping(INNER4)
     assert sorted(gateway.session_names()) == ["first", "second"]
+
+
+@pytest.mark.parametrize("program", ["culvert-control", "culvert-dataplane"])
+def test_killed_while_the_gateway_starts(stage, program):
+    """`culvert up` may not have noticed yet that all is ready: a process that is killed then is no failed start either."""
+    gateway = stage.add(Gateway(stage.network.gateway, ServerConf(stage.certificates), stage.folder / "gateway")).start(ready=False)
+    wait_until(lambda: gateway.pid_of(program), f"{program} to run", 5)
+    kill_and_wait_for_next(gateway, program)
+    gateway.wait_ready()
+    assert stage.connected("alice").ping(INNER4)
 
 
 @pytest.mark.long

@@ -92,6 +92,9 @@ void Supervisor::on_end(Kept& kept, const std::string& how) {
   switch (phase_) {
     case Phase::kStarting:
       if (asked) return stop();
+      // Whoever killed it may have seen it serve, which we look at now and then. One that can't start exits by itself;
+      // one that crashes again and again is given up when its time is over.
+      if (kept.child.exit_status() < 0) return start_again(kept, how);
       return give_up(kept.child.name() + " did not start (" + how + "): it says above why");
     case Phase::kRunning:
       if (asked) return stop();
@@ -113,7 +116,8 @@ void Supervisor::start_again(Kept& kept, const std::string& how) {
   say(kept.child.name() + " ended (" + how + "): starting it again" +
       (pause.count() > 0 ? " in " + std::to_string(pause.count()) + " ms" : ""));
   loop_.at(now + pause, [this, &kept] {
-    if (phase_ == Phase::kRunning && !kept.child.running()) start(kept);
+    bool wanted = phase_ == Phase::kStarting || phase_ == Phase::kRunning;
+    if (wanted && !kept.child.running()) start(kept);
   });
 }
 
