@@ -5,6 +5,7 @@
 #include <climits>
 
 #include "control/crypto/tls_internal.h"
+#include "control/crypto/tls_library.h"
 
 namespace culvert::crypto {
 namespace {
@@ -195,7 +196,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   state.min_version = settings.min_version;
   state.policy = std::make_shared<const PeerPolicy>(settings.peer);
   state.export_certificates = settings.export_peer_certificates;
-  state.context.reset(SSL_CTX_new(settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
+  state.context.reset(SSL_CTX_new_ex(tls_library(), nullptr,
+                                     settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
   SSL_CTX* context = state.context.get();
   if (context == nullptr) return Error{"can't start TLS: " + take_errors()};
   if (Status done = set_policy(context, settings); !done) return Error{done.error()};
