@@ -5,6 +5,7 @@
 #include <climits>
 
 #include "control/crypto/tls_internal.h"
+#include "control/crypto/tls_library.h"
 
 namespace culvert::crypto {
 namespace {
@@ -119,6 +120,14 @@ Status load_authorities(TlsContext::State& state, const std::string& pem) {
   return {};
 }
 
+/// The chain that goes out with our certificate. When the file has none, OpenSSL looks for one among the CAs, and
+/// verifies it, in every handshake; it comes out the same, so it is looked for once. If it is too weak for the security
+/// level, OpenSSL goes on trying and says so in the handshake.
+void find_own_chain(SSL_CTX* context) {
+  SSL_CTX_build_cert_chain(context, SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR | SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR);
+  ERR_clear_error();
+}
+
 Status load_identity(SSL_CTX* context, const TlsSettings& settings) {
   auto chain = load_certificates(settings.certificate_pem);
   if (!chain) return Error{"cert: " + chain.error()};
@@ -135,6 +144,7 @@ Status load_identity(SSL_CTX* context, const TlsSettings& settings) {
                  "): use the key that was made with it: " + take_errors()};
   if (SSL_CTX_use_PrivateKey(context, key->get()) != 1)
     return Error{"key: the TLS library refuses the key: " + take_errors()};
+  if (chain->size() == 1) find_own_chain(context);
   return {};
 }
 
@@ -186,7 +196,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   state.min_version = settings.min_version;
   state.policy = std::make_shared<const PeerPolicy>(settings.peer);
   state.export_certificates = settings.export_peer_certificates;
-  state.context.reset(SSL_CTX_new(settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
+  state.context.reset(SSL_CTX_new_ex(tls_library(), nullptr,
+                                     settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
   SSL_CTX* context = state.context.get();
   if (context == nullptr) return Error{"can't start TLS: " + take_errors()};
   if (Status done = set_policy(context, settings); !done) return Error{done.error()};

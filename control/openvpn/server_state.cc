@@ -96,7 +96,7 @@ void Server::State::settle(ServerSession& session, Now now) {
     entry.holds_peer_id = false;
     ++closing;
     by_peer_id.erase(entry.ref.peer_id);
-    erase_one(by_name, session.identity().common_name, session);
+    by_name.erase({session.identity().common_name, &session});
     peer_ids.give_back(entry.ref, now);
   }
   if (session.phase() == ServerSession::Phase::kGone)
@@ -151,10 +151,12 @@ void Server::State::replace_older(ServerSession& winner, Now now) {
   auto [at, at_end] = by_address.equal_range(winner.path().remote);
   for (; at != at_end; ++at) older.emplace_back(at->second, "the client connected again from the same address");
   const std::string& name = winner.identity().common_name;
-  auto [named, named_end] = by_name.equal_range(name);
-  for (; named != named_end && !settings.duplicate_cn && !name.empty(); ++named)
-    older.emplace_back(named->second,
-                       "another connection with the same common name took its place (duplicate-cn allows both)");
+  // With duplicate-cn thousands may have this name.
+  if (!settings.duplicate_cn && !name.empty())
+    for (auto at_name = by_name.lower_bound({name, nullptr}); at_name != by_name.end() && at_name->first == name;
+         ++at_name)
+      older.emplace_back(at_name->second,
+                         "another connection with the same common name took its place (duplicate-cn allows both)");
   for (auto& [session, text] : older) {
     // One may stand here twice, and may be gone by then.
     if (session == &winner || !sessions.contains(session) || !session->alive()) continue;

@@ -3,7 +3,10 @@
 
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "control/openvpn/admission.h"
@@ -54,7 +57,7 @@ struct Server::State {
   std::unordered_map<ServerSession*, Entry> sessions;
   std::unordered_map<uint32_t, ServerSession*> by_peer_id;  ///< alive ones
   std::unordered_multimap<abi::Endpoint, ServerSession*, EndpointHash> by_address;
-  std::unordered_multimap<std::string, ServerSession*> by_name;  ///< accepted ones, by common name
+  std::set<std::pair<std::string, ServerSession*>> by_name;  ///< accepted ones, by common name
   std::multimap<MonoTime, ServerSession*> timers;
   size_t closing = 0;
   MonoTime connect_window_began{};  ///< connect-freq
