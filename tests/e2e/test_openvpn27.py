@@ -38,7 +38,7 @@ def test_epoch_keys(stage, file, protocol, cipher):
     gateway = stage.gateway(protocol="tcp-server" if protocol == "tcp" else "udp")
     client = connected(stage, protocol=protocol, options=[f"data-ciphers {cipher}"])
     assert "aead-epoch" in client.pushed_option("protocol-flags")
-    assert "Epoch Data key 1" in client.log()
+    assert client.said("Epoch Data key 1")
     assert "peer-id" not in [option.split()[0] for option in client.pushed()], "both chose their own"
     carries_traffic(gateway, client, file)
     assert client.connects() == 1

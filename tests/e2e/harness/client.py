@@ -86,11 +86,15 @@ class Client:
 
     # What it was given and what it says about it.
 
+    def said(self, pattern: str) -> str:
+        """The last match of `pattern` (its group, if it has one) in its log. Waits for it: the client is connected, and
+        passes packets, a few lines before it has written all it has to say of that."""
+        self._wait(lambda: re.search(pattern, self.log()), f"{pattern!r} in the log of client {self.name}", 10)
+        return re.findall(pattern, self.log())[-1]
+
     def pushed(self) -> List[str]:
         """Options of the last PUSH_REPLY."""
-        replies = re.findall(r"PUSH: Received control message: 'PUSH_REPLY,(.*)'", self.log())
-        assert replies, f"no PUSH_REPLY in the log of {self.name}"
-        return replies[-1].split(",")
+        return self.said(r"PUSH: Received control message: 'PUSH_REPLY,(.*)'").split(",")
 
     def pushed_option(self, name: str) -> List[str]:
         for option in self.pushed():
@@ -112,14 +116,10 @@ class Client:
         return int(self.pushed_option("peer-id")[0])
 
     def data_cipher(self) -> str:
-        found = re.findall(r"Data Channel: cipher '([^']+)'", self.log())
-        assert found, f"no data channel cipher in the log of {self.name}"
-        return found[-1]
+        return self.said(r"Data Channel: cipher '([^']+)'")
 
     def tls_version(self) -> str:
-        found = re.findall(r"Control Channel: (TLSv[0-9.]+)", self.log())
-        assert found, f"no TLS version in the log of {self.name}"
-        return found[-1]
+        return self.said(r"Control Channel: (TLSv[0-9.]+)")
 
     def renegotiations(self) -> int:
         """How many times TLS finished after the first time, started by either side."""
