@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dataplane/abi/setup.h"
-#include "dataplane/link/setup_socket.h"
+#include "dataplane/link/newcomers.h"
 
 namespace culvert::dataplane {
 
@@ -33,36 +33,23 @@ class SetupServer {
   SetupServer(drivers::FileDescriptor listener, Options options, SetupHandler& handler);
 
   /// Descriptor that turns readable when serve() has something to do.
-  int wake_fd() const { return epoll_.get(); }
-  /// Does what is ready, and closes connections that said no Hello within kHelloDeadline. `now_ns`: CLOCK_MONOTONIC.
+  int wake_fd() const { return newcomers_.wake_fd(); }
+  /// Does what is ready, and closes connections that said no Hello in time. `now_ns`: CLOCK_MONOTONIC.
   void serve(uint64_t now_ns);
   /// CLOCK_MONOTONIC time at which serve() is wanted even when nothing arrives; UINT64_MAX: never.
-  uint64_t deadline_ns() const;
+  uint64_t deadline_ns() const { return newcomers_.deadline_ns(); }
   bool is_attached() const { return static_cast<bool>(control_.fd); }
 
-  static constexpr uint64_t kHelloDeadline = 5'000'000'000;  ///< nanoseconds
-  static constexpr size_t kMaxPending = 8;  ///< connections without Hello; a ninth pushes the oldest out
-
  private:
-  struct Connection {
-    drivers::FileDescriptor fd;
-    Peer peer{};
-    uint64_t deadline_ns = 0;
-  };
-
-  void accept_all(uint64_t now_ns);
-  void serve_pending(int fd);
+  void serve_newcomer(int fd);
   void serve_control();
   void greet(Connection connection, const abi::Request& request);
   Result<std::string> carry_out(const abi::Request& request);
-  bool watch(int fd);
   void log(const std::string& line) const;
 
-  drivers::FileDescriptor listener_;
   Options options_;
   SetupHandler& handler_;
-  drivers::FileDescriptor epoll_;
-  std::vector<Connection> pending_;
+  Newcomers newcomers_;
   Connection control_;
 };
 

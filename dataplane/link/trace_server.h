@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/link/setup_socket.h"
+#include "dataplane/link/newcomers.h"
 #include "dataplane/link/trace_memory.h"
 #include "dataplane/steps/trace.h"
 
@@ -29,38 +29,32 @@ class TraceServer {
   TraceServer(drivers::FileDescriptor listener, Options options);
 
   /// Descriptor that turns readable when serve() has something to do.
-  int wake_fd() const { return epoll_.get(); }
+  int wake_fd() const { return newcomers_.wake_fd(); }
   void serve(uint64_t now_ns);
   /// CLOCK_MONOTONIC time at which serve() is wanted even when nothing arrives; UINT64_MAX: never.
   uint64_t deadline_ns() const;
   bool is_tracing() const { return active_.memory != nullptr; }
 
-  static constexpr uint64_t kRequestWithin = 5'000'000'000;  ///< ns from connect to request
-  static constexpr uint64_t kRetireEvery = 5'000'000;        ///< ns between two looks whether workers have let go
-  static constexpr size_t kMaxPending = 8;                   ///< connections without a request
+  static constexpr uint64_t kRetireEvery = 5'000'000;  ///< ns between two looks whether workers have let go
 
  private:
-  struct Connection {
-    drivers::FileDescriptor fd;
-    Peer peer{};
-    uint64_t deadline_ns = 0;
+  struct Trace {
+    Connection connection;
     std::unique_ptr<TraceMemory> memory;
   };
 
-  void accept_all(uint64_t now_ns);
-  void serve_pending(int fd);
+  void serve_newcomer(int fd);
   void start(Connection connection, const abi::TraceRequest& request);
   void stop();
   void retire();
   void tell_workers(TraceMemory* memory);
   void log(const std::string& line) const;
 
-  drivers::FileDescriptor listener_;
   Options options_;
-  drivers::FileDescriptor epoll_;
-  std::vector<Connection> pending_;
-  Connection active_;    ///< with memory
-  Connection retiring_;  ///< its end is said, workers may still use its memory
+  Newcomers newcomers_;
+  Trace active_;               ///< without memory: none
+  Trace retiring_;             ///< its end is said, workers may still use its memory
+  uint64_t retire_at_ns_ = 0;  ///< when to look again whether they do
 };
 
 }  // namespace culvert::dataplane

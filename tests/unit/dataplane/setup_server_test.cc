@@ -221,8 +221,8 @@ TEST_F(SetupServerTest, RefusesBadRequestsAndGoesOn) {
 TEST_F(SetupServerTest, ClosesAConnectionThatSaysNothing) {
   SetupClient silent(path_);
   serve();
-  EXPECT_EQ(server_->deadline_ns(), now_ + SetupServer::kHelloDeadline);
-  now_ += SetupServer::kHelloDeadline - 1;
+  EXPECT_EQ(server_->deadline_ns(), now_ + Newcomers::kSilence);
+  now_ += Newcomers::kSilence - 1;
   serve();
   EXPECT_TRUE(silent.is_open_and_quiet());
   now_ += 1;

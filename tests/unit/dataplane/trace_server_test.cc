@@ -237,12 +237,12 @@ TEST_F(TraceServerTest, RequestsThatMakeNoSenseAreRefused) {
 TEST_F(TraceServerTest, SilentConnectionsAreClosedAndCrowdsPushTheOldestOut) {
   Client silent(path_);
   serve();
-  EXPECT_EQ(server_->deadline_ns(), now_ + TraceServer::kRequestWithin);
-  now_ += TraceServer::kRequestWithin;
+  EXPECT_EQ(server_->deadline_ns(), now_ + Newcomers::kSilence);
+  now_ += Newcomers::kSilence;
   serve();
   EXPECT_TRUE(silent.is_closed());
   std::vector<Client> crowd;
-  for (size_t i = 0; i < TraceServer::kMaxPending + 1; ++i) {
+  for (size_t i = 0; i < Newcomers::kMax + 1; ++i) {
     crowd.emplace_back(path_);
     serve();
   }

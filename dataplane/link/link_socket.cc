@@ -1,4 +1,4 @@
-#include "dataplane/link/setup_socket.h"
+#include "dataplane/link/link_socket.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -67,38 +67,39 @@ bool may_attach(const Peer& peer, const Allowed& allowed) {
          (allowed.gid && peer.gid == *allowed.gid);
 }
 
-Received receive_request(int fd, abi::Request& out) {
+std::string to_text(const Peer& peer) {
+  return "pid " + std::to_string(peer.pid) + ", uid " + std::to_string(peer.uid);
+}
+
+Received receive_message(int fd, std::span<std::byte> out) {
   ssize_t length;
   // recv, not recvmsg: the kernel closes descriptors that come along. MSG_TRUNC gives the real length.
-  do length = recv(fd, &out, sizeof out, MSG_DONTWAIT | MSG_TRUNC);
+  do length = recv(fd, out.data(), out.size(), MSG_DONTWAIT | MSG_TRUNC);
   while (length < 0 && errno == EINTR);
   if (length < 0) return errno == EAGAIN ? Received::kNothing : Received::kClosed;
   if (length == 0) return Received::kClosed;
-  return length == sizeof out ? Received::kRequest : Received::kWrongSize;
+  return static_cast<size_t>(length) == out.size() ? Received::kMessage : Received::kWrongSize;
 }
 
-bool send_reply(int fd, abi::ReplyStatus status, const std::string& text, std::span<const int> descriptors) {
-  abi::Reply reply{};
-  reply.status = status;
-  std::copy_n(text.begin(), std::min(text.size(), reply.text.size() - 1), reply.text.begin());
-  iovec data{&reply, sizeof reply};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
+bool send_message(int fd, std::span<const std::byte> message, std::span<const int> descriptors) {
+  iovec data{const_cast<std::byte*>(message.data()), message.size()};
+  msghdr header{};
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
   alignas(cmsghdr) std::array<unsigned char, CMSG_SPACE(kMaxDescriptors * sizeof(int))> buffer{};
   if (!descriptors.empty() && descriptors.size() <= kMaxDescriptors) {
-    message.msg_control = buffer.data();
-    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-    std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
+    header.msg_control = buffer.data();
+    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* control = CMSG_FIRSTHDR(&header);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(control), descriptors.data(), descriptors.size_bytes());
   }
   ssize_t sent;
-  do sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  do sent = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
-  return sent == sizeof reply;
+  return sent >= 0 && static_cast<size_t>(sent) == message.size();
 }
 
 }  // namespace culvert::dataplane

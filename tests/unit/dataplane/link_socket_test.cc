@@ -1,5 +1,5 @@
-// The setup socket's file: who may open it, who may attach.
-#include "dataplane/link/setup_socket.h"
+// The file of a socket of the link: who may open it, who may attach.
+#include "dataplane/link/link_socket.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 namespace culvert::dataplane {
 namespace {
 
-TEST(SetupSocket, WhoMayAttach) {
+TEST(LinkSocket, WhoMayAttach) {
   Allowed nobody_else;
   Allowed configured{1000, 2000};
   EXPECT_TRUE(may_attach({1, 0, 0}, nobody_else));
@@ -21,7 +21,7 @@ TEST(SetupSocket, WhoMayAttach) {
   EXPECT_FALSE(may_attach({1, 1001, 2001}, configured));
 }
 
-TEST(SetupSocket, FileIsOpenToThoseWhoMayAttachOnly) {
+TEST(LinkSocket, FileIsOpenToThoseWhoMayAttachOnly) {
   testing::TemporaryFolder folder;
   struct stat about;
   std::string closed = folder.path() + "/closed.sock";
@@ -37,7 +37,7 @@ TEST(SetupSocket, FileIsOpenToThoseWhoMayAttachOnly) {
   EXPECT_EQ(about.st_gid, 4321u);
 }
 
-TEST(SetupSocket, TooLongAPathIsAClearError) {
+TEST(LinkSocket, TooLongAPathIsAClearError) {
   auto listener = listen_on("/tmp/" + std::string(120, 'x'), {});
   ASSERT_FALSE(listener);
   EXPECT_NE(listener.error().find("choose a shorter run dir"), std::string::npos) << listener.error();

@@ -1,16 +1,16 @@
-// The unix socket of setup.h as system calls: listening, who is at the other end, requests in, replies with descriptors
-// out.
+// The unix sockets of the link (abi/setup.h, abi/trace.h) as system calls: listening, who is at the other end, messages
+// in, messages with descriptors out.
 #pragma once
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "dataplane/abi/result.h"
-#include "dataplane/abi/setup.h"
 #include "drivers/file_descriptor.h"
 
 namespace culvert::dataplane {
@@ -37,11 +37,15 @@ drivers::FileDescriptor accept_on(int listener);
 std::optional<Peer> peer_of(int fd);
 bool may_attach(const Peer& peer, const Allowed& allowed);
 
-enum class Received : uint8_t { kRequest, kWrongSize, kNothing, kClosed };
-/// Takes one request. kWrongSize: a message that is not one, thrown away. Descriptors sent along are never accepted.
-Received receive_request(int fd, abi::Request& out);
+/// "pid 7, uid 0", for the log.
+std::string to_text(const Peer& peer);
 
-/// Sends a reply, with `descriptors` when there are any. False: the connection is of no use any more.
-bool send_reply(int fd, abi::ReplyStatus status, const std::string& text, std::span<const int> descriptors = {});
+enum class Received : uint8_t { kMessage, kWrongSize, kNothing, kClosed };
+/// Takes one message, which is as long as `out`. kWrongSize: one that is not, thrown away. Descriptors that come along
+/// are never accepted.
+Received receive_message(int fd, std::span<std::byte> out);
+
+/// Sends one message, with `descriptors` when there are any. False: the connection is of no use any more.
+bool send_message(int fd, std::span<const std::byte> message, std::span<const int> descriptors = {});
 
 }  // namespace culvert::dataplane
