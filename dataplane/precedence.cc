@@ -1,5 +1,6 @@
 #include "dataplane/precedence.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -7,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 
 namespace culvert::dataplane {
 namespace {
@@ -37,11 +39,23 @@ int own_nice() {
   return getpriority(PRIO_PROCESS, 0);
 }
 
+/// Where autogroups are on, nice values count within a session only, and a session's own nice value among sessions
+/// (sched(7)). Not when the session is somebody else's, who started us in a shell. Failing is no harm.
+void raise_session() {
+  if (getsid(0) != getpid()) return;
+  int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  dprintf(fd, "%d", kWorkerNice);
+  close(fd);
+}
+
 }  // namespace
 
 bool take_precedence() {
   if (sched_getscheduler(0) != SCHED_OTHER || own_nice() != 0) return true;
-  return setpriority(PRIO_PROCESS, 0, kWorkerNice) == 0;
+  if (setpriority(PRIO_PROCESS, 0, kWorkerNice) != 0) return false;
+  raise_session();
+  return true;
 }
 
 void give_up_precedence() {

@@ -7,9 +7,9 @@ namespace culvert::dataplane {
 
 inline constexpr int kWorkerNice = -10;  ///< about nine times the share of a thread of nice 0, where both want a core
 
-/// Calling thread and those it starts later: kWorkerNice. A nice value other than 0 or a policy other than SCHED_OTHER
-/// is somebody's wish and stays. Needs CAP_SYS_NICE or RLIMIT_NICE (setpriority(2)), so call it before they are given
-/// up. False: may not.
+/// Calling thread and those it starts later: kWorkerNice; also the session, if the process leads one. A nice value
+/// other than 0 or a policy other than SCHED_OTHER is somebody's wish and stays. Needs CAP_SYS_NICE or RLIMIT_NICE
+/// (setpriority(2)), so call it before they are given up. False: may not.
 bool take_precedence();
 /// Calling thread: back to nice 0, if take_precedence() has changed it.
 void give_up_precedence();

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "dataplane/privileges.h"
@@ -33,6 +37,44 @@ TEST(Precedence, RaisedWhereAllowedAndGivenBack) {
     give_up_precedence();
     EXPECT_EQ(nice_now(), 0);
   });
+}
+
+/// "/autogroup-25 nice 0"; empty: this kernel has none.
+std::string autogroup() {
+  std::string line;
+  std::getline(std::ifstream("/proc/self/autogroup"), line);
+  return line;
+}
+
+/// Exit status of a child process that runs `body`.
+int in_process(const std::function<int()>& body) {
+  pid_t child = fork();
+  if (child == 0) _exit(body());
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Precedence, RaisesASessionOfItsOwn) {
+  constexpr int kMayNot = 2;
+  if (autogroup().empty() || nice_now() != 0) GTEST_SKIP() << "no autogroups, or runs with nice " << nice_now();
+  int status = in_process([] {
+    setsid();
+    // Does the kernel take it from this process at all?
+    if (!(std::ofstream("/proc/self/autogroup") << "-1" << std::flush)) return kMayNot;
+    return take_precedence() && autogroup().ends_with(" nice -10") ? 0 : 1;
+  });
+  if (status == kMayNot) GTEST_SKIP() << "may not raise its session's priority";
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Precedence, LeavesTheSessionOfOthersAlone) {
+  std::string before = autogroup();
+  EXPECT_EQ(in_process([&] {
+              (void)take_precedence();
+              return autogroup() == before ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(Precedence, AnotherNiceValueStays) {
