@@ -182,7 +182,8 @@ void InnerHost::take_echoes() {
 
 void InnerHost::send_some() {
   size_t payload = task_.size - kInnerHeaders;
-  for (size_t tries = 0; tries < task_.clients.size(); ++tries) {
+  size_t refused = 0;  // clients in a row for whom there is no room now
+  while (refused < task_.clients.size()) {
     uint64_t now = now_ns();
     size_t count = pace_.allowance(out, task_.burst, now);
     if (count == 0) return;
@@ -210,7 +211,8 @@ void InnerHost::send_some() {
     header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
     auto segment = static_cast<uint16_t>(payload);
     std::memcpy(CMSG_DATA(header), &segment, sizeof segment);
-    if (sendmsg(data_.get(), &message, MSG_DONTWAIT) < 0) continue;
+    refused = sendmsg(data_.get(), &message, MSG_DONTWAIT) < 0 ? refused + 1 : 0;
+    if (refused > 0) continue;
     numbers_[client] += count;
     out.sent.fetch_add(count, std::memory_order_relaxed);
   }
