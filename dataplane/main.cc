@@ -23,6 +23,7 @@
 #include "dataplane/log.h"
 #include "dataplane/nic_mode.h"
 #include "dataplane/options.h"
+#include "dataplane/precedence.h"
 #include "dataplane/privileges.h"
 #include "dataplane/run_dir.h"
 #include "dataplane/steps/handoff.h"
@@ -142,6 +143,7 @@ int run_worker(void* worker) {
     log_line(dropped.error());
     return 1;
   }
+  (void)ask_for_short_turns();  // older kernels have longer ones
   static_cast<Worker*>(worker)->run();
   return 0;
 }
@@ -248,7 +250,7 @@ std::string account_of(const std::vector<uint32_t>& cores) {
 
 /// EAL runs: workers, ports and setup server from start to end.
 Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& run_dir, LinkMemory& link,
-                    Listeners listeners, int signals) {
+                    Listeners listeners, int signals, bool has_precedence) {
   PacketMemory memory = packet_memory(options);
   auto packets = make_packet_pool("packets", memory.buffers, memory.largest);
   if (!packets) return Error{packets.error()};
@@ -267,11 +269,16 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   for (uint32_t i = 0; i < options.cores.size(); ++i)
     link.view().worker(i).core.store(options.cores[i], std::memory_order_relaxed);
   if (Status launched = (*workers)->launch(eal.worker_lcores); !launched) return launched;
+  give_up_precedence();  // this thread
 
   log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + (*workers)->aead_name() + ", " +
            std::to_string(options.sessions) + " sessions; " + account_of(options.cores) +
            (*nics ? ", polling NICs; control attaches at " : ", asleep when idle; control attaches at ") +
            run_dir.socket_path());
+  if (!has_precedence)
+    log_line(
+        "note: may not raise its priority, so that packets wait while other programs compute: give it "
+        "CAP_SYS_NICE, or Nice=-10 in the systemd unit");
   serve(signals, server, traces, gateway, main_doorbell.get(), nics->get());
   (*workers)->stop(eal.worker_lcores);
   return {};
@@ -293,6 +300,8 @@ Status run(const Options& options) {
   if (!link) return Error{link.error()};
   if (!link->locked())
     log_line("warning: the link could not be locked into memory (RLIMIT_MEMLOCK): its keys may reach swap");
+  // Workers of NIC mode never sleep, and have their cores for themselves.
+  bool has_precedence = !options.ports.empty() || take_precedence();
   // Opening NICs needs more; see start_nics.
   if (options.ports.empty())
     if (auto dropped = drop_main_privileges(!run_dir->is_own()); !dropped) return dropped;
@@ -306,7 +315,7 @@ Status run(const Options& options) {
   Status status = hide_memory();
   if (status)
     status = run_with_eal(options, *eal, *run_dir, *link, {std::move(*listener), std::move(*trace_listener)},
-                          signals->get());
+                          signals->get(), has_precedence);
   rte_eal_cleanup();
   return status;
 }

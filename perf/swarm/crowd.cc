@@ -82,7 +82,7 @@ void Crowd::pass(std::chrono::nanoseconds pause, const Inner& inner) {
     size_t index = tag & 0xFFFFFFFF;
     Slot& slot = slots_[index];
     if (!slot.member || slot.serial != tag >> 32) continue;
-    slot.member->on_socket(read_now(), [&](std::span<const uint8_t> packet) { inner(index, packet); });
+    slot.member->on_socket(read_now(), [&](const InnerPacket& packet) { inner(index, packet); });
     watch_room(index);
     // A broken connection stays readable for good.
     if (slot.member->state() == Member::State::kFailed)

@@ -22,7 +22,7 @@ abi::IpAddress source_at(const Sources& sources, uint32_t number);
 
 class Crowd {
  public:
-  using Inner = std::function<void(size_t member, std::span<const uint8_t>)>;
+  using Inner = std::function<void(size_t member, const InnerPacket&)>;
 
   static Result<std::unique_ptr<Crowd>> make(const openvpn::ClientSettings& settings, const Sources& sources,
                                              size_t size);

@@ -13,6 +13,7 @@
 #include <future>
 
 #include "perf/swarm/clock.h"
+#include "perf/swarm/kernel_time.h"
 
 namespace culvert::swarm {
 namespace {
@@ -75,6 +76,7 @@ Status InnerHost::open_sockets() {
   if (!data_) return failed("UDP port " + std::to_string(kDataPort) + " in the gateway's namespace");
   echo_ = udp_socket(kEchoPort);
   if (!echo_) return failed("UDP port " + std::to_string(kEchoPort) + " in the gateway's namespace");
+  if (!ask_for_times(echo_.get())) return failed("SO_TIMESTAMPNS");
   epoll_ = drivers::FileDescriptor(epoll_create1(EPOLL_CLOEXEC));
   for (const auto* fd : {&data_, &echo_}) {
     epoll_event event{};
@@ -156,24 +158,38 @@ void InnerHost::take_data() {
 void InnerHost::take_echoes() {
   for (int reads = 0; reads < kMostReads; ++reads) {
     sockaddr_in from{};
-    socklen_t length = sizeof from;
-    ssize_t got = recvfrom(echo_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT,
-                           reinterpret_cast<sockaddr*>(&from), &length);
+    iovec piece{buffer_.data(), buffer_.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int)) + kTimeControl> control;
+    msghdr message{};
+    message.msg_name = &from;
+    message.msg_namelen = sizeof from;
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t got = recvmsg(echo_.get(), &message, MSG_DONTWAIT);
     if (got < 0) return;
-    (void)sendto(echo_.get(), buffer_.data(), static_cast<size_t>(got), MSG_DONTWAIT,
-                 reinterpret_cast<sockaddr*>(&from), length);
+    auto bytes = std::span(buffer_).first(static_cast<size_t>(got));
+    uint64_t received = received_at(message);
+    if (Stamp stamp; received != 0 && read_payload(bytes, stamp)) {
+      stamp.echo_wait_ns = now_ns() - received;
+      std::memcpy(bytes.data(), &stamp, sizeof stamp);
+    }
+    (void)sendto(echo_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from),
+                 sizeof from);
   }
 }
 
 void InnerHost::send_some() {
   size_t payload = task_.size - kInnerHeaders;
-  for (size_t tries = 0; tries < task_.clients.size(); ++tries) {
+  size_t refused = 0;  // clients in a row for whom there is no room now
+  while (refused < task_.clients.size()) {
     uint64_t now = now_ns();
     size_t count = pace_.allowance(out, task_.burst, now);
     if (count == 0) return;
     size_t client = turn_++ % task_.clients.size();
     for (size_t i = 0; i < count; ++i) {
-      Stamp stamp{kMagic, task_.phase, static_cast<uint32_t>(client), numbers_[client] + i, now};
+      Stamp stamp{kMagic, task_.phase, static_cast<uint32_t>(client), numbers_[client] + i, now, 0};
       write_payload(std::span(buffer_).subspan(i * payload, payload), stamp);
     }
     sockaddr_in to{};
@@ -195,7 +211,8 @@ void InnerHost::send_some() {
     header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
     auto segment = static_cast<uint16_t>(payload);
     std::memcpy(CMSG_DATA(header), &segment, sizeof segment);
-    if (sendmsg(data_.get(), &message, MSG_DONTWAIT) < 0) continue;
+    refused = sendmsg(data_.get(), &message, MSG_DONTWAIT) < 0 ? refused + 1 : 0;
+    if (refused > 0) continue;
     numbers_[client] += count;
     out.sent.fetch_add(count, std::memory_order_relaxed);
   }

@@ -1,5 +1,6 @@
 #include "perf/swarm/member.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "dataplane/abi/endpoint_text.h"
@@ -23,28 +24,34 @@ void Member::start(Now now) {
 void Member::on_socket(Now now, const Inner& inner) {
   shared_.packets.clear();
   bool alive = socket_->flush() && socket_->receive(shared_.buffers, shared_.packets);
-  std::array<std::span<uint8_t>, DataChannel::kMostPackets> data;
-  size_t count = 0;
-  for (std::span<uint8_t> packet : shared_.packets) {
-    auto opcode = wire::read_opcode(packet);
-    if (opcode && wire::is_data(opcode->opcode)) {
-      data[count++] = packet;
-      if (count == data.size()) open_data(std::span(data).first(std::exchange(count, 0)), now, inner);
-      continue;
+  std::span<const OuterPacket> rest = shared_.packets;
+  auto is_data = [](const OuterPacket& packet) {
+    auto opcode = wire::read_opcode(packet.bytes);
+    return opcode && wire::is_data(opcode->opcode);
+  };
+  // Order matters: data behind a control packet may need the key that it brings.
+  while (!rest.empty()) {
+    auto end = std::find_if_not(rest.begin(), rest.end(), is_data);
+    size_t count = std::min(static_cast<size_t>(end - rest.begin()), DataChannel::kMostPackets);
+    if (count > 0) {
+      open_data(rest.first(count), now, inner);
+    } else {
+      client_.receive({remote_, {}, 0, rest.front().bytes}, now);
+      carry_out(now);
+      count = 1;
     }
-    // Order matters: data behind a control packet may need the key that it brings.
-    if (count > 0) open_data(std::span(data).first(std::exchange(count, 0)), now, inner);
-    client_.receive({remote_, {}, 0, packet}, now);
-    carry_out(now);
+    rest = rest.subspan(count);
   }
-  if (count > 0) open_data(std::span(data).first(count), now, inner);
   if (!alive) fail("the server closed the connection");
 }
 
-void Member::open_data(std::span<const std::span<uint8_t>> packets, Now now, const Inner& inner) {
+void Member::open_data(std::span<const OuterPacket> packets, Now now, const Inner& inner) {
+  std::array<std::span<uint8_t>, DataChannel::kMostPackets> sealed;
   std::array<OpenedPacket, DataChannel::kMostPackets> opened;
-  keys_.open(packets, opened, shared_.engine);
-  for (const OpenedPacket& packet : std::span(opened).first(packets.size())) {
+  for (size_t i = 0; i < packets.size(); ++i) sealed[i] = packets[i].bytes;
+  keys_.open(std::span(sealed).first(packets.size()), opened, shared_.engine);
+  for (size_t i = 0; i < packets.size(); ++i) {
+    const OpenedPacket& packet = opened[i];
     if (packet.verdict == Opened::kForged || packet.verdict == Opened::kNoKey) ++shared_.outer.forged;
     if (packet.verdict == Opened::kReplayed) ++shared_.outer.replayed;
     if (packet.verdict != Opened::kFresh) continue;
@@ -57,7 +64,7 @@ void Member::open_data(std::span<const std::span<uint8_t>> packets, Now now, con
       carry_out(now);
     }
     bool tunnel_message = packet.inner.size() < wire::kSmallestInnerPacket;  // a keepalive
-    if (!tunnel_message) inner(packet.inner);
+    if (!tunnel_message) inner({packet.inner, packets[i].received_ns});
   }
 }
 
@@ -84,6 +91,11 @@ void Member::tick(Now now) {
   auto interval = std::chrono::seconds(keys_.session().ping_interval);
   if (state_ == State::kConnected && interval.count() > 0 && now.mono - last_sent_ >= interval)
     send_small(wire::kPingMagic, now);
+}
+
+void Member::spread_keepalive(double share, Now now) {
+  std::chrono::duration<double> past((1 - share) * keys_.session().ping_interval);
+  last_sent_ = now.mono - std::chrono::duration_cast<MonoClock::duration>(past);
 }
 
 void Member::leave(Now now) {

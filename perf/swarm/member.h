@@ -24,11 +24,17 @@ struct Shared {
   Account outer;  ///< forged and replayed packets of all members
 };
 
+/// What came out of a tunnel.
+struct InnerPacket {
+  std::span<const uint8_t> bytes;
+  uint64_t received_ns = 0;  ///< of the outer packet, OuterPacket::received_ns
+};
+
 class Member {
  public:
   enum class State : uint8_t { kConnecting, kConnected, kLeft, kFailed };
   /// An inner packet that came, with its member.
-  using Inner = std::function<void(std::span<const uint8_t>)>;
+  using Inner = std::function<void(const InnerPacket&)>;
 
   Member(openvpn::ClientSettings settings, std::unique_ptr<OuterSocket> socket, Shared& shared);
 
@@ -37,6 +43,8 @@ class Member {
   void on_socket(Now now, const Inner& inner);
   /// Engine deadlines, and keepalives of the data channel.
   void tick(Now now);
+  /// The next keepalive comes when `share` of the interval, 0 to 1, is over: those of many members come one by one.
+  void spread_keepalive(double share, Now now);
   /// Says goodbye; the member is of no use afterwards.
   void leave(Now now);
 
@@ -63,7 +71,7 @@ class Member {
  private:
   size_t send_burst(size_t count, size_t size, Now now);
   void send_small(std::span<const uint8_t> inner, Now now);
-  void open_data(std::span<const std::span<uint8_t>> packets, Now now, const Inner& inner);
+  void open_data(std::span<const OuterPacket> packets, Now now, const Inner& inner);
   void carry_out(Now now);
   void fail(const std::string& why);
 

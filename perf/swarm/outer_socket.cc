@@ -11,6 +11,7 @@
 
 #include "drivers/socket_address.h"
 #include "drivers/stream_frames.h"
+#include "perf/swarm/kernel_time.h"
 
 namespace culvert::swarm {
 namespace {
@@ -44,7 +45,7 @@ class UdpOuter final : public OuterSocket {
 
   bool receive(ReceiveBuffers& buffers, Packets& packets) override {
     constexpr size_t kMessages = ReceiveBuffers::kMessages;
-    using Control = std::array<char, CMSG_SPACE(sizeof(int))>;
+    using Control = std::array<char, CMSG_SPACE(sizeof(int)) + kTimeControl>;
     alignas(cmsghdr) std::array<Control, kMessages> controls;
     std::array<iovec, kMessages> pieces;
     std::array<mmsghdr, kMessages> messages{};
@@ -61,8 +62,9 @@ class UdpOuter final : public OuterSocket {
       mmsghdr& message = messages[static_cast<size_t>(i)];
       auto bytes = buffers.message(static_cast<size_t>(i)).first(message.msg_len);
       size_t segment = segment_size(message.msg_hdr, bytes.size());
+      uint64_t received = received_at(message.msg_hdr);
       for (; !bytes.empty(); bytes = bytes.subspan(std::min(segment, bytes.size())))
-        packets.push_back(bytes.first(std::min(segment, bytes.size())));
+        packets.push_back({bytes.first(std::min(segment, bytes.size())), received});
     }
     return true;
   }
@@ -122,7 +124,7 @@ class TcpOuter final : public OuterSocket {
       drivers::CutFrame frame = drivers::cut_frame(bytes);
       if (frame.verdict == drivers::Cut::kBad) return false;
       if (frame.verdict == drivers::Cut::kNeedMore) break;
-      packets.push_back(bytes.subspan(drivers::kFrameHeader, frame.packet.size()));
+      packets.push_back({bytes.subspan(drivers::kFrameHeader, frame.packet.size())});
       bytes = bytes.subspan(frame.used);
     }
     rest_.assign(bytes.begin(), bytes.end());
@@ -159,6 +161,7 @@ Result<std::unique_ptr<OuterSocket>> open_outer(const abi::Endpoint& server, con
   }
   if (udp) {
     if (!set_int(fd.get(), SOL_UDP, UDP_GRO, 1)) return failed("UDP_GRO");
+    if (!ask_for_times(fd.get())) return failed("SO_TIMESTAMPNS");
     if (!set_int(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, kBufferBytes))
       (void)set_int(fd.get(), SOL_SOCKET, SO_RCVBUF, kBufferBytes);
     if (!set_int(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, kBufferBytes))

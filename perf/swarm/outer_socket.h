@@ -27,9 +27,15 @@ class ReceiveBuffers {
   std::vector<uint8_t> bytes_;
 };
 
+/// A packet that arrived. It stays good until the next call on any socket.
+struct OuterPacket {
+  std::span<uint8_t> bytes;
+  uint64_t received_ns = 0;  ///< by the kernel, CLOCK_MONOTONIC; 0: not known (TCP)
+};
+
 class OuterSocket {
  public:
-  using Packets = std::vector<std::span<uint8_t>>;
+  using Packets = std::vector<OuterPacket>;
   virtual ~OuterSocket() = default;
 
   int fd() const { return fd_.get(); }
@@ -38,8 +44,7 @@ class OuterSocket {
   /// Sends `count` packets of `length` bytes in one go. They stand `front()` bytes behind `first`, one behind the other
   /// with front() bytes between them. Returns how many were given to the kernel or are sure to follow.
   virtual size_t send(uint8_t* first, size_t count, size_t length) = 0;
-  /// Appends what has arrived to `packets`, which stay good until the next call on any socket. False: the connection is
-  /// over.
+  /// Appends what has arrived to `packets`. False: the connection is over.
   virtual bool receive(ReceiveBuffers& buffers, Packets& packets) = 0;
   /// Writes what waits. False: the connection is over.
   virtual bool flush() = 0;

@@ -22,6 +22,7 @@ struct [[gnu::packed]] Stamp {
   uint32_t client;
   uint64_t number;  ///< of this client's packets this way in this phase, from 0
   uint64_t sent_ns;
+  uint64_t echo_wait_ns;  ///< an echo: how long it was with the host that returned it
 };
 inline constexpr uint32_t kMagic = 0x53574D31;
 inline constexpr size_t kSmallestInner = kInnerHeaders + sizeof(Stamp);

@@ -41,6 +41,7 @@ ordered_json json_of(const PhaseResult& phase) {
                       {"out", json_of(phase.out)},
                       {"echoes_sent", phase.echoes_sent},
                       {"rtt_us", json_of(phase.rtt_ns)},
+                      {"server_us", json_of(phase.server_ns)},
                       {"cpu_seconds", phase.cpu_seconds},
                       {"cpu_cores", phase.seconds > 0 ? phase.cpu() / phase.seconds : 0},
                       {"gbit_per_cpu_second", phase.gbit_per_cpu_second()}};
@@ -81,6 +82,7 @@ std::string to_text(const Run& run) {
     if (phase.echoes_sent > 0)
       out << "  echoes: " << phase.rtt_ns.count() << " of " << phase.echoes_sent << " came back\n";
     write_times(out, "round trip", phase.rtt_ns);
+    write_times(out, "without the swarm's own waiting", phase.server_ns);
     if (phase.storm) {
       out << "  handshakes: " << per_second(phase.storm->connected, phase.seconds) << " per second, "
           << phase.storm->failed << " failed " << phase.storm->error << "\n";

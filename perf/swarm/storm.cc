@@ -49,7 +49,7 @@ void Storm::run() {
         return;
       }
     }
-    crowd_->pass(std::chrono::milliseconds(1), [](size_t, std::span<const uint8_t>) {});
+    crowd_->pass(std::chrono::milliseconds(1), [](size_t, const InnerPacket&) {});
   }
   for (size_t i = 0; i < crowd_->size(); ++i)
     if (crowd_->at(i) != nullptr) crowd_->at(i)->leave(read_now());

@@ -100,6 +100,8 @@ Status Swarm::begin(PhaseKind kind) {
   numbers_.assign(crowd_->size(), 0);
   sequences_.assign(crowd_->size(), {});
   echoed_.clear();
+  for (size_t i = 0; i < crowd_->size(); ++i)
+    crowd_->at(i)->spread_keepalive(static_cast<double>(i + 1) / static_cast<double>(crowd_->size()), read_now());
   double packets = options_.rate * 1e6 / 8 / static_cast<double>(options_.size);
   uint64_t now = now_ns();
   pace_ = Pace(packets, options_.window, now);
@@ -181,7 +183,7 @@ Status Swarm::check_members() {
 
 void Swarm::pass(bool sends) {
   bool hurries = sends && (sends_in_ || sends_echoes_);
-  crowd_->pass(hurries ? 50us : 1ms, [this](size_t member, std::span<const uint8_t> packet) { take(member, packet); });
+  crowd_->pass(hurries ? 50us : 1ms, [this](size_t member, const InnerPacket& packet) { take(member, packet); });
   if (sends && sends_in_) send_data(now_ns());
   if (sends && sends_echoes_) send_echoes(now_ns());
 }
@@ -199,7 +201,7 @@ void Swarm::send_data(uint64_t now) {
     if (count == 0) return;
     size_t sent = member.send(count, options_.size, read_now(), [&](size_t i, uint8_t* at) {
       write_headers(at, options_.size, member.address(), kDataPort, inner_, kDataPort);
-      Stamp stamp{kMagic, phase_, static_cast<uint32_t>(index), numbers_[index] + i, now};
+      Stamp stamp{kMagic, phase_, static_cast<uint32_t>(index), numbers_[index] + i, now, 0};
       write_payload({at + kInnerHeaders, options_.size - kInnerHeaders}, stamp);
     });
     crowd_->watch_room(index);
@@ -216,7 +218,7 @@ void Swarm::send_echoes(uint64_t now) {
     Member& member = *crowd_->at(index);
     size_t sent = member.send(1, options_.size, read_now(), [&](size_t, uint8_t* at) {
       write_headers(at, options_.size, member.address(), kDataPort, inner_, kEchoPort);
-      Stamp stamp{kMagic, phase_, static_cast<uint32_t>(index), result_.echoes_sent, now_ns()};
+      Stamp stamp{kMagic, phase_, static_cast<uint32_t>(index), result_.echoes_sent, now_ns(), 0};
       write_payload({at + kInnerHeaders, options_.size - kInnerHeaders}, stamp);
     });
     crowd_->watch_room(index);
@@ -225,9 +227,9 @@ void Swarm::send_echoes(uint64_t now) {
   }
 }
 
-void Swarm::take(size_t index, std::span<const uint8_t> packet) {
+void Swarm::take(size_t index, const InnerPacket& packet) {
   uint16_t port = 0;
-  std::span<const uint8_t> payload = udp_payload(packet, port);
+  std::span<const uint8_t> payload = udp_payload(packet.bytes, port);
   if (port != kDataPort && port != kEchoPort) return;  // not ours
   Stamp stamp;
   if (!read_payload(payload, stamp) || stamp.client != index) {
@@ -236,14 +238,17 @@ void Swarm::take(size_t index, std::span<const uint8_t> packet) {
     return;  // left over
   } else if (port == kEchoPort) {
     if (stamp.number >= echoed_.size()) echoed_.resize(stamp.number + 1);
-    if (echoed_[stamp.number])
+    if (echoed_[stamp.number]) {
       ++result_.out.doubled;
-    else
+    } else {
       result_.rtt_ns.record(now_ns() - stamp.sent_ns);
+      uint64_t not_server = stamp.sent_ns + stamp.echo_wait_ns;
+      if (packet.received_ns > not_server) result_.server_ns.record(packet.received_ns - not_server);
+    }
     echoed_[stamp.number] = true;
   } else {
     uint64_t before = result_.out.received;
-    sequences_[index].receive(stamp.number, packet.size(), result_.out);
+    sequences_[index].receive(stamp.number, packet.bytes.size(), result_.out);
     host_->out.received.fetch_add(result_.out.received - before, std::memory_order_relaxed);
   }
 }

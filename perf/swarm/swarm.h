@@ -27,6 +27,7 @@ struct PhaseResult {
   double in_gbps = 0;  ///< inner bits that arrived within the phase
   double out_gbps = 0;
   perf::Histogram rtt_ns;
+  perf::Histogram server_ns;  ///< of these, without the time in which they had arrived and the swarm did not run (UDP)
   uint64_t echoes_sent = 0;
   std::vector<double> cpu_seconds;  ///< of each --pid within the phase
   std::optional<StormResult> storm;
@@ -52,7 +53,7 @@ class Swarm {
   void pass(bool sends);
   void send_data(uint64_t now_ns);
   void send_echoes(uint64_t now_ns);
-  void take(size_t member, std::span<const uint8_t> packet);
+  void take(size_t member, const InnerPacket& packet);
   Status check_members();
   Status drain();
   Result<std::vector<double>> read_cpu() const;

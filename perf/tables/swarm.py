@@ -61,7 +61,7 @@ def run(options) -> Iterator[Table]:
                         for kind in kinds:
                             results += _one(stage, options, kind, protocol, clients, pair)
     yield Table(command, ["phase", "transport", "clients", "server", "in Gb/s", "out Gb/s", "server's cores", "Gb per CPU s", "faults",
-                          "p50 µs", "p99 µs", "handshakes/s", "÷ stock"], list(_rows(results)))
+                          "p50 µs", "p99 µs", "server's p50 µs", "server's p99 µs", "handshakes/s", "÷ stock"], list(_rows(results)))
 
 
 def _one(stage: SwarmStage, options, kind: str, protocol: str, clients: str, pair: int) -> List[Dict[str, Any]]:
@@ -91,15 +91,16 @@ def _figures(runs: List[Dict[str, Any]]) -> List[str]:
     def middle(value) -> float:
         return statistics.median(value(row) for row in runs)
 
-    def times(name: str) -> str:
-        return f"{middle(lambda row: row['rtt_us'][name]):.0f}" if runs[0]["rtt_us"]["count"] else ""
+    def times(what: str, name: str) -> str:
+        return f"{middle(lambda row: row[what][name]):.0f}" if runs[0][what]["count"] else ""
     faults = sum(row[way][fault] for row in runs for way in ("in", "out") for fault in FAULTS)
     sent = sum(row[way]["sent"] for row in runs for way in ("in", "out"))
     data = runs[0]["phase"] in DATA
     return [f"{middle(lambda row: row['in_gbps']):.2f}" if data else "", f"{middle(lambda row: row['out_gbps']):.2f}" if data else "",
             f"{middle(lambda row: row['cpu_cores']):.3f}",
             f"{middle(lambda row: row['gbit_per_cpu_second']):.2f}" if data else "",
-            f"{faults} of {sent}" if data else "", times("p50"), times("p99"),
+            f"{faults} of {sent}" if data else "", times("rtt_us", "p50"), times("rtt_us", "p99"),
+            times("server_us", "p50"), times("server_us", "p99"),
             f"{middle(lambda row: row['storm']['per_second']):.0f}" if "storm" in runs[0] else ""]
 
 

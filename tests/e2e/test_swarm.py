@@ -31,6 +31,10 @@ def test_fifty_clients_lose_nothing(swarm, tmp_path, protocol):
         assert both[f"{way}_gbps"] > 0
     assert latency["rtt_us"]["count"] == latency["echoes_sent"] > 0
     assert 0 < latency["rtt_us"]["p50"] <= latency["rtt_us"]["p99"] <= latency["rtt_us"]["max"]
+    # The kernel says when datagrams came; a stream has no such times.
+    server = latency["server_us"]
+    assert 0 < server["count"] <= latency["rtt_us"]["count"] if protocol == "udp" else server["count"] == 0
+    assert server["max"] <= latency["rtt_us"]["max"]
     assert len(both["cpu_seconds"]) == 2
     assert ElementTree.parse(plot).getroot().tag.endswith("svg")
 

@@ -17,7 +17,9 @@ namespace {
 
 /// In the new process: everything up to exec. Never returns.
 [[noreturn]] void become_program(const std::vector<char*>& argv, pid_t parent) {
-  setpgid(0, 0);
+  // A session of its own: the terminal's signals are for `culvert up`, and where the scheduler shares cores out by
+  // session (autogroups, sched(7)) control's handshakes are not taken for the dataplane's.
+  setsid();
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(1);  // we were too late: the parent died in between
   sigset_t none;

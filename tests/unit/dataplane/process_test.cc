@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,8 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "dataplane/precedence.h"
 #include "tests/unit/dataplane/setup_client.h"
 #include "tests/unit/support/network_namespace.h"
 #include "tests/unit/support/temporary_folder.h"
@@ -174,6 +177,28 @@ TEST_F(ProcessTest, ItsWorkerHasNoCapabilities) {
     }
   }
   EXPECT_EQ(workers, 1u);
+}
+
+TEST_F(ProcessTest, ItsWorkerHasPrecedenceWhereAllowed) {
+  // What this process may do, the dataplane, which it starts, may do as well.
+  bool may = false;
+  int expected = 0;
+  std::thread([&] {
+    may = take_precedence();
+    expected = getpriority(PRIO_PROCESS, 0);
+  }).join();
+  Process process = start();
+  attach(process);
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(process.pid()) + "/task")) {
+    std::string name;
+    std::ifstream(thread.path() / "comm") >> name;
+    if (!name.starts_with("rte-worker")) continue;
+    auto id = static_cast<id_t>(std::stoul(thread.path().filename().string()));
+    EXPECT_EQ(getpriority(PRIO_PROCESS, id), expected);
+  }
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait(), 0);
+  EXPECT_EQ(process.output().find("note: may not raise its priority") == std::string::npos, may) << process.output();
 }
 
 }  // namespace

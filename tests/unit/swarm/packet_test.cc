@@ -12,7 +12,7 @@ constexpr size_t kSize = 200;
 std::vector<uint8_t> packet() {
   std::vector<uint8_t> bytes(kSize);
   write_headers(bytes.data(), kSize, {10, 8, 0, 2}, kDataPort, {10, 8, 0, 1}, kEchoPort);
-  write_payload(std::span(bytes).subspan(kInnerHeaders), {kMagic, 3, 7, 99, 123456789});
+  write_payload(std::span(bytes).subspan(kInnerHeaders), {kMagic, 3, 7, 99, 123456789, 0});
   return bytes;
 }
 

@@ -26,6 +26,7 @@ class ReportTest : public testing::Test {
     storm.kind = PhaseKind::kStorm;
     storm.seconds = 2;
     for (uint64_t us = 1; us <= 1000; ++us) storm.rtt_ns.record(us * 1000);
+    storm.server_ns.record(70'000);
     storm.storm.emplace();
     storm.storm->connected = 500;
     run_.phases = {data, storm};
@@ -49,6 +50,8 @@ TEST_F(ReportTest, JsonHoldsTheFigures) {
   EXPECT_EQ(json["phases"][1]["storm"]["per_second"], 250.0);
   EXPECT_NEAR(json["phases"][1]["rtt_us"]["p99"].get<double>(), 990, 35);
   EXPECT_EQ(json["phases"][1]["rtt_us"]["max"], 1000.0);
+  EXPECT_EQ(json["phases"][1]["server_us"]["count"], 1);
+  EXPECT_EQ(json["phases"][1]["server_us"]["max"], 70.0);
 }
 
 TEST_F(ReportTest, TextSaysLossAndCores) {
