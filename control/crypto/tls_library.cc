@@ -3,10 +3,13 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/provider.h>
 
+#include <map>
+#include <mutex>
 #include <string_view>
 
 #include "control/crypto/openssl.h"
 #include "control/crypto/tls_algorithms.h"
+#include "control/crypto/tls_ec_keys.h"
 
 namespace culvert::crypto {
 namespace {
@@ -23,13 +26,24 @@ const OSSL_ALGORITHM* ask(int operation) {
   return OSSL_PROVIDER_query_operation(default_provider(), operation, &no_cache);
 }
 
+/// What stands in the slim provider for one operation. The tables live as long as the process.
+AlgorithmTable make_table(int operation) {
+  AlgorithmTable table = tls_algorithms(operation, ask(operation));
+  if (operation != OSSL_OP_KEYMGMT) return table;
+  for (OSSL_ALGORITHM& algorithm : table)
+    if (algorithm.algorithm_names != nullptr && std::string_view(algorithm.algorithm_names).starts_with("EC:"))
+      algorithm.implementation = ec_key_manager(algorithm.implementation);
+  return table;
+}
+
 const OSSL_ALGORITHM* query(void*, int operation, int* no_cache) {
-  static const AlgorithmTable decoders = public_key_decoders(ask(OSSL_OP_DECODER));
-  static const AlgorithmTable managers = key_managers(ask(OSSL_OP_KEYMGMT));
+  static std::map<int, AlgorithmTable> tables;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  auto at = tables.find(operation);
+  if (at == tables.end()) at = tables.emplace(operation, make_table(operation)).first;
   *no_cache = 0;
-  if (operation == OSSL_OP_DECODER) return decoders.data();
-  if (operation == OSSL_OP_KEYMGMT) return managers.data();
-  return ask(operation);
+  return at->second.data();
 }
 
 /// The groups of TLS.
