@@ -9,6 +9,7 @@
 
 #include "control/crypto/openssl.h"
 #include "control/crypto/tls_algorithms.h"
+#include "control/crypto/tls_ec_decoder.h"
 #include "control/crypto/tls_ec_keys.h"
 
 namespace culvert::crypto {
@@ -26,13 +27,23 @@ const OSSL_ALGORITHM* ask(int operation) {
   return OSSL_PROVIDER_query_operation(default_provider(), operation, &no_cache);
 }
 
+/// What OpenSSL gave the slim provider when it was started.
+const OSSL_DISPATCH* core_functions = nullptr;
+
+bool is_named(const OSSL_ALGORITHM& algorithm, std::string_view name) {
+  const std::string_view names = algorithm.algorithm_names != nullptr ? algorithm.algorithm_names : "";
+  return names.substr(0, names.find(':')) == name;
+}
+
 /// What stands in the slim provider for one operation. The tables live as long as the process.
 AlgorithmTable make_table(int operation) {
   AlgorithmTable table = tls_algorithms(operation, ask(operation));
-  if (operation != OSSL_OP_KEYMGMT) return table;
-  for (OSSL_ALGORITHM& algorithm : table)
-    if (algorithm.algorithm_names != nullptr && std::string_view(algorithm.algorithm_names).starts_with("EC:"))
-      algorithm.implementation = ec_key_manager(algorithm.implementation);
+  if (operation == OSSL_OP_KEYMGMT)
+    for (OSSL_ALGORITHM& algorithm : table)
+      if (is_named(algorithm, "EC"))
+        algorithm.implementation =
+            ec_key_manager(algorithm.implementation, OSSL_PROVIDER_get0_provider_ctx(default_provider()));
+  if (operation == OSSL_OP_DECODER) table.insert(table.end() - 1, ec_decoder(core_functions));
   return table;
 }
 
@@ -56,10 +67,12 @@ OSSL_DISPATCH entry(int id, Function* function) {
   return {id, reinterpret_cast<void (*)()>(function)};
 }
 
-int start_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions, void** context) {
+int start_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH* core, const OSSL_DISPATCH** functions,
+                   void** context) {
   static const OSSL_DISPATCH table[] = {entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query),
                                         entry(OSSL_FUNC_PROVIDER_GET_CAPABILITIES, capabilities),
                                         {0, nullptr}};
+  core_functions = core;
   *functions = table;
   *context = OSSL_PROVIDER_get0_provider_ctx(default_provider());
   return 1;
