@@ -1,88 +1,102 @@
 #include "control/crypto/tls_algorithms.h"
 
 #include <openssl/core_dispatch.h>
-#include <openssl/core_names.h>
-#include <openssl/params.h>
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
 namespace culvert::crypto {
 namespace {
 
-using DispatchTable = std::vector<OSSL_DISPATCH>;
+using namespace std::string_view_literals;
+using Names = std::span<const std::string_view>;
 
-/// Certificates carry public keys as SubjectPublicKeyInfo in DER.
-bool decodes_public_key(const OSSL_ALGORITHM& algorithm) {
-  const std::string_view properties = algorithm.property_definition;
-  return properties.find("structure=SubjectPublicKeyInfo") != properties.npos;
+/// What the cipher suites of libssl are made of; "-HMAC-": AES-CBC and its MAC in one go.
+constexpr std::array kCiphers = {
+    "AES-128-GCM"sv,
+    "AES-256-GCM"sv,
+    "ChaCha20-Poly1305"sv,
+    "AES-128-CCM"sv,
+    "AES-256-CCM"sv,
+    "AES-128-CBC"sv,
+    "AES-256-CBC"sv,
+    "AES-128-CBC-HMAC-SHA1"sv,
+    "AES-256-CBC-HMAC-SHA1"sv,
+    "AES-128-CBC-HMAC-SHA256"sv,
+    "AES-256-CBC-HMAC-SHA256"sv,
+    "ARIA-128-GCM"sv,
+    "ARIA-256-GCM"sv,
+    "CAMELLIA-128-CBC"sv,
+    "CAMELLIA-256-CBC"sv,
+    "DES-EDE3-CBC"sv,
+    "NULL"sv,
+};
+
+/// Of the handshake, and of signatures on certificates (OBJ_find_sigid_algs knows which).
+constexpr std::array kDigests = {
+    "SHA1"sv,     "SHA2-224"sv, "SHA2-256"sv, "SHA2-384"sv, "SHA2-512"sv, "SHA2-512/224"sv, "SHA2-512/256"sv,
+    "SHA3-224"sv, "SHA3-256"sv, "SHA3-384"sv, "SHA3-512"sv, "MD5"sv,      "MD5-SHA1"sv,     "RIPEMD-160"sv,
+};
+
+constexpr std::array kMacs = {"HMAC"sv};
+constexpr std::array kKdfs = {"TLS13-KDF"sv, "TLS1-PRF"sv};
+constexpr std::array kRandom = {"CTR-DRBG"sv, "SEED-SRC"sv};
+/// HMAC is a kind of key for the suites of TLS 1.2 that have it.
+constexpr std::array kKeys = {"EC"sv,     "RSA"sv,  "RSA-PSS"sv, "DSA"sv,   "DH"sv,
+                              "X25519"sv, "X448"sv, "ED25519"sv, "ED448"sv, "HMAC"sv};
+constexpr std::array kExchanges = {"ECDH"sv, "X25519"sv, "X448"sv, "DH"sv};
+constexpr std::array kSignatures = {"ECDSA"sv, "RSA"sv, "ED25519"sv, "ED448"sv, "DSA"sv, "HMAC"sv};
+constexpr std::array kAsymmetricCiphers = {"RSA"sv};
+constexpr std::array kCertificateKeys = {"EC"sv, "RSA"sv, "RSA-PSS"sv, "DSA"sv, "ED25519"sv, "ED448"sv};
+
+Names wanted(int operation) {
+  switch (operation) {
+    case OSSL_OP_CIPHER:
+      return kCiphers;
+    case OSSL_OP_DIGEST:
+      return kDigests;
+    case OSSL_OP_MAC:
+      return kMacs;
+    case OSSL_OP_KDF:
+      return kKdfs;
+    case OSSL_OP_RAND:
+      return kRandom;
+    case OSSL_OP_KEYMGMT:
+      return kKeys;
+    case OSSL_OP_KEYEXCH:
+      return kExchanges;
+    case OSSL_OP_SIGNATURE:
+      return kSignatures;
+    case OSSL_OP_ASYM_CIPHER:
+      return kAsymmetricCiphers;
+    case OSSL_OP_DECODER:
+      return kCertificateKeys;
+    default:
+      return {};
+  }
 }
 
 /// OpenSSL's names are "EC:id-ecPublicKey:1.2.840.10045.2.1".
-bool manages_ec_keys(const OSSL_ALGORITHM& algorithm) {
-  return std::string_view(algorithm.algorithm_names).starts_with("EC:");
+std::string_view first_name(const OSSL_ALGORITHM& algorithm) {
+  const std::string_view names = algorithm.algorithm_names;
+  return names.substr(0, names.find(':'));
 }
 
-/// OpenSSL's functions for EC keys.
-struct EcFunctions {
-  OSSL_FUNC_keymgmt_validate_fn* validate = nullptr;
-  OSSL_FUNC_keymgmt_get_params_fn* get_params = nullptr;
-};
-EcFunctions& ec() {
-  static EcFunctions functions;
-  return functions;
-}
-
-bool on_nist_prime_curve(const void* key) {
-  std::array<char, 32> name{};
-  std::array params = {OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name.data(), name.size()),
-                       OSSL_PARAM_construct_end()};
-  // Reading parameters does not change the key; OpenSSL's type has no const.
-  if (ec().get_params(const_cast<void*>(key), params.data()) != 1) return false;
-  constexpr std::array<std::string_view, 3> kCurves = {"prime256v1", "secp384r1", "secp521r1"};
-  return std::ranges::find(kCurves, std::string_view(name.data())) != kCurves.end();
-}
-
-int validate_ec(const void* key, int selection, int kind) {
-  const bool only_public = (selection & OSSL_KEYMGMT_SELECT_ALL) == OSSL_KEYMGMT_SELECT_PUBLIC_KEY;
-  if (only_public && on_nist_prime_curve(key)) kind = OSSL_KEYMGMT_VALIDATE_QUICK_CHECK;
-  return ec().validate(key, selection, kind);
-}
-
-/// OpenSSL's table with validate_ec() in it; as it is when that has nothing to stand in front of.
-DispatchTable ec_dispatch(const OSSL_DISPATCH* original) {
-  DispatchTable table;
-  for (; original->function_id != 0; ++original) {
-    if (original->function_id == OSSL_FUNC_KEYMGMT_VALIDATE) ec().validate = OSSL_FUNC_keymgmt_validate(original);
-    if (original->function_id == OSSL_FUNC_KEYMGMT_GET_PARAMS) ec().get_params = OSSL_FUNC_keymgmt_get_params(original);
-    table.push_back(*original);
-  }
-  table.push_back({0, nullptr});
-  if (ec().get_params != nullptr)
-    for (OSSL_DISPATCH& entry : table)
-      if (entry.function_id == OSSL_FUNC_KEYMGMT_VALIDATE) entry.function = reinterpret_cast<void (*)()>(validate_ec);
-  return table;
+/// Certificates carry public keys as SubjectPublicKeyInfo in DER.
+bool fits(int operation, const OSSL_ALGORITHM& algorithm) {
+  const std::string_view properties = algorithm.property_definition;
+  return operation != OSSL_OP_DECODER || properties.find("structure=SubjectPublicKeyInfo") != properties.npos;
 }
 
 }  // namespace
 
-AlgorithmTable public_key_decoders(const OSSL_ALGORITHM* all) {
+AlgorithmTable tls_algorithms(int operation, const OSSL_ALGORITHM* all) {
+  const Names names = wanted(operation);
   AlgorithmTable kept;
   for (; all != nullptr && all->algorithm_names != nullptr; ++all)
-    if (decodes_public_key(*all)) kept.push_back(*all);
-  kept.push_back({});
-  return kept;
-}
-
-AlgorithmTable key_managers(const OSSL_ALGORITHM* all) {
-  AlgorithmTable kept;
-  for (; all != nullptr && all->algorithm_names != nullptr; ++all) {
-    kept.push_back(*all);
-    if (!manages_ec_keys(*all)) continue;
-    static const DispatchTable functions = ec_dispatch(all->implementation);
-    kept.back().implementation = functions.data();
-  }
+    if (std::ranges::find(names, first_name(*all)) != names.end() && fits(operation, *all)) kept.push_back(*all);
   kept.push_back({});
   return kept;
 }

@@ -3,10 +3,14 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/provider.h>
 
+#include <map>
+#include <mutex>
 #include <string_view>
 
 #include "control/crypto/openssl.h"
 #include "control/crypto/tls_algorithms.h"
+#include "control/crypto/tls_ec_decoder.h"
+#include "control/crypto/tls_ec_keys.h"
 
 namespace culvert::crypto {
 namespace {
@@ -23,13 +27,34 @@ const OSSL_ALGORITHM* ask(int operation) {
   return OSSL_PROVIDER_query_operation(default_provider(), operation, &no_cache);
 }
 
+/// What OpenSSL gave the slim provider when it was started.
+const OSSL_DISPATCH* core_functions = nullptr;
+
+bool is_named(const OSSL_ALGORITHM& algorithm, std::string_view name) {
+  const std::string_view names = algorithm.algorithm_names != nullptr ? algorithm.algorithm_names : "";
+  return names.substr(0, names.find(':')) == name;
+}
+
+/// What stands in the slim provider for one operation. The tables live as long as the process.
+AlgorithmTable make_table(int operation) {
+  AlgorithmTable table = tls_algorithms(operation, ask(operation));
+  if (operation == OSSL_OP_KEYMGMT)
+    for (OSSL_ALGORITHM& algorithm : table)
+      if (is_named(algorithm, "EC"))
+        algorithm.implementation =
+            ec_key_manager(algorithm.implementation, OSSL_PROVIDER_get0_provider_ctx(default_provider()));
+  if (operation == OSSL_OP_DECODER) table.insert(table.end() - 1, ec_decoder(core_functions));
+  return table;
+}
+
 const OSSL_ALGORITHM* query(void*, int operation, int* no_cache) {
-  static const AlgorithmTable decoders = public_key_decoders(ask(OSSL_OP_DECODER));
-  static const AlgorithmTable managers = key_managers(ask(OSSL_OP_KEYMGMT));
+  static std::map<int, AlgorithmTable> tables;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  auto at = tables.find(operation);
+  if (at == tables.end()) at = tables.emplace(operation, make_table(operation)).first;
   *no_cache = 0;
-  if (operation == OSSL_OP_DECODER) return decoders.data();
-  if (operation == OSSL_OP_KEYMGMT) return managers.data();
-  return ask(operation);
+  return at->second.data();
 }
 
 /// The groups of TLS.
@@ -42,10 +67,12 @@ OSSL_DISPATCH entry(int id, Function* function) {
   return {id, reinterpret_cast<void (*)()>(function)};
 }
 
-int start_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions, void** context) {
+int start_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH* core, const OSSL_DISPATCH** functions,
+                   void** context) {
   static const OSSL_DISPATCH table[] = {entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query),
                                         entry(OSSL_FUNC_PROVIDER_GET_CAPABILITIES, capabilities),
                                         {0, nullptr}};
+  core_functions = core;
   *functions = table;
   *context = OSSL_PROVIDER_get0_provider_ctx(default_provider());
   return 1;

@@ -5,10 +5,10 @@
 
 namespace culvert::crypto {
 
-/// A context of its own for TLS streams, made at the first call and kept until the process ends: OpenSSL's default
-/// provider with the same algorithms, but only those decoders that a public key inside a certificate needs. OpenSSL 3.0
-/// searches all decoders of a context for every certificate that a peer sends, which takes longer than verifying a
-/// P-256 signature.
+/// A context of its own for TLS streams, made at the first call and kept until the process ends: those algorithms of
+/// OpenSSL's default provider that TLS and its certificates can use. OpenSSL 3.0 walks over all algorithms of a context
+/// for every certificate that a peer sends, which in its default context takes longer than verifying two P-256
+/// signatures.
 ///
 /// nullptr, which is OpenSSL's default context, when this machine's openssl.cnf set up anything else than the default
 /// provider (FIPS, PKCS #11, TPM …): then TLS runs as it says.

@@ -12,6 +12,7 @@ namespace {
 struct Options {
   uint32_t handshakes = 500;
   uint32_t repeats = 10;
+  std::string only;  ///< the one case to measure; empty: all
   bool json = false;
 };
 
@@ -76,6 +77,7 @@ int run(const Options& options) {
         "case                      whole µs      TLS alone  handshakes/s     TLS alone/s   ratio\n");
   std::vector<Row> rows;
   for (const auto& [name, variant] : variants) {
+    if (!options.only.empty() && name != options.only) continue;
     auto row = measure(name, variant, options);
     if (!row) {
       std::fprintf(stderr, "bench_handshakes: %s: %s\n", name.c_str(), row.error().c_str());
@@ -100,6 +102,8 @@ int main(int argc, char** argv) {
   app.add_option("--repeats", options.repeats, "repeats of each case")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  app.add_option("--case", options.only, "one case only, by its name")
+      ->check(CLI::IsMember({"TLS 1.3, P-256", "TLS 1.2, P-256", "TLS 1.3, Ed25519"}));
   app.add_flag("--json", options.json, "one row per case");
   try {
     app.parse(argc, argv);
