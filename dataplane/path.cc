@@ -16,39 +16,47 @@ using steps::Burst;
 
 namespace {
 
+using namespace steps;  // NOLINT(google-build-using-namespace): their names are what is to be read here
+
 // ---- The way of a packet
 // ------------------------------------------------------------------------------------------------
 
+// Steps in one `each` are asked of a packet one after another. The next `each` begins where a packet needs lines that
+// the one before has sent for.
+
 // Last part of both ways: into a session.
 void into_session(Burst& burst, PathContext& context) {
-  steps::clamp_mss(burst, context);
-  steps::check_room(burst, context);  // TCP: what can't be queued must not use up a packet-id
-  steps::add_framing(burst, context);
-  steps::seal(burst, context);
-  steps::send_outer(burst, context);
+  burst.each(context,                    //
+             hand_over(Handed::kInner),  // of another worker: inner_to_outer there
+             check_mtu, clamp_mss,       //
+             check_room,                 // TCP: what can't be queued must not use up a packet-id
+             add_framing);
+  seal(burst, context);  // AEAD
+  burst.each(context, send_outer);
 }
 
 void outer_to_inner(Burst& burst, PathContext& context) {
-  steps::classify(burst, context);                   // control packets: punted
-  steps::find_session(burst, context);               // by peer-id, or by address
-  steps::hand_over(burst, Handed::kOuter, context);  // to the worker that owns the session: starts from the top there
-  steps::open(burst, context);                       // AEAD
-  steps::check_replay(burst, context);               // from here on the packet is authentic and new
-  steps::follow_peer(burst, context);                // float
-  steps::remove_framing(burst, context);             // of compression, which some clients have switched on
-  steps::take_tunnel_messages(burst, context);       // keepalive, OCC: they end here
-  steps::check_inner(burst, context);                // whole IPv4 or IPv6
-  steps::check_source(burst, context);               // inner source routes to this session
-  steps::clamp_mss(burst, context);
-  steps::route_from_session(burst, context);         // to the TUN: they end here; to another session: they go on
-  steps::hand_over(burst, Handed::kInner, context);  // of another worker: inner_to_outer there
+  burst.each(context, classify);          // control packets: punted
+  burst.each(context,                     //
+             find_session,                // by peer-id, or by address
+             hand_over(Handed::kOuter));  // to the worker that owns the session: starts from the top there
+  steps::open(burst, context);            // AEAD
+  burst.each(context,                     //
+             check_replay,                // from here on the packet is authentic and new
+             follow_peer,                 // float
+             remove_framing,              // of compression, which some clients have switched on
+             take_tunnel_messages,        // keepalive, OCC: they end here
+             check_inner);                // whole IPv4 or IPv6
+  burst.each(context,                     //
+             check_source,                // inner source routes to this session
+             clamp_mss,                   //
+             route_from_session);         // to the TUN: they end here; to another session: they go on
   into_session(burst, context);
 }
 
 void inner_to_outer(Burst& burst, PathContext& context) {
-  steps::check_inner(burst, context);
-  steps::route_to_session(burst, context);
-  steps::hand_over(burst, Handed::kInner, context);
+  burst.each(context, check_inner);
+  burst.each(context, route_to_session);
   into_session(burst, context);
 }
 
@@ -73,17 +81,16 @@ Received next_of(Received& packets) {
 /// `direction`: a trace_direction bit.
 uint64_t run(Way way, uint8_t direction, Received packets, PathContext& context) {
   uint64_t bytes = 0;
+  // Into a session, the tunnel header comes in front.
+  const std::ptrdiff_t first_line = direction == kToClient ? -RTE_CACHE_LINE_SIZE : 0;
   Received now = next_of(packets);
-  steps::Ahead(now).finish();
+  Ahead(now, first_line).finish();
   while (!now.empty()) {
     Received next = next_of(packets);
-    steps::Ahead ahead(next);
+    Ahead ahead(next, first_line);
     Burst burst(context.tally);
     burst.fetch_beside(&ahead);
-    for (rte_mbuf* mbuf : now) {
-      bytes += burst.add(mbuf).length;
-      rte_prefetch0(rte_pktmbuf_mtod(mbuf, void*));
-    }
+    for (rte_mbuf* mbuf : now) bytes += burst.add(mbuf).length;
     if (context.trace.is_on()) [[unlikely]]
       context.trace.begin(burst, direction, context.now_ns);
     way(burst, context);
@@ -197,10 +204,9 @@ void Path::tick(uint64_t now_ns) {
   steps::sweep(*context_, pings);
   if (context_->trace.is_on() && !pings.empty()) [[unlikely]]
     context_->trace.begin(pings, kToClient, now_ns);
-  steps::check_room(pings, *context_);
-  steps::add_framing(pings, *context_);
+  pings.each(*context_, steps::check_room, steps::add_framing);
   steps::seal(pings, *context_);
-  steps::send_outer(pings, *context_);
+  pings.each(*context_, steps::send_outer);
   context_->events.flush();
 }
 

@@ -37,6 +37,17 @@ class ReplayWindow {
   /// first may be any behind the floor (packet_id.c, no backtrack).
   void demand_sequence() { strict_ = true; }
 
+  /// Remembers `id` if it is the one after the highest so far, as nearly every packet's is: it is always fresh then.
+  /// False: it is another one, and check() has to say.
+  bool take_next(uint64_t id) {
+    if (id != highest_ + 1) return false;
+    started_ = true;
+    highest_ = id;
+    uint64_t& word = words()[(id >> 6) & mask_];
+    word = (id & 63) == 0 ? 1 : word | uint64_t{1} << (id & 63);
+    return true;
+  }
+
   ReplayVerdict check(uint64_t id) const {
     if (strict_ && started_ && id != highest_ + 1)
       return id > highest_ ? ReplayVerdict::kGap : ReplayVerdict::kDuplicate;

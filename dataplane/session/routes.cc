@@ -21,9 +21,12 @@ Prefix make_prefix(uint8_t version, const uint8_t* address, uint8_t length) {
 }
 
 template <class Key>
-uint32_t Routes::Family<Key>::find_inside(const Prefix& whole) const {
+uint32_t Routes::Family<Key>::find_shorter(const Prefix& whole) const {
   for (uint8_t length : longest_first)
-    if (uint32_t session = entries.find(Key(shorten(whole, length))); session != kNone) return session;
+    if (length == whole.length)
+      continue;  // find() has looked
+    else if (uint32_t session = entries.find(Key(shorten(whole, length))); session != kNone)
+      return session;
   return kNone;
 }
 
@@ -48,8 +51,8 @@ void Routes::Family<Key>::remove(const Prefix& prefix) {
   if (longest_first.empty()) lowest = ~uint64_t{0}, highest = 0;
 }
 
-template uint32_t Routes::Family<Routes::Key4>::find_inside(const Prefix& whole) const;
-template uint32_t Routes::Family<Routes::Key6>::find_inside(const Prefix& whole) const;
+template uint32_t Routes::Family<Routes::Key4>::find_shorter(const Prefix& whole) const;
+template uint32_t Routes::Family<Routes::Key6>::find_shorter(const Prefix& whole) const;
 
 uint32_t Routes::owner(const Prefix& prefix) const {
   return prefix.version == 4 ? ip4_.entries.find(Key4(prefix)) : ip6_.entries.find(Key6(prefix));

@@ -54,9 +54,13 @@ class Routes {
   uint32_t find(uint8_t version, const uint8_t* address) const {
     return version == 4 ? ip4_.find(whole_ip4(address)) : ip6_.find(whole_ip6(address));
   }
-  /// Brings the entry that find() will look at first into the cache.
-  void prefetch(uint8_t version, const uint8_t* address) const {
-    version == 4 ? ip4_.prefetch(whole_ip4(address)) : ip6_.prefetch(whole_ip6(address));
+  /// The same in two parts: first brings the entry that it will look at into the cache, and then goes on from there, if
+  /// nothing was added or removed in between.
+  [[gnu::always_inline]] uint32_t begin_find(uint8_t version, const uint8_t* address) const {
+    return version == 4 ? ip4_.begin_find(whole_ip4(address)) : ip6_.begin_find(whole_ip6(address));
+  }
+  uint32_t finish_find(uint32_t begun, uint8_t version, const uint8_t* address) const {
+    return version == 4 ? ip4_.finish_find(begun, whole_ip4(address)) : ip6_.finish_find(begun, whole_ip6(address));
   }
   /// Session that has exactly this prefix, or kNone.
   uint32_t owner(const Prefix& prefix) const;
@@ -73,11 +77,19 @@ class Routes {
   template <class Key>
   struct Family {
     explicit Family(size_t capacity) : entries(capacity) {}
-    uint32_t find(const Prefix& whole) const { return outside(whole) ? kNone : find_inside(whole); }
-    uint32_t find_inside(const Prefix& whole) const;
-    void prefetch(const Prefix& whole) const {
-      if (!outside(whole)) entries.prefetch(Key(whole));  // nearly all entries are whole addresses
+    uint32_t find(const Prefix& whole) const { return outside(whole) ? kNone : finish_find(begin_find(whole), whole); }
+    [[gnu::always_inline]] uint32_t begin_find(const Prefix& whole) const {
+      if (outside(whole)) return kNone;
+      uint32_t start = entries.start_of(Key(whole));  // nearly all entries are whole addresses
+      entries.prefetch(start);
+      return start;
     }
+    uint32_t finish_find(uint32_t begun, const Prefix& whole) const {
+      if (begun == kNone) return kNone;
+      uint32_t host = entries.find_from(begun, Key(whole));
+      return host != kNone ? host : find_shorter(whole);
+    }
+    uint32_t find_shorter(const Prefix& whole) const;
     /// Certainly covered by no prefix: what goes to the internet is answered without a look at the table.
     bool outside(const Prefix& whole) const { return whole.high < lowest || whole.high > highest; }
     bool add(const Prefix& prefix, uint32_t peer_id);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "dataplane/abi/command.h"
@@ -37,12 +38,24 @@ static_assert(sizeof(Where) == 64);
 
 /// Owner: the core that receives the session's packets.
 struct alignas(64) ReceiveState {
-  std::array<ReceiveKey*, kKeyIds> keys{};  ///< by key-id; null: none
-  alignas(64) uint64_t last_ns = 0;         ///< CLOCK_MONOTONIC of the last authentic packet
+  uint64_t last_ns = 0;  ///< CLOCK_MONOTONIC of the last authentic packet
   uint64_t packets = 0;
   uint64_t bytes = 0;  ///< inner
   uint64_t drops = 0;
   std::array<uint8_t, 16> ip6{};
+  ReceiveKey* newest = nullptr;  ///< the key that was made last, which is nearly always the one that is used:
+  uint8_t newest_id = kNoKeyId;  ///< then no packet needs `keys`, a line of its own
+  alignas(64) std::array<ReceiveKey*, kKeyIds> keys{};  ///< by key-id; null: none. Changed by set_key
+
+  static constexpr uint8_t kNoKeyId = 0xFF;
+
+  /// The key of a key-id; null: none.
+  ReceiveKey* key(uint8_t key_id) const { return key_id == newest_id ? newest : keys[key_id]; }
+  /// Returns the one that was there before.
+  ReceiveKey* set_key(uint8_t key_id, ReceiveKey* key) {
+    if (key != nullptr || key_id == newest_id) newest = key, newest_id = key == nullptr ? kNoKeyId : key_id;
+    return std::exchange(keys[key_id], key);
+  }
 };
 
 /// Owner: the core that sends the session's packets.

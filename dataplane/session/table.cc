@@ -174,7 +174,7 @@ bool Table::make_key(Session& session, uint8_t key_id, bool epochs) {
   receive->key_id = key_id;
   send->key_id = key_id;
   send->progress = &record(session).keys[key_id];
-  session.receive.keys[key_id] = receive;
+  session.receive.set_key(key_id, receive);
   session.send.keys[key_id] = send;
   session.key_order.push_back(key_id);
   return true;
@@ -190,7 +190,7 @@ void Table::destroy(ReceiveKey* receive, SendKey* send) {
 void Table::remove_key(Session& session, uint8_t key_id) {
   if (std::erase(session.key_order, key_id) == 0) return;
   if (session.send.key == session.send.keys[key_id]) session.send.key = nullptr;
-  destroy(std::exchange(session.receive.keys[key_id], nullptr), std::exchange(session.send.keys[key_id], nullptr));
+  destroy(session.receive.set_key(key_id, nullptr), std::exchange(session.send.keys[key_id], nullptr));
 }
 
 void Table::send_with(Session& session, uint8_t key_id) {

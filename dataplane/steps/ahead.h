@@ -14,32 +14,35 @@ namespace culvert::steps {
 
 class Ahead {
  public:
-  /// `packets` outlive this.
-  explicit Ahead(std::span<rte_mbuf* const> packets) : packets_(packets) {}
+  static constexpr size_t kStride =
+      4;  ///< packets of the burst before that are worked on between two calls of advance()
 
-  /// The next few lines. Once per pass over the burst before.
+  /// `packets` outlive this. `first_line`: what is needed of them begins so many bytes behind (or, when negative, in
+  /// front of) their first byte, and is two cache lines.
+  Ahead(std::span<rte_mbuf* const> packets, std::ptrdiff_t first_line) : packets_(packets), first_line_(first_line) {}
+
+  /// The lines of the next packet.
   void advance() {
-    for (size_t i = 0; i < kAtOnce && known_ < packets_.size(); ++i) fetch_mbuf(packets_[known_++]);
-    if (known_ < packets_.size()) return;
-    for (size_t i = 0; i < 2 * kAtOnce && fetched_ < packets_.size(); ++i) fetch_data(packets_[fetched_++]);
+    if (known_ < packets_.size()) fetch(packets_[known_++]);
   }
-  /// What is left of the mbufs.
+  /// What is left.
   void finish() {
-    while (known_ < packets_.size()) fetch_mbuf(packets_[known_++]);
+    while (known_ < packets_.size()) fetch(packets_[known_++]);
   }
 
  private:
-  static constexpr size_t kAtOnce = 4;  ///< packets
-
-  static void fetch_mbuf(rte_mbuf* mbuf) {
+  /// Where the packet begins stands in the mbuf, which is not here yet; nearly all begin behind kHeadroom bytes.
+  void fetch(rte_mbuf* mbuf) const {
+    char* lines = reinterpret_cast<char*>(mbuf) + sizeof(rte_mbuf) + kPacketPrivateSize + kHeadroom + first_line_;
     rte_prefetch0(mbuf);
     rte_prefetch0(&meta(mbuf));
+    rte_prefetch0(lines);
+    rte_prefetch0(lines + RTE_CACHE_LINE_SIZE);
   }
-  static void fetch_data(rte_mbuf* mbuf) { rte_prefetch0(rte_pktmbuf_mtod(mbuf, void*)); }
 
   std::span<rte_mbuf* const> packets_;
-  size_t known_ = 0;    ///< packets whose mbufs are on their way
-  size_t fetched_ = 0;  ///< packets whose data is as well
+  std::ptrdiff_t first_line_;
+  size_t known_ = 0;  ///< packets whose lines are on their way
 };
 
 }  // namespace culvert::steps

@@ -1,5 +1,4 @@
-#include "dataplane/packet.h"
-#include "dataplane/steps/steps.h"
+#include "dataplane/steps/step.h"
 
 namespace culvert::steps {
 

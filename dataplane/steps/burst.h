@@ -4,8 +4,8 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <span>
 
 #include "dataplane/abi/counters.h"
@@ -19,22 +19,38 @@ namespace culvert::steps {
 
 inline constexpr size_t kBurst = 64;  ///< packets worked on together; a larger receive burst is cut
 
-/// One packet. `data` and `length` are the truth while it is in the burst; the mbuf gets them when the packet leaves.
-struct Packet {
+/// One packet, in one cache line. `data` and `length` are the truth while it is in the burst; the mbuf gets them when
+/// the packet leaves.
+struct alignas(64) Packet {
   rte_mbuf* mbuf;
   uint8_t* data;
-  uint32_t length;
   uint64_t packet_id;  ///< of its data packet; set by open (which may have to decrypt it) or seal
   session::Session*
       session;  ///< on the way in the one it came from, on the way out the one it goes to; null: not known yet
   session::ReceiveKey* key;  ///< on the way in
-  wire::IpView ip;           ///< of the inner packet, from check_inner on
-  wire::Opcode opcode;       ///< on the way in
+  uint32_t length;
+  wire::Opcode opcode;  ///< on the way in
   uint8_t key_id;
+  bool moved;    ///< on the way in: does not come from where its session's peer is (or was, at find_session)
   uint8_t note;  ///< where somebody who watches keeps what he saw of it; only in a burst that is watched
 
+  // Of the inner packet, from check_inner on, until something is put in front of it.
+  uint8_t ip_version;  ///< 4 or 6
+  uint8_t protocol;
+  uint16_t ip_header_length;  ///< bytes
+  bool later_fragment;
+  uint32_t route_begun;  ///< look-up of its destination (Routes::begin_find)
+
   std::span<uint8_t> bytes() const { return {data, length}; }
+  /// Inner addresses, 4 or 16 bytes.
+  const uint8_t* source() const {
+    return data + (ip_version == 4 ? offsetof(wire::Ipv4Header, source) : offsetof(wire::Ipv6Header, source));
+  }
+  const uint8_t* destination() const {
+    return data + (ip_version == 4 ? offsetof(wire::Ipv4Header, destination) : offsetof(wire::Ipv6Header, destination));
+  }
 };
+static_assert(sizeof(Packet) == 64);
 
 /// What a step says of a packet: it goes on, it has been taken (sent, punted, freed: not the burst's any more), or it
 /// is dropped for a reason.
@@ -82,33 +98,58 @@ class Burst {
     noted_ = noted;
   }
 
-  /// Asks `step(Packet&)` for a verdict on every packet, in order; those that go on stay, in the same order. Dropped
-  /// packets are counted, also for their session, and freed. `where` names the calling step to who watches.
-  template <class Step>
-  void each(Step step, std::source_location where = std::source_location::current()) {
-    if (noted_) [[unlikely]]
-      trace_->look(packets(), where);
-    if (ahead_ != nullptr) ahead_->advance();
+  /// Asks `steps` for a verdict on every packet, in order: each packet goes through one step after another until one of
+  /// them drops or takes it. Those that go on stay, in the same order. Dropped packets are counted, also for their
+  /// session, and freed. A step is `Verdict operator()(Packet&, Context&)` with a StepName kName.
+  template <class Context, class... Steps>
+  [[gnu::flatten]] void each(Context& context, Steps... steps) {
+    if (noted_) [[unlikely]] {  // who watches sees all packets before each step
+      (each_watched(context, steps), ...);
+      return;
+    }
+    Packet* kept = packets_.data();
+    Packet* end = kept + size_;
+    for (Packet* packet = kept; packet != end; ++packet) {
+      if (reinterpret_cast<uintptr_t>(packet) % (sizeof(Packet) * Ahead::kStride) == 0 && ahead_ != nullptr)
+        ahead_->advance();
+      bool stays = (goes_on(*packet, context, steps) && ...);
+      if (!stays) continue;
+      if (kept != packet) [[unlikely]]
+        *kept = *packet;
+      ++kept;
+    }
+    size_ = static_cast<size_t>(kept - packets_.data());
+  }
+
+ private:
+  template <class Context, class Step>
+  bool goes_on(Packet& packet, Context& context, Step& step) {
+    Verdict verdict = step(packet, context);
+    if (verdict.is_drop()) [[unlikely]]
+      drop(packet, verdict.reason(), Step::kName);
+    return verdict.goes_on();
+  }
+
+  template <class Context, class Step>
+  [[gnu::noinline, gnu::cold]] void each_watched(Context& context, Step& step) {
+    trace_->look(packets(), Step::kName);
     size_t kept = 0;
     for (size_t i = 0; i < size_; ++i) {
-      Verdict verdict = step(packets_[i]);
-      if (verdict.goes_on()) [[likely]] {
-        if (kept != i) packets_[kept] = packets_[i];
-        ++kept;
-      } else if (verdict.is_drop()) {
-        drop(packets_[i], verdict.reason(), where);
-      } else if (noted_) [[unlikely]] {
-        trace_->taken(packets_[i], where);
-      }
+      Verdict verdict = step(packets_[i], context);
+      if (verdict.goes_on())
+        packets_[kept++] = packets_[i];
+      else if (verdict.is_drop())
+        drop(packets_[i], verdict.reason(), Step::kName);
+      else
+        trace_->taken(packets_[i], Step::kName);
     }
     size_ = kept;
   }
 
- private:
-  void drop(Packet& packet, abi::DropReason reason, const std::source_location& where) {
-    if (trace_ != nullptr) [[unlikely]] {
+  [[gnu::noinline, gnu::cold]] void drop(Packet& packet, abi::DropReason reason, const StepName& step) {
+    if (trace_ != nullptr) {
       if (!noted_) packet.note = Trace::kNotNoted;
-      trace_->dropped(packet, reason, where);
+      trace_->dropped(packet, reason, step);
     }
     tally_.drop(reason);
     if (packet.session != nullptr) ++packet.session->receive.drops;

@@ -1,9 +1,7 @@
-#include "dataplane/steps/steps.h"
+#include "dataplane/steps/check_inner.h"
 
 namespace culvert::steps {
 namespace {
-
-using abi::DropReason;
 
 // First bytes of the compression framings of the reference (comp.h): LZO, LZ4 and their stubs, and the version-2
 // marker. The compressed ones share their high four bits with IPv6, so they are asked about after the packet has failed
@@ -15,7 +13,9 @@ bool looks_compressed(const Packet& packet) {
   return false;
 }
 
-Verdict check_one(Packet& packet, PathContext& context) {
+}  // namespace
+
+Verdict CheckInner::any(Packet& packet) {
   auto ip = wire::read_ip(packet.bytes());
   if (!ip) [[unlikely]] {
     bool by_peer = packet.session != nullptr;  // nobody compresses what comes from the TUN
@@ -23,15 +23,11 @@ Verdict check_one(Packet& packet, PathContext& context) {
     return Verdict::drop(compressed ? DropReason::inner_compressed : DropReason::inner_malformed);
   }
   if (wire::stays_on_link(*ip)) return Verdict::drop(DropReason::inner_multicast);
-  packet.ip = *ip;
-  context.table->routes().prefetch(ip->version, ip->destination);
+  packet.ip_version = ip->version;
+  packet.protocol = ip->protocol;
+  packet.ip_header_length = ip->header_length;
+  packet.later_fragment = ip->later_fragment;
   return Verdict::go_on();
-}
-
-}  // namespace
-
-void check_inner(Burst& burst, PathContext& context) {
-  burst.each([&](Packet& packet) { return check_one(packet, context); });
 }
 
 }  // namespace culvert::steps

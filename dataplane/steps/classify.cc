@@ -1,10 +1,8 @@
-#include "dataplane/packet.h"
-#include "dataplane/steps/steps.h"
+#include "dataplane/steps/classify.h"
 
 namespace culvert::steps {
 namespace {
 
-using abi::DropReason;
 using wire::Opcode;
 
 // Opcode, session ID, and the number of ACKs; other control packets have a packet-id as well (RFC, control channel).
@@ -38,25 +36,16 @@ Verdict punt(Packet& packet, PathContext& context) {
   return verdict;
 }
 
-Verdict classify_one(Packet& packet, PathContext& context) {
-  if (packet.mbuf->nb_segs != 1) return Verdict::drop(DropReason::outer_too_long);
+}  // namespace
+
+Verdict Classify::other(Packet& packet, PathContext& context) {
   if (packet.length == 0) return Verdict::drop(DropReason::outer_too_short);
   auto first = wire::read_opcode(packet.bytes());
   if (!first) return Verdict::drop(DropReason::outer_unknown_opcode);
   if (packet.length < smallest(first->opcode)) return Verdict::drop(DropReason::outer_too_short);
   packet.opcode = first->opcode;
   packet.key_id = first->key_id;
-  if (!wire::is_data(first->opcode)) [[unlikely]]
-    return punt(packet, context);
-  if (packet.opcode == Opcode::kDataV2)
-    context.table->prefetch(reinterpret_cast<const wire::DataV2Header*>(packet.data)->peer());
-  return Verdict::go_on();
-}
-
-}  // namespace
-
-void classify(Burst& burst, PathContext& context) {
-  burst.each([&](Packet& packet) { return classify_one(packet, context); });
+  return wire::is_data(first->opcode) ? Verdict::go_on() : punt(packet, context);
 }
 
 }  // namespace culvert::steps

@@ -9,46 +9,56 @@
 namespace culvert::steps {
 
 struct AeadFormat {
-  static Verdict prepare_open(Packet& packet, aead::Job& job) {
-    bool v2 = packet.opcode == wire::Opcode::kDataV2;
-    uint32_t header = v2 ? sizeof(wire::DataV2Header) : sizeof(wire::DataV1Header);
-    uint32_t before_tag = header - aead::kTagSize;
-    wire::be32 packet_id;
-    std::memcpy(&packet_id, packet.data + before_tag - sizeof packet_id, sizeof packet_id);
-    packet.packet_id = packet_id.get();
-    job.key = &packet.key->aead;
-    job.cipher = packet.key->cipher;
-    job.aad_length = v2 ? 8 : 4;
-    job.aad = packet.data + before_tag - job.aad_length;
-    job.tag = packet.data + before_tag;
-    job.text = packet.data + header;
+  /// Takes the header off at once. There is one: classify has asked for its length.
+  static void prepare_open(Packet& packet, aead::Job& job) {
+    const session::ReceiveKey& key = *packet.key;
+    uint32_t header = header_of(packet);
+    uint8_t* text = packet.data + header;
+    uint8_t* tag = text - aead::kTagSize;
+    uint32_t packet_id;
+    std::memcpy(&packet_id, tag - sizeof packet_id, sizeof packet_id);
+    job.key = &key.aead;
+    job.cipher = key.cipher;
+    job.aad_length = header == sizeof(wire::DataV2Header) ? 8 : 4;
+    job.aad = tag - job.aad_length;
+    job.tag = tag;
+    job.text = text;
     job.length = packet.length - header;
     std::memcpy(job.nonce.data(), &packet_id, sizeof packet_id);
-    std::memcpy(job.nonce.data() + sizeof packet_id, packet.key->implicit_iv.data(), packet.key->implicit_iv.size());
-    return Verdict::go_on();
-  }
-
-  /// Takes an authentic packet's header off.
-  static Verdict finish_open(Packet& packet, const aead::Job& job) {
-    packet.data = job.text;
+    std::memcpy(job.nonce.data() + sizeof packet_id, key.implicit_iv.data(), sizeof(session::ImplicitIv));
+    packet.packet_id = __builtin_bswap32(packet_id);
+    packet.data = text;
     packet.length = job.length;
-    return Verdict::go_on();
+  }
+  /// For a packet that is not authentic after all.
+  static void put_header_back(Packet& packet) {
+    packet.data -= header_of(packet);
+    packet.length += header_of(packet);
   }
 
-  /// Writes the header in front of the packet, where there is room for it, behind the opcode bytes.
+  /// Writes the header in front of the packet, where there is room for it.
   static void prepare_seal(Packet& packet, const session::SendKey& key, aead::Job& job) {
-    uint8_t* front = packet.data - key.front;
-    wire::be32 packet_id(static_cast<uint32_t>(packet.packet_id));
-    std::memcpy(front + key.opcode_bytes, &packet_id, sizeof packet_id);
-    bool v2 = key.opcode_bytes != 1;
-    job.aad = v2 ? front : front + 1;
-    job.aad_length = v2 ? 8 : 4;
-    job.tag = front + key.opcode_bytes + sizeof packet_id;
-    job.text = packet.data;
-    job.length = packet.length;
+    uint8_t* text = packet.data;
+    uint32_t length = packet.length;
+    uint32_t packet_id = __builtin_bswap32(static_cast<uint32_t>(packet.packet_id));
+    uint8_t aad_length = key.opcode_bytes == 1 ? 4 : 8;
+    // V1 has less in front of the packet-id, which overwrites the rest.
+    std::memcpy(text - key.front, key.header.data(), key.header.size());
+    uint8_t* tag = text - aead::kTagSize;
+    std::memcpy(tag - sizeof packet_id, &packet_id, sizeof packet_id);
+    packet.length = length + key.front;
+    job.aad = tag - aad_length;
+    job.aad_length = aad_length;
+    job.tag = tag;
+    job.text = text;
+    job.length = length;
     std::memcpy(job.nonce.data(), &packet_id, sizeof packet_id);
     std::memcpy(job.nonce.data() + sizeof packet_id, key.implicit_iv.data(), sizeof(session::ImplicitIv));
-    packet.length += key.front;
+  }
+
+ private:
+  static uint32_t header_of(const Packet& packet) {
+    return packet.opcode == wire::Opcode::kDataV2 ? sizeof(wire::DataV2Header) : sizeof(wire::DataV1Header);
   }
 };
 

@@ -1,11 +1,8 @@
-// What compression would put around packets, for sessions whose peer has it switched on (comp.h and compstub.c of the
-// reference). Nothing is compressed, and what a peer has compressed is dropped.
-#include "dataplane/steps/steps.h"
+#include "dataplane/steps/framing.h"
 
 namespace culvert::steps {
 namespace {
 
-using abi::DropReason;
 using abi::Framing;
 
 constexpr uint8_t kUncompressed = 0xFA;      ///< comp.h, NO_COMPRESS_BYTE
@@ -18,7 +15,9 @@ Verdict strip(Packet& packet, uint32_t bytes) {
   return Verdict::go_on();
 }
 
-Verdict remove(Packet& packet) {
+}  // namespace
+
+Verdict RemoveFraming::remove(Packet& packet) {
   if (packet.length == 0) return Verdict::go_on();
   const Verdict compressed = Verdict::drop(DropReason::inner_compressed);
   uint8_t first = packet.data[0];
@@ -38,6 +37,8 @@ Verdict remove(Packet& packet) {
   return Verdict::go_on();
 }
 
+namespace {
+
 Verdict prepend(Packet& packet, std::initializer_list<uint8_t> bytes) {
   if (packet.data - static_cast<uint8_t*>(packet.mbuf->buf_addr) < static_cast<ptrdiff_t>(bytes.size()))
     return Verdict::drop(DropReason::no_headroom);
@@ -47,7 +48,9 @@ Verdict prepend(Packet& packet, std::initializer_list<uint8_t> bytes) {
   return Verdict::go_on();
 }
 
-Verdict add(Packet& packet) {
+}  // namespace
+
+Verdict AddFraming::add(Packet& packet) {
   switch (packet.session->where.framing) {
     case Framing::kNone:
       break;
@@ -68,18 +71,6 @@ Verdict add(Packet& packet) {
     }
   }
   return Verdict::go_on();
-}
-
-}  // namespace
-
-void remove_framing(Burst& burst, PathContext& context) {
-  if (context.table->framed_sessions() != 0) [[unlikely]]
-    burst.each(remove);
-}
-
-void add_framing(Burst& burst, PathContext& context) {
-  if (context.table->framed_sessions() != 0) [[unlikely]]
-    burst.each(add);
 }
 
 }  // namespace culvert::steps

@@ -1,62 +1,63 @@
+#include "dataplane/steps/open.h"
+
 #include "dataplane/steps/data_formats.h"
-#include "dataplane/steps/steps.h"
 
 namespace culvert::steps {
 namespace {
 
-using abi::DropReason;
+struct PrepareOpen {
+  static constexpr StepName kName{"open"};
+  aead::Job* next;
+  bool& only_aead;
 
-Verdict find_key(Packet& packet, PathContext& context) {
-  packet.key = packet.session->receive.keys[packet.key_id];
-  if (packet.key == nullptr) return Verdict::drop(DropReason::key_unknown);
-  if (packet.key->exhausted) return Verdict::drop(DropReason::aead_key_exhausted);
-  aead::prefetch(packet.key->aead);
-  __builtin_prefetch(&context.table->record(*packet.session).keys[packet.key_id], 1);  // check_replay writes to it
-  return Verdict::go_on();
-}
-
-Verdict forged(Packet& packet, PathContext& context) {
-  if (packet.key->count_forgery()) context.events.near_limit(*packet.session, packet.key_id);
-  break_stream(packet, context);
-  return Verdict::drop(DropReason::aead_bad_tag);
-}
-
-// Every packet of the burst is of this format.
-template <class Format>
-void open_all(Burst& burst, PathContext& context) {
-  std::array<aead::Job, kBurst> jobs;
-  size_t count = 0;
-  burst.each([&](Packet& packet) {
-    Verdict verdict = Format::prepare_open(packet, jobs[count]);
-    count += verdict.goes_on();
+  Verdict operator()(Packet& packet, PathContext& context) {
+    session::ReceiveKey* key = packet.session->receive.key(packet.key_id);
+    if (key == nullptr) return Verdict::drop(DropReason::key_unknown);
+    if (key->exhausted) [[unlikely]]
+      return Verdict::drop(DropReason::aead_key_exhausted);
+    packet.key = key;
+    aead::prefetch(key->aead);
+    __builtin_prefetch(&context.table->record(*packet.session).keys[packet.key_id], 1);  // check_replay writes to it
+    if (key->format == abi::KeyFormat::kAead) [[likely]] {
+      AeadFormat::prepare_open(packet, *next++);
+      return Verdict::go_on();
+    }
+    only_aead = false;
+    Verdict verdict = OtherFormat::prepare_open(packet, *next);
+    next += verdict.goes_on();
     return verdict;
-  });
-  context.aead.open({jobs.data(), count});
+  }
+};
 
-  size_t next = 0;
-  burst.each([&](Packet& packet) {
-    const aead::Job& job = jobs[next++];
-    if (!job.authentic) [[unlikely]]
-      return forged(packet, context);
-    return Format::finish_open(packet, job);
-  });
-}
+struct FinishOpen {
+  static constexpr StepName kName{"open"};
+  const aead::Job* next;
+
+  Verdict operator()(Packet& packet, PathContext& context) {
+    const aead::Job& job = *next++;
+    bool is_aead = packet.key->format == abi::KeyFormat::kAead;
+    if (job.authentic) [[likely]]
+      return is_aead ? Verdict::go_on() : OtherFormat::finish_open(packet, job);
+    if (is_aead) AeadFormat::put_header_back(packet);
+    if (packet.key->count_forgery()) context.events.near_limit(*packet.session, packet.key_id);
+    break_stream(packet, context);
+    return Verdict::drop(DropReason::aead_bad_tag);
+  }
+};
 
 }  // namespace
 
 void open(Burst& burst, PathContext& context) {
-  FormatSet formats;
-  burst.each([&](Packet& packet) {
-    Verdict verdict = find_key(packet, context);
-    if (verdict.goes_on()) formats.add(packet.key->format);
-    return verdict;
-  });
-  if (formats.only(abi::KeyFormat::kAead)) [[likely]]
-    open_all<AeadFormat>(burst, context);
-  else if (formats.only(abi::KeyFormat::kEpoch))
-    open_all<EpochFormat>(burst, context);
-  else
-    open_all<AnyFormat>(burst, context);
+  std::array<aead::Job, kBurst> memory;
+  bool only_aead = true;
+  burst.each(context, PrepareOpen{memory.data(), only_aead});
+  std::span<aead::Job> jobs(memory.data(), burst.size());
+  context.aead.open(jobs);
+
+  bool all_authentic = true;
+  for (const aead::Job& job : jobs) all_authentic &= job.authentic;
+  if (!all_authentic || !only_aead) [[unlikely]]
+    burst.each(context, FinishOpen{memory.data()});
   context.tally.add(abi::Counter::opened_packets, burst.size());
 }
 

@@ -1,10 +1,8 @@
-// Which step a packet is in, for those who watch packets: the name of the step's own source file, so that no step has
-// to say it. Made when somebody watches; otherwise a place in the source is all that is passed on.
+// Which step a packet is in, for those who watch packets.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <source_location>
 #include <string_view>
 
 #include "dataplane/abi/trace.h"
@@ -13,9 +11,8 @@ namespace culvert::steps {
 
 class StepName {
  public:
-  /// Of a place in the step's source file: "check_source" in dataplane/steps/check_source.cc.
-  constexpr explicit StepName(const std::source_location& where) : StepName(base_of(where.file_name())) {}
-  /// A way that is no step: packets that control sends.
+  /// `name`: that of the step's source file, "check_source" for dataplane/steps/check_source.h; or of a way that is no
+  /// step, for packets that control sends. Lives as long as the name.
   constexpr explicit StepName(std::string_view name) : text_(name) {
     using std::literals::operator""sv;
     constexpr std::array kOuter = {"classify"sv, "find_session"sv, "open"sv, "send_outer"sv, "send_control"sv};
@@ -32,11 +29,6 @@ class StepName {
   constexpr bool is_watched() const { return watched_; }
 
  private:
-  static constexpr std::string_view base_of(std::string_view file) {
-    file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
-    return file.substr(0, file.find('.'));
-  }
-
   std::string_view text_;
   abi::PacketContent content_{};
   bool watched_ = false;

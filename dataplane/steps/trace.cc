@@ -43,15 +43,6 @@ void Trace::adopt(TracePlan* plan) {
   mailbox_->adopt(plan);
 }
 
-/// Comparing texts for every burst would take longer than the rest.
-const StepName& Trace::name_of(const std::source_location& where) {
-  const char* file = where.file_name();
-  size_t i = 0;
-  while (i + 1 < steps_.size() && steps_[i].file != nullptr && steps_[i].file != file) ++i;
-  if (steps_[i].file != file) steps_[i] = {file, StepName(where)};
-  return steps_[i].name;
-}
-
 /// Packets that ports have dropped, or that were dropped before they stood in a burst: nothing but reason and number.
 void Trace::tell_other_drops(uint64_t now_ns) {
   looked_ns_ = now_ns;
@@ -135,8 +126,7 @@ void Trace::observe(const Packet& packet, StepName step, Note& note, std::span<c
   bytes = {packet.data, std::min<size_t>(packet.length, plan_->what.snap)};
 }
 
-void Trace::look(std::span<Packet> packets, const std::source_location& where) {
-  const StepName& step = name_of(where);
+void Trace::look(std::span<Packet> packets, const StepName& step) {
   if (!step.is_watched()) return;
   for (const Packet& packet : packets) {
     if (packet.note == kNotNoted) continue;
@@ -158,20 +148,19 @@ void Trace::look(std::span<Packet> packets, const std::source_location& where) {
   }
 }
 
-void Trace::taken(const Packet& packet, const std::source_location& where) {
+void Trace::taken(const Packet& packet, const StepName& step) {
   if (packet.note == kNotNoted || plan_->what.drops_only != 0) return;
   Note& note = notes_[packet.note];
-  tell(packet, note, bytes_of(packet.note).first(note.entry.captured), abi::kNoDropReason, name_of(where));
+  tell(packet, note, bytes_of(packet.note).first(note.entry.captured), abi::kNoDropReason, step);
 }
 
-void Trace::dropped(const Packet& packet, abi::DropReason reason, const std::source_location& where) {
+void Trace::dropped(const Packet& packet, abi::DropReason reason, const StepName& step) {
   ++seen_.drops[static_cast<size_t>(reason)];
   const abi::TraceRequest& what = plan_->what;
   auto index = static_cast<uint16_t>(reason);
   if ((what.directions & direction_) == 0 || (what.reason != abi::kNoDropReason && what.reason != index)) return;
   bool is_noted = packet.note != kNotNoted;
   if (!is_noted && what.drops_only == 0) return;
-  const StepName& step = name_of(where);
   Note& note = is_noted ? notes_[packet.note] : clear(0);
   std::span<const uint8_t> bytes;
   if (is_noted) bytes = bytes_of(packet.note).first(note.entry.captured);

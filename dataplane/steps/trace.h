@@ -11,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <source_location>
 #include <span>
 
 #include "dataplane/abi/counters.h"
@@ -81,14 +80,14 @@ class Trace {
   /// count in bursts. Only when is_on().
   void sent_control(const rte_mbuf* mbuf, uint64_t now_ns);
 
-  // Burst calls these. `step`: a place in the step's source file.
+  // Burst calls these.
 
   /// Before `step` works on `packets`, some of which are noted.
-  void look(std::span<Packet> packets, const std::source_location& step);
+  void look(std::span<Packet> packets, const StepName& step);
   /// A noted packet was taken by `step`: it is not to be touched any more.
-  void taken(const Packet& packet, const std::source_location& step);
+  void taken(const Packet& packet, const StepName& step);
   /// A packet is about to be counted and freed.
-  void dropped(const Packet& packet, abi::DropReason reason, const std::source_location& step);
+  void dropped(const Packet& packet, abi::DropReason reason, const StepName& step);
 
  private:
   /// What is remembered of a noted packet, as far as its way has shown.
@@ -98,7 +97,6 @@ class Trace {
   };
 
   void adopt(TracePlan* plan);
-  const StepName& name_of(const std::source_location& step);
   void tell_other_drops(uint64_t now_ns);
   Note& clear(uint8_t index);
   std::span<uint8_t> bytes_of(uint8_t index) const;
@@ -120,11 +118,6 @@ class Trace {
   uint64_t until_next_ = 0;     ///< packets (or drops) to leave out before the next that is looked at
   abi::Tally seen_;             ///< drops that have been told, or counted by dropped()
   std::array<Note, 64> notes_;  ///< of the burst that is worked on, by Packet::note
-  struct KnownStep {
-    const char* file = nullptr;
-    StepName name{""};
-  };
-  std::array<KnownStep, 16> steps_;  ///< in the order in which they were met; the last takes all that has no room
 };
 
 }  // namespace culvert::steps
