@@ -252,8 +252,8 @@ void Generator::note_pause(TrialResult& result) {
 
 /// Takes what is still on its way: until all is there, or nothing has come for a while.
 void Generator::drain(TrialResult& result) {
-  auto patience = static_cast<uint64_t>(0.2 * tsc_hz_);
-  auto most = rte_rdtsc() + static_cast<uint64_t>(2 * tsc_hz_);  // RFC 2544, section 23: two seconds
+  auto patience = static_cast<uint64_t>(options_.patience_seconds * tsc_hz_);
+  auto most = rte_rdtsc() + static_cast<uint64_t>(kDrainSeconds * tsc_hz_);
   uint64_t before = 0;
   for (uint64_t quiet = rte_rdtsc() + patience, now = 0; (now = rte_rdtsc()) < quiet && now < most;) {
     serve();

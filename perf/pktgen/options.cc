@@ -134,6 +134,10 @@ void add_trial_options(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--max-rate", options.max_mpps, "where the search begins, in million packets per second; default 20")
       ->check(CLI::Range(0.001, 1000.0));
   app.add_option("--trial", options.trial_seconds, "seconds of one trial; default 1")->check(CLI::Range(0.01, 3600.0));
+  app.add_option("--patience", options.patience_seconds,
+                 "seconds without a packet, behind a trial, after which what has not come is lost; default 0.2. Longer "
+                 "where somebody else may take the gateway's core away")
+      ->check(CLI::Range(0.01, kDrainSeconds));
   app.add_option("--resolution", options.resolution_percent, "of the search, in per cent of the result; default 1")
       ->check(CLI::Range(0.01, 50.0));
   app.add_option("--pdr-loss", options.loss_percent, "loss that PDR allows, in per cent; default 0.5")

@@ -25,6 +25,8 @@ std::string size_text(uint32_t size);
 /// Bytes of an inner packet, on average.
 double mean_size(uint32_t size);
 
+inline constexpr double kDrainSeconds = 2;  ///< how long a trial waits for its last packets (RFC 2544, section 23)
+
 struct Options {
   std::string outer_device;  ///< as DPDK names it; towards the gateway's outer port
   std::string inner_device;
@@ -46,6 +48,7 @@ struct Options {
   double rate_gbps = 0;  ///< … likewise, in bits of inner packets
   double max_mpps = 20;
   double trial_seconds = 1;
+  double patience_seconds = 0.2;  ///< behind a trial, without a packet: what has not come by then is lost
   double resolution_percent = 1;
   double loss_percent = 0.5;  ///< that PDR allows
   uint32_t tries = 1;

@@ -13,7 +13,8 @@ from harness.pktgen_gateway import PktgenGateway
 
 pytestmark = pytest.mark.culvert_only
 CLIENTS = 5
-SMALL = ["--trial", "0.3", "--quiet"]
+# A busy machine may take the gateway's core away for a while: what is late then is not lost.
+SMALL = ["--trial", "0.3", "--patience", "2", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_packets_come_through_whole_and_in_order(gateway, tmp_path, cipher):
         wanted = ways if case["direction"] == "both" else [trial[case["direction"]]]
         assert all(way["offered"] > 0 for way in wanted), case
         for way in ways:
-            assert way["received"] == way["offered"], case
+            assert way["received"] == way["offered"], (case, gateway.drops_text())
             assert way["lost"] == way["damaged"] == way["doubled"] == way["reordered"] == way["too_late"] == 0, case
         assert trial["latency_ns"]["count"] == sum(way["received"] for way in ways)
         assert 0 < trial["latency_ns"]["p50"] <= trial["latency_ns"]["max"]

@@ -22,14 +22,16 @@ Parsed parse(std::vector<const char*> words, bool wires = true) {
 }
 
 TEST(OptionsTest, ReadsEverything) {
-  Parsed parsed = parse({"--size", "64,imix", "--direction", "both", "--clients", "1000", "--trial", "2.5", "--load",
-                         "25,75", "--no-udp-checksum", "--cipher", "AES-128-GCM", "--core", "3", "--tries", "2"});
+  Parsed parsed =
+      parse({"--size", "64,imix", "--direction", "both", "--clients", "1000", "--trial", "2.5", "--patience", "1.5",
+             "--load", "25,75", "--no-udp-checksum", "--cipher", "AES-128-GCM", "--core", "3", "--tries", "2"});
   ASSERT_FALSE(parsed.exit_status);
   const Options& options = parsed.options;
   EXPECT_EQ(options.sizes, (std::vector<uint32_t>{64, kImix}));
   EXPECT_EQ(options.directions, std::vector{Direction::kBoth});
   EXPECT_EQ(options.clients, 1000u);
   EXPECT_EQ(options.trial_seconds, 2.5);
+  EXPECT_EQ(options.patience_seconds, 1.5);
   EXPECT_EQ(options.loads, (std::vector<double>{25, 75}));
   EXPECT_FALSE(options.udp_checksum);
   EXPECT_EQ(options.cipher, "AES-128-GCM");
@@ -60,6 +62,7 @@ TEST(OptionsTest, RefusesWhatItCannotDo) {
                                          {"--rate", "1", "--rate-gbps", "1"},
                                          {"--cipher", "AES-256-CBC"},
                                          {"--trial", "0"},
+                                         {"--patience", "2.5"},
                                          {"--outer-address", "2001:db8::1"},
                                          {"--outer-gateway", "gateway"},
                                          {"--load", "101"},
