@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "dataplane/crypto/chacha_poly.h"
-#include "dataplane/crypto/gcm_vaes.h"
+#include "dataplane/crypto/gcm_narrow.h"
 #include "dataplane/crypto/ipsec_mb.h"
 #include "dataplane/crypto/wipe.h"
 
@@ -47,7 +47,9 @@ struct ChachaKernels {
 };
 
 constexpr GcmKernels kGcm[] = {
-    {Level::kAvx512, "VAES on 512 bits", gcm_vaes_supported, gcm_vaes_expand, gcm_vaes_seal, gcm_vaes_open}};
+    {Level::kAvx512, "VAES on 512 bits", gcm_vaes_supported, gcm_vaes_expand, gcm_vaes_seal, gcm_vaes_open},
+    {Level::kVaes, "VAES on 256 bits", gcm_vaes256_supported, gcm_vaes256_expand, gcm_vaes256_seal, gcm_vaes256_open},
+    {Level::kAvx2, "AES-NI", gcm_aesni_supported, gcm_aesni_expand, gcm_aesni_seal, gcm_aesni_open}};
 constexpr ChachaKernels kChacha[] = {
     {Level::kAvx512, "AVX-512 IFMA", chacha_poly_avx512_supported, chacha_poly_seal_avx512, chacha_poly_open_avx512},
     {Level::kAvx2, "AVX2", chacha_poly_avx2_supported, chacha_poly_seal_avx2, chacha_poly_open_avx2}};
