@@ -16,9 +16,6 @@ struct Job;
 bool chacha_poly_avx512_supported();
 bool chacha_poly_avx2_supported();
 
-/// Smaller bursts leave so many lanes idle that ipsec-mb is as fast.
-constexpr size_t kChachaPolyLeastJobs = 3;
-
 // Each seals or opens every job, all of them CHACHA20-POLY1305, with an AAD of at most 16 bytes. As Engine::seal and
 // Engine::open.
 void chacha_poly_seal_avx512(std::span<Job> jobs);

@@ -228,13 +228,14 @@ CULVERT_LANES_INLINE Limbs first_hash(const MacInput& input, const Texts& texts)
   return multiply(split(low.all(), high.all(), end.all()), input.powers[0]);
 }
 
-/// Fills in the powers of r; returns s, which is added at the end, as low and high halves.
-CULVERT_LANES_INLINE void load_keys(MacInput& input, LaneWords (&s)[2]) {
+/// Fills in the powers of r; returns the two halves of s, which is added at the end.
+CULVERT_LANES_INLINE void load_keys(MacInput& input, __m256i& s_low, __m256i& s_high) {
   __m256i keys[4];
   CULVERT_LANES_UNROLL
   for (int lane = 0; lane < 4; ++lane) keys[lane] = load256(input.key[lane]);
   transpose_64(keys);
-  for (int i = 0; i < 2; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(s[i].of), keys[2 + i]);
+  s_low = keys[2];
+  s_high = keys[3];
   __m256i r_low = _mm256_and_si256(keys[0], splat(0x0FFFFFFC0FFFFFFF));
   __m256i r_high = _mm256_and_si256(keys[1], splat(0x0FFFFFFC0FFFFFFC));
   Limbs power = split(r_low, r_high, _mm256_setzero_si256());
@@ -247,31 +248,37 @@ CULVERT_LANES_INLINE void load_keys(MacInput& input, LaneWords (&s)[2]) {
   input.powers[3] = factor(multiply(square, r2));
 }
 
-/// (hash + s) modulo 2^128, where the hash is reduced modulo 2^130 - 5 before. In a time that depends on no value.
-inline void finish(const uint64_t (&limbs)[5], uint64_t s_low, uint64_t s_high, uint8_t* tag) {
-  __extension__ using Wide = unsigned __int128;
-  uint64_t h[5];
-  std::copy(limbs, limbs + 5, h);
-  for (int pass = 0; pass < 2; ++pass) {  // after the second nothing is left to carry
-    for (int i = 0; i < 4; ++i) h[i + 1] += h[i] >> 26, h[i] &= kMask26;
-    h[0] += 5 * (h[4] >> 26), h[4] &= kMask26;
-  }
-  h[1] += h[0] >> 26, h[0] &= kMask26;
+/// Fully reduced and put together: the value modulo 2^130 - 5, its low 128 bits.
+CULVERT_LANES_INLINE void pack(Limbs hash, __m256i& low, __m256i& high) {
+  __m256i(&h)[5] = hash.limb;
+  auto carry = [&](int from) CULVERT_LANES_LAMBDA {
+    __m256i above = _mm256_srli_epi64(h[from], 26);
+    h[from] = low_26(h[from]);
+    h[(from + 1) % 5] = _mm256_add_epi64(h[(from + 1) % 5], from == 4 ? times5(above) : above);
+  };
+  // The second time round, what wraps around is so small that it ends in limb 1.
+  CULVERT_LANES_UNROLL
+  for (int i = 0; i < 11; ++i) carry(i % 5);
   // Minus the modulus, where that isn't negative: 5 more, without the bit of 2^130.
-  uint64_t g[5], carry = 5;
-  for (int i = 0; i < 5; ++i) g[i] = h[i] + carry, carry = g[i] >> 26, g[i] &= kMask26;
-  uint64_t above = 0 - carry;
-  for (int i = 0; i < 5; ++i) h[i] ^= (h[i] ^ g[i]) & above;
-  Wide sum = Wide{h[0]} + (Wide{h[1]} << 26) + (Wide{h[2]} << 52) + (Wide{h[3]} << 78) + (Wide{h[4]} << 104) +
-             (Wide{s_high} << 64 | s_low);
-  std::memcpy(tag, &sum, 16);
-  wipe(h), wipe(g);
+  __m256i g[5], above = splat(5);
+  CULVERT_LANES_UNROLL
+  for (int i = 0; i < 5; ++i) {
+    g[i] = _mm256_add_epi64(h[i], above);
+    above = _mm256_srli_epi64(g[i], 26);
+    g[i] = low_26(g[i]);
+  }
+  const __m256i negative = _mm256_cmpeq_epi64(above, _mm256_setzero_si256());
+  CULVERT_LANES_UNROLL
+  for (int i = 0; i < 5; ++i) h[i] = _mm256_blendv_epi8(g[i], h[i], negative);
+  low = _mm256_or_si256(_mm256_or_si256(h[0], _mm256_slli_epi64(h[1], 26)), _mm256_slli_epi64(h[2], 52));
+  high = _mm256_or_si256(_mm256_or_si256(_mm256_srli_epi64(h[2], 12), _mm256_slli_epi64(h[3], 14)),
+                         _mm256_slli_epi64(h[4], 40));
 }
 
 /// Computes the tags of four packets.
 CULVERT_LANES_INLINE void authenticate(MacInput& input) {
-  LaneWords s[2], limbs[5];
-  load_keys(input, s);
+  __m256i s_low, s_high;
+  load_keys(input, s_low, s_high);
   const Texts texts = texts_of(input);
   Limbs hash = first_hash(input, texts);
   uint64_t step = (texts.longest + 3) / 4;
@@ -280,11 +287,18 @@ CULVERT_LANES_INLINE void authenticate(MacInput& input) {
   if (step > 0) hash = absorb_partial(hash, input, texts, step);
   __m256i aad_lengths = load256(input.aad_length), lengths = load256(input.length);
   hash = multiply(add(hash, split(aad_lengths, lengths, splat(1))), input.powers[0]);
-  for (int i = 0; i < 5; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(limbs[i].of), hash.limb[i]);
-  for (size_t lane = 0; lane < kMacLanes; ++lane)
-    finish({limbs[0].of[lane], limbs[1].of[lane], limbs[2].of[lane], limbs[3].of[lane], limbs[4].of[lane]},
-           s[0].of[lane], s[1].of[lane], input.tag[lane]);
-  wipe(s), wipe(limbs);
+
+  __m256i low, high;
+  pack(hash, low, high);
+  __m256i tag_low = _mm256_add_epi64(low, s_low), tag_high = _mm256_add_epi64(high, s_high);
+  // Carried when the sum is less than a summand; AVX2 compares signed numbers only.
+  const __m256i sign = splat(uint64_t{1} << 63);
+  __m256i carried = _mm256_cmpgt_epi64(_mm256_xor_si256(low, sign), _mm256_xor_si256(tag_low, sign));
+  tag_high = _mm256_sub_epi64(tag_high, carried);
+  __m256i even = _mm256_unpacklo_epi64(tag_low, tag_high), odd = _mm256_unpackhi_epi64(tag_low, tag_high);
+  auto* tags = reinterpret_cast<__m256i*>(input.tag);
+  _mm256_storeu_si256(tags, _mm256_permute2x128_si256(even, odd, 0x20));
+  _mm256_storeu_si256(tags + 1, _mm256_permute2x128_si256(even, odd, 0x31));
 }
 
 }  // namespace culvert::aead::lanes::avx2
