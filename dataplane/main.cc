@@ -271,8 +271,9 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   if (Status launched = (*workers)->launch(eal.worker_lcores); !launched) return launched;
   give_up_precedence();  // this thread
 
-  log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + (*workers)->aead_name() + ", " +
-           std::to_string(options.sessions) + " sessions; " + account_of(options.cores) +
+  log_line(std::string("encryption: ") + (*workers)->aead_name());
+  log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + std::to_string(options.sessions) + " sessions; " +
+           account_of(options.cores) +
            (*nics ? ", polling NICs; control attaches at " : ", asleep when idle; control attaches at ") +
            run_dir.socket_path());
   if (!has_precedence)

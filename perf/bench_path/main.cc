@@ -8,6 +8,7 @@
 #include "dataplane/crypto/engine.h"
 #include "dataplane/crypto/ipsec_mb.h"
 #include "dataplane/eal.h"
+#include "perf/bench_path/engine_cost.h"
 #include "perf/bench_path/measure.h"
 #include "perf/bench_path/trace_cost.h"
 
@@ -38,6 +39,50 @@ std::vector<Case> cases_of(const Options& options) {
   return cases;
 }
 
+/// Measures every case and prints them together. Error: a packet came out wrong.
+template <class Cost, class Measure>
+Status measure_each(const Options& options, Measure measure_one, void (*print)(const std::vector<Cost>&, bool)) {
+  std::vector<Cost> costs;
+  for (const Case& what : cases_of(options)) {
+    auto cost = measure_one(what);
+    if (!cost) return Error{cost.error()};
+    costs.push_back(*cost);
+  }
+  print(costs, options.json);
+  return {};
+}
+
+Status measure_all_engines(const Options& options, const std::vector<rte_mbuf*>& mbufs) {
+  auto engines = make_engines();
+  if (!engines) return Error{engines.error()};
+  auto one = [&](const Case& what) { return measure_engines(what, options, *engines, mbufs); };
+  return measure_each<EngineCost>(options, one, print_engines);
+}
+
+Status measure_path(const Options& options, aead::Engine& raw, aead::Engine& engine, rte_mempool* pool,
+                    const std::vector<rte_mbuf*>& mbufs) {
+  double cycles_per_ns = static_cast<double>(rte_get_tsc_hz()) / 1e9;
+  if (!options.json) {
+    std::printf("AEAD alone: ipsec-mb, %s; the path's engine: %s\n", raw.name(), engine.name());
+    print_table_head(cycles_per_ns);
+  }
+  std::vector<Row> rows;
+  for (const Case& what : cases_of(options)) {
+    auto row = measure(what, options, raw, engine, pool, mbufs);
+    if (!row) return Error{row.error()};
+    if (!options.json) print_table_row(*row, cycles_per_ns);
+    rows.push_back(*row);
+  }
+  if (options.json) std::printf("%s\n", to_json(rows, cycles_per_ns).c_str());
+  return {};
+}
+
+Status measure_traces(const Options& options, aead::Engine& engine, rte_mempool* pool,
+                      const std::vector<rte_mbuf*>& mbufs) {
+  auto one = [&](const Case& what) { return measure_tracing(what, options, engine, pool, mbufs); };
+  return measure_each<TraceCost>(options, one, print_tracing);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -52,38 +97,15 @@ int main(int argc, char** argv) {
   if (!pool) return fail(pool.error());
   auto raw = aead::make_ipsec_mb();
   if (!raw) return fail(raw.error());
-  auto engine = aead::make_engine();
+  auto engine = aead::make_engine(options.level);
   if (!engine) return fail(engine.error());
   std::vector<rte_mbuf*> mbufs(options.packets);
   if (rte_pktmbuf_alloc_bulk(*pool, mbufs.data(), options.packets) != 0) return fail("packet pool is too small");
 
-  if (options.trace) {
-    std::vector<TraceCost> costs;
-    for (const Case& what : cases_of(options)) {
-      auto cost = measure_tracing(what, options, **engine, *pool, mbufs);
-      if (!cost) return fail(cost.error());
-      costs.push_back(*cost);
-    }
-    print_tracing(costs, options.json);
-    rte_pktmbuf_free_bulk(mbufs.data(), options.packets);
-    rte_eal_cleanup();
-    return 0;
-  }
-
-  double cycles_per_ns = static_cast<double>(rte_get_tsc_hz()) / 1e9;
-  if (!options.json) {
-    std::printf("AEAD alone: ipsec-mb, %s; the path's engine: %s\n", (*raw)->name(), (*engine)->name());
-    print_table_head(cycles_per_ns);
-  }
-  std::vector<Row> rows;
-  for (const Case& what : cases_of(options)) {
-    auto row = measure(what, options, **raw, **engine, *pool, mbufs);
-    if (!row) return fail(row.error());
-    if (!options.json) print_table_row(*row, cycles_per_ns);
-    rows.push_back(*row);
-  }
-  if (options.json) std::printf("%s\n", to_json(rows, cycles_per_ns).c_str());
+  Status done = options.trace     ? measure_traces(options, **engine, *pool, mbufs)
+                : options.engines ? measure_all_engines(options, mbufs)
+                                  : measure_path(options, **raw, **engine, *pool, mbufs);
   rte_pktmbuf_free_bulk(mbufs.data(), options.packets);
   rte_eal_cleanup();
-  return 0;
+  return done ? 0 : fail(done.error());
 }

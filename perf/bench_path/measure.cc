@@ -37,10 +37,7 @@ double cycles_per_packet(std::span<T> packets, uint32_t burst, size_t piece, Wor
 }
 
 double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& raw, Direction direction, uint32_t burst) {
-  bool outbound = direction == Direction::kInnerToOuter;
-  if (kind == Kind::kRaw)
-    return cycles_per_packet(traffic.jobs(), burst, kPiece,
-                             [&](std::span<aead::Job> jobs) { outbound ? raw.seal(jobs) : raw.open(jobs); });
+  if (kind == Kind::kRaw) return time_engine(traffic, raw, direction, burst);
   return time_pass(traffic, gateway, direction, burst, kPiece);
 }
 
@@ -52,6 +49,12 @@ double time_pass(Traffic& traffic, Gateway& gateway, Direction direction, uint32
     outbound ? gateway.path->inner_burst(mbufs, 1) : gateway.path->outer_burst(mbufs, 1);
     gateway.path->flush();
   });
+}
+
+double time_engine(Traffic& traffic, aead::Engine& engine, Direction direction, uint32_t burst) {
+  bool outbound = direction == Direction::kInnerToOuter;
+  return cycles_per_packet(traffic.jobs(), burst, kPiece,
+                           [&](std::span<aead::Job> jobs) { outbound ? engine.seal(jobs) : engine.open(jobs); });
 }
 
 Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw, aead::Engine& engine,

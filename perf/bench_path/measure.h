@@ -23,6 +23,8 @@ Figure figure_of(std::vector<double> samples);
 /// the median of pieces of `piece` packets.
 double time_pass(Traffic& traffic, Gateway& gateway, Direction direction, uint32_t burst, size_t piece);
 inline constexpr size_t kPiece = 256;
+/// Cycles per packet of `engine` alone on the prepared jobs (Kind::kRaw), likewise.
+double time_engine(Traffic& traffic, aead::Engine& engine, Direction direction, uint32_t burst);
 
 struct Row {
   Case what;

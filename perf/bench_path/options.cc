@@ -19,6 +19,12 @@ const Names<Cipher> kCiphers = {{"AES-128-GCM", Cipher::kAes128Gcm},
                                 {"AES-256-GCM", Cipher::kAes256Gcm},
                                 {"CHACHA20-POLY1305", Cipher::kChacha20Poly1305}};
 
+Names<aead::Level> levels() {
+  Names<aead::Level> names;
+  for (aead::Level level : aead::kLevels) names.emplace_back(aead::to_text(level), level);
+  return names;
+}
+
 /// Replaces `values` by those that `texts` name, when there are any. Returns what is wrong, or nothing.
 template <class T>
 std::string read_names(const char* option, const std::vector<std::string>& texts, const Names<T>& names,
@@ -74,7 +80,7 @@ Parsed parse_options(int argc, char** argv) {
   Options& options = parsed.options;
   CLI::App app{
       "Measures the packet path in memory: whole path, path without cryptography, and the AEAD alone, in turns."};
-  std::vector<std::string> directions, ciphers, sizes;
+  std::vector<std::string> directions, ciphers, sizes, level;
   app.add_option("--direction", directions, "in (outer to inner), out, or both; default both")->delimiter(',');
   app.add_option("--cipher", ciphers, "default AES-256-GCM,CHACHA20-POLY1305")->delimiter(',');
   app.add_option("--size", sizes, "bytes of inner packet, or imix; default 64,300,512,1400,imix")->delimiter(',');
@@ -86,6 +92,12 @@ Parsed parse_options(int argc, char** argv) {
   app.add_option("--packets", options.packets, "packet buffers, all used before one is used again; default 8192")
       ->check(CLI::Range(256u, 65536u));
   app.add_flag("--trace", options.trace, "measure what it costs that somebody traces packets, instead");
+  app.add_flag("--engines", options.engines, "measure the AEAD alone at every level of instructions, instead")
+      ->excludes("--trace");
+  app.add_option("--level", level,
+                 "most instructions that the path's engine may use: SSE, AVX2, VAES, AVX512 (default)")
+      ->expected(1)
+      ->excludes("--engines");
   app.add_flag("--json", options.json, "one JSON array, a row per case");
   try {
     app.parse(argc, argv);
@@ -93,13 +105,15 @@ Parsed parse_options(int argc, char** argv) {
     parsed.exit_status = app.exit(error) == 0 ? 0 : 2;
     return parsed;
   }
-  for (const std::string& wrong :
-       {read_names("--direction", directions, kDirections, options.directions),
-        read_names("--cipher", ciphers, kCiphers, options.ciphers), read_sizes(sizes, options.sizes)}) {
+  std::vector<aead::Level> chosen = {options.level};
+  for (const std::string& wrong : {read_names("--direction", directions, kDirections, options.directions),
+                                   read_names("--cipher", ciphers, kCiphers, options.ciphers),
+                                   read_sizes(sizes, options.sizes), read_names("--level", level, levels(), chosen)}) {
     if (wrong.empty()) continue;
     std::fprintf(stderr, "bench_path: %s\n", wrong.c_str());
     parsed.exit_status = 2;
   }
+  if (!parsed.exit_status) options.level = chosen.back();
   return parsed;
 }
 

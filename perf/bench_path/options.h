@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataplane/abi/command.h"
+#include "dataplane/crypto/engine.h"
 
 namespace culvert::perf {
 
@@ -24,7 +25,9 @@ struct Options {
   uint32_t repeats = 15;
   uint32_t packets = 8192;  ///< buffers that one pass goes through
   bool json = false;
-  bool trace = false;  ///< what tracing costs, instead
+  bool trace = false;                        ///< what tracing costs, instead
+  bool engines = false;                      ///< the AEAD alone by every engine, instead
+  aead::Level level = aead::Level::kAvx512;  ///< instructions that the path's engine may use
 };
 
 /// Options, or the exit status that the program ends with at once (0 after --help, 2 after a bad option; text is

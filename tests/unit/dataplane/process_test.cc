@@ -132,6 +132,7 @@ TEST_F(ProcessTest, ServesAndLeavesNothingBehind) {
   EXPECT_FALSE(std::filesystem::exists(run_dir_));
   EXPECT_EQ(if_nametoindex("cvt0"), 0u);
   EXPECT_NE(process.output().find("dataplane: culvert "), std::string::npos) << process.output();
+  EXPECT_NE(process.output().find("dataplane: encryption: AES-GCM by "), std::string::npos) << process.output();
 }
 
 TEST_F(ProcessTest, StartsAgainAfterItWasKilled) {

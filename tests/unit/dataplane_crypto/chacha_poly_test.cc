@@ -2,8 +2,6 @@
 #include "dataplane/crypto/chacha_poly.h"
 
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,6 +10,7 @@
 
 #include "dataplane/crypto/aead.h"
 #include "tests/unit/support/evp_aead.h"
+#include "tests/unit/support/fenced_page.h"
 
 namespace culvert::aead {
 namespace {
@@ -51,10 +50,20 @@ struct Packet {
 };
 using Burst = std::vector<std::unique_ptr<Packet>>;
 
-class ChachaPoly : public ::testing::Test {
+struct Variant {
+  const char* name;
+  bool (*supported)();
+  void (*seal)(std::span<Job>);
+  void (*open)(std::span<Job>);
+};
+constexpr Variant kVariants[] = {
+    {"AVX2", chacha_poly_avx2_supported, chacha_poly_seal_avx2, chacha_poly_open_avx2},
+    {"AVX512", chacha_poly_avx512_supported, chacha_poly_seal_avx512, chacha_poly_open_avx512}};
+
+class ChachaPoly : public ::testing::TestWithParam<Variant> {
  protected:
   void SetUp() override {
-    if (!chacha_poly_supported()) GTEST_SKIP() << "this CPU lacks AVX-512 with IFMA";
+    if (!GetParam().supported()) GTEST_SKIP() << "this CPU lacks the instructions";
   }
 
   std::unique_ptr<Packet> packet(size_t length, size_t aad_length, size_t alignment) {
@@ -83,7 +92,7 @@ class ChachaPoly : public ::testing::Test {
       std::ranges::copy(packet->text, packet->place());
       jobs.push_back(packet->job());
     }
-    chacha_poly_seal(jobs);
+    GetParam().seal(jobs);
     for (auto& packet : burst) {
       ASSERT_TRUE(std::ranges::equal(packet->sealed.text, std::span(packet->place(), packet->text.size())))
           << "ciphertext, length " << packet->text.size() << " in a burst of " << burst.size();
@@ -91,7 +100,7 @@ class ChachaPoly : public ::testing::Test {
           << "length " << packet->text.size() << ", AAD " << packet->aad.size() << " in a burst of " << burst.size();
       ASSERT_TRUE(packet->guards_hold()) << "sealing wrote outside, length " << packet->text.size();
     }
-    chacha_poly_open(jobs);
+    GetParam().open(jobs);
     for (size_t i = 0; i < burst.size(); ++i) {
       Packet& packet = *burst[i];
       ASSERT_TRUE(jobs[i].authentic) << "length " << packet.text.size() << " in a burst of " << burst.size();
@@ -105,7 +114,7 @@ class ChachaPoly : public ::testing::Test {
   std::independent_bits_engine<std::mt19937, 8, uint32_t> random{8439};
 };
 
-TEST_F(ChachaPoly, AgreesWithOpensslForEveryLength) {
+TEST_P(ChachaPoly, AgreesWithOpensslForEveryLength) {
   for (size_t length = 0; length <= 2048; ++length) {
     Burst alone;
     alone.push_back(packet(length, kAadLengths[length % 4], length % 64));
@@ -115,7 +124,7 @@ TEST_F(ChachaPoly, AgreesWithOpensslForEveryLength) {
   }
 }
 
-TEST_F(ChachaPoly, AgreesWithOpensslForEveryBurstSizeAndMixedLengths) {
+TEST_P(ChachaPoly, AgreesWithOpensslForEveryBurstSizeAndMixedLengths) {
   for (size_t size = 1; size <= 64; ++size) {
     for (size_t longest : {40u, 300u, 2048u}) {
       std::vector<size_t> lengths(size);
@@ -126,7 +135,7 @@ TEST_F(ChachaPoly, AgreesWithOpensslForEveryBurstSizeAndMixedLengths) {
   }
 }
 
-TEST_F(ChachaPoly, AgreesWithOpensslAtEveryAlignmentAndAadLength) {
+TEST_P(ChachaPoly, AgreesWithOpensslAtEveryAlignmentAndAadLength) {
   for (size_t alignment = 0; alignment < 64; ++alignment) {
     Burst mixed;
     for (size_t aad = 0; aad <= 16; ++aad) mixed.push_back(packet(40 + 61 * aad, aad, alignment));
@@ -134,7 +143,7 @@ TEST_F(ChachaPoly, AgreesWithOpensslAtEveryAlignmentAndAadLength) {
   }
 }
 
-TEST_F(ChachaPoly, OneHugePacketAmongShortOnes) {
+TEST_P(ChachaPoly, OneHugePacketAmongShortOnes) {
   // The counter passes 2^8 and 2^10; most lanes of Poly1305 wait for one.
   for (size_t huge : {9000u, 70000u}) {
     Burst mixed = burst({1, 0, huge, 64, 1400, 17});
@@ -142,7 +151,7 @@ TEST_F(ChachaPoly, OneHugePacketAmongShortOnes) {
   }
 }
 
-TEST_F(ChachaPoly, RefusesEveryChangedBitAndOnlyThatPacket) {
+TEST_P(ChachaPoly, RefusesEveryChangedBitAndOnlyThatPacket) {
   constexpr size_t kVictim = 5;
   Burst packets = burst({64, 0, 1400, 100, 99, 75, 16, 64, 300});
   packets[kVictim] = packet(75, 8, 3);
@@ -155,7 +164,7 @@ TEST_F(ChachaPoly, RefusesEveryChangedBitAndOnlyThatPacket) {
       jobs.push_back(packet->job());
       jobs.back().authentic = packet.get() == &victim;  // the wrong answer to begin with
     }
-    chacha_poly_open(jobs);
+    GetParam().open(jobs);
     for (size_t i = 0; i < jobs.size(); ++i) {
       if (i != kVictim) {
         EXPECT_TRUE(jobs[i].authentic) << i;
@@ -188,32 +197,8 @@ TEST_F(ChachaPoly, RefusesEveryChangedBitAndOnlyThatPacket) {
       "nonce", [&] { return victim.nonce.data(); }, kNonceSize);
 }
 
-/// A page between two that can't be touched.
-class FencedPage {
- public:
-  FencedPage() : size_(static_cast<size_t>(sysconf(_SC_PAGESIZE))) {
-    void* memory = mmap(nullptr, 3 * size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    pages_ = memory == MAP_FAILED ? nullptr : static_cast<uint8_t*>(memory);
-    if (pages_ != nullptr && mprotect(begin(), size_, PROT_READ | PROT_WRITE) != 0) release();
-  }
-  ~FencedPage() { release(); }
-  FencedPage(const FencedPage&) = delete;
-  FencedPage& operator=(const FencedPage&) = delete;
-  bool good() const { return pages_ != nullptr; }
-  uint8_t* begin() { return pages_ + size_; }
-  uint8_t* end() { return begin() + size_; }
-
- private:
-  void release() {
-    if (pages_ != nullptr) munmap(pages_, 3 * size_);
-    pages_ = nullptr;
-  }
-  size_t size_;
-  uint8_t* pages_;
-};
-
-TEST_F(ChachaPoly, ReadsNothingOutsideTheText) {
-  FencedPage first, last;
+TEST_P(ChachaPoly, ReadsNothingOutsideTheText) {
+  testing::FencedPage first, last;
   ASSERT_TRUE(first.good() && last.good());
   for (size_t length = 0; length <= 400; ++length) {
     Burst packets = burst({length, length, 1400});
@@ -224,15 +209,18 @@ TEST_F(ChachaPoly, ReadsNothingOutsideTheText) {
       jobs.push_back(packets[i]->job());
       jobs[i].text = places[i];
     }
-    chacha_poly_seal(jobs);
+    GetParam().seal(jobs);
     for (size_t i = 0; i < 3; ++i) ASSERT_EQ(packets[i]->tag, packets[i]->sealed.tag) << "length " << length;
-    chacha_poly_open(jobs);
+    GetParam().open(jobs);
     for (size_t i = 0; i < 3; ++i) {
       ASSERT_TRUE(jobs[i].authentic) << "length " << length;
       ASSERT_TRUE(std::ranges::equal(packets[i]->text, std::span(places[i], packets[i]->text.size())));
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(All, ChachaPoly, ::testing::ValuesIn(kVariants),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace culvert::aead

@@ -1,5 +1,6 @@
-// The worker's engine against the vectors of project Wycheproof, one by one and in bursts. The vectors are not part of
-// this project: CULVERT_WYCHEPROOF names the folder with its aes_gcm_test.json and chacha20_poly1305_test.json.
+// The worker's engine, at every level of instructions, against the vectors of project Wycheproof, one by one and in
+// bursts. The vectors are not part of this project: CULVERT_WYCHEPROOF names the folder with its aes_gcm_test.json and
+// chacha20_poly1305_test.json.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -57,14 +58,14 @@ std::vector<Vector> vectors(const std::string& file) {
   return all;
 }
 
-class Wycheproof : public ::testing::TestWithParam<const char*> {
+class Wycheproof : public ::testing::TestWithParam<std::tuple<const char*, Level>> {
  protected:
   void SetUp() override {
     const char* folder = std::getenv("CULVERT_WYCHEPROOF");
     if (folder == nullptr) GTEST_SKIP() << "CULVERT_WYCHEPROOF names no folder with Wycheproof's vectors";
-    all = vectors(std::string(folder) + "/" + GetParam());
+    all = vectors(std::string(folder) + "/" + std::get<0>(GetParam()));
     ASSERT_GT(all.size(), 50u);
-    auto made = make_engine();
+    auto made = make_engine(std::get<1>(GetParam()));
     ASSERT_TRUE(made) << made.error();
     engine = *std::move(made);
     keys.resize(all.size());
@@ -130,7 +131,9 @@ class Wycheproof : public ::testing::TestWithParam<const char*> {
 TEST_P(Wycheproof, Agrees) {
   for (size_t burst : {size_t{1}, size_t{3}, size_t{8}, size_t{17}, size_t{32}, all.size()}) check(burst);
 }
-INSTANTIATE_TEST_SUITE_P(All, Wycheproof, ::testing::Values("aes_gcm_test.json", "chacha20_poly1305_test.json"));
+INSTANTIATE_TEST_SUITE_P(All, Wycheproof,
+                         ::testing::Combine(::testing::Values("aes_gcm_test.json", "chacha20_poly1305_test.json"),
+                                            ::testing::ValuesIn(kLevels)));
 
 }  // namespace
 }  // namespace culvert::aead

@@ -1,5 +1,6 @@
-// Poly1305 in lanes against tags that were computed without our code, in every lane and beside every other length.
-#include "dataplane/crypto/poly1305_lanes.h"
+// The tests of Poly1305 in lanes, for lanes of any width: tags that were computed without our code, in every lane and
+// beside every other length. Include poly1305_avx512.h or poly1305_avx2.h first.
+#pragma once
 
 #include <gtest/gtest.h>
 
@@ -9,7 +10,7 @@
 #include "dataplane/crypto/chacha_poly.h"
 #include "tests/unit/support/vectors.h"
 
-namespace culvert::aead::lanes {
+namespace culvert::aead::lanes::CULVERT_LANES_NAMESPACE {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -53,22 +54,16 @@ void check(const std::vector<Vector>& all, size_t first, size_t stride) {
         << in_lane(lane).name << " in lane " << lane;
 }
 
-class Poly1305Lanes : public ::testing::Test {
-  void SetUp() override {
-    if (!chacha_poly_supported()) GTEST_SKIP() << "this CPU lacks AVX-512 with IFMA";
-  }
-};
-
-TEST_F(Poly1305Lanes, ComputesEveryVectorInEveryLane) {
+void check_every_vector_in_every_lane() {
   auto all = vectors();
   for (size_t first = 0; first < all.size(); ++first) check(all, first, 0);
 }
 
-TEST_F(Poly1305Lanes, LanesOfDifferentLengthsDoNotDisturbEachOther) {
+void check_lanes_of_different_lengths() {
   auto all = vectors();
   for (size_t stride : {1, 2, 5, 22, 101, 257})
     for (size_t first = 0; first < all.size(); ++first) check(all, first, stride);
 }
 
 }  // namespace
-}  // namespace culvert::aead::lanes
+}  // namespace culvert::aead::lanes::CULVERT_LANES_NAMESPACE

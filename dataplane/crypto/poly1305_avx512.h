@@ -3,9 +3,9 @@
 // and limbs with room need no carry inside a sum of products.
 #pragma once
 
-#include "dataplane/crypto/chacha_lanes.h"
+#include "dataplane/crypto/lanes_avx512.h"
 
-namespace culvert::aead::lanes {
+namespace culvert::aead::lanes::avx512 {
 
 constexpr size_t kMacLanes = 8;
 
@@ -137,9 +137,6 @@ CULVERT_LANES_INLINE Aad aad_of(const MacInput& input) {
           _mm512_maskz_mov_epi64(_mm512_test_epi64_mask(length, length), splat(kBlockEnd))};
 }
 
-/// How far ahead of its use text is fetched, in bytes.
-constexpr uint32_t kAhead = 512;
-
 /// Where the blocks of eight texts stand. They are taken in steps of four, counted from the end, so that all texts end
 /// together. A shorter one joins later, its AAD standing before its first block. What is before that is the number 0
 /// (no bit behind it), which leaves a hash of 0 as it is.
@@ -169,18 +166,26 @@ CULVERT_LANES_INLINE const uint8_t* address(const Texts& texts, int lane, uint64
   return reinterpret_cast<const uint8_t*>(texts.end[lane] - 64 * step);
 }
 
-/// A step in which every text has four whole blocks.
+/// A step in which every text has four whole blocks. Loads by blocks do a part of what transposing would take, and the
+/// unit for permutations, of which there is one, is what limits that.
 CULVERT_LANES_INLINE Limbs absorb_whole(const Limbs& hash, const Factor (&powers)[4], const Texts& texts,
                                         uint64_t step) {
-  __m512i packets[8];
+  const uint8_t* at[8];
   CULVERT_LANES_UNROLL
   for (int lane = 0; lane < 8; ++lane) {
-    packets[lane] = _mm512_loadu_si512(address(texts, lane, step));
-    _mm_prefetch(reinterpret_cast<const char*>(address(texts, lane, step)) + kAhead, _MM_HINT_T0);
+    at[lane] = address(texts, lane, step);
+    _mm_prefetch(reinterpret_cast<const char*>(at[lane]) + kAhead, _MM_HINT_T0);
   }
-  transpose_64(packets);
+  __m512i halves[8];
+  CULVERT_LANES_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    auto block = [&](int lane) CULVERT_LANES_LAMBDA { return load16(at[lane] + 16 * i); };
+    __m512i even = four(block(0), block(2), block(4), block(6)), odd = four(block(1), block(3), block(5), block(7));
+    halves[2 * i] = _mm512_unpacklo_epi64(even, odd);
+    halves[2 * i + 1] = _mm512_unpackhi_epi64(even, odd);
+  }
   const __m512i end = splat(kBlockEnd);
-  return absorb(hash, powers, packets, {end, end, end, end});
+  return absorb(hash, powers, halves, {end, end, end, end});
 }
 
 /// Any step. Touches no byte outside the texts.
@@ -294,4 +299,4 @@ CULVERT_LANES_INLINE void authenticate(MacInput& input) {
   _mm512_store_si512(input.tag[4], _mm512_permutex2var_epi64(tag_low, last_four, tag_high));
 }
 
-}  // namespace culvert::aead::lanes
+}  // namespace culvert::aead::lanes::avx512

@@ -1,0 +1,289 @@
+// AES-GCM on vectors of one or two blocks, without what AVX-512 has: masks and 32 registers. Compiled for each kind:
+// include one of gcm_vectors_*.h first. As in gcm_vaes.cc a burst is one loop without calls, so that the CPU has
+// several small packets in flight, and the GHASH of one group of blocks stands beside the AES rounds of the next.
+//
+// Facts: as gcm_vaes.h.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+#include "dataplane/crypto/aead.h"
+#include "dataplane/crypto/gcm_narrow.h"
+#include "dataplane/crypto/gcm_narrow_ghash.h"
+
+namespace culvert::aead::CULVERT_GCM_NAMESPACE {
+
+/// Key stream of kVectors vectors from the counter on, and beside it the hash of other blocks. `ahead`: lines that will
+/// be wanted soon.
+template <int kRounds, int kVectors, int kHashed>
+CULVERT_GCM_INLINE void key_stream(const GcmVaesKey& key, Vector& counter, Vector (&stream)[kVectors],
+                                   Hashing<kHashed>& hashing, const uint8_t* ahead) {
+  const Vector next = every_block(_mm_set_epi32(kVectorBlocks, 0, 0, 0));
+  Vector with = round_key(key, 0);
+  CULVERT_GCM_UNROLL
+  for (auto& block : stream) {
+    block = exclusive_or(shuffle(counter, every_block(counter_order())), with);
+    counter = add_32(counter, next);
+  }
+  CULVERT_GCM_UNROLL
+  for (int round = 1; round < kRounds; ++round) {
+    with = round_key(key, round);
+    CULVERT_GCM_UNROLL
+    for (auto& block : stream) {
+      block = aes_round(block, with);
+      // Keeps the compiler from reordering: else it finds no registers for all that it begins.
+      __asm__ __volatile__("" : "+x"(block));
+    }
+    hashing.beside(round, kRounds);
+    if (kVectors * kVectorBytes > 64 * static_cast<uint32_t>(round - 1)) __builtin_prefetch(ahead + 64 * (round - 1));
+  }
+  with = round_key(key, kRounds);
+  CULVERT_GCM_UNROLL
+  for (auto& block : stream) block = aes_last_round(block, with);
+}
+
+CULVERT_GCM_INLINE void apply(uint8_t* text, Vector stream) {
+  store_vector(text, exclusive_or(load_vector(text), stream));
+}
+
+/// Copies less than twice kLargest bytes. Without a call, for which every register would have to be saved.
+template <uint32_t kLargest>
+CULVERT_GCM_INLINE void copy_part(uint8_t* to, const uint8_t* from, uint32_t size) {
+  auto some = [&](auto bytes) CULVERT_GCM_LAMBDA {
+    if ((size & bytes) == 0) return;
+    std::memcpy(to, from, bytes);
+    to += bytes, from += bytes;
+  };
+  if constexpr (kLargest == 16) some(std::integral_constant<uint32_t, 16>());
+  some(std::integral_constant<uint32_t, 8>());
+  some(std::integral_constant<uint32_t, 4>());
+  some(std::integral_constant<uint32_t, 2>());
+  some(std::integral_constant<uint32_t, 1>());
+}
+
+/// Ones in `size` bytes, zeros behind them.
+CULVERT_GCM_INLINE Vector first_bytes(uint32_t size) {
+  static constexpr auto kOnesAndZeros = [] {
+    std::array<uint8_t, 2 * kVectorBytes> bytes{};
+    std::fill_n(bytes.begin(), kVectorBytes, uint8_t{0xFF});
+    return bytes;
+  }();
+  return load_vector(kOnesAndZeros.data() + kVectorBytes - size);
+}
+
+/// Where a packet stands.
+struct Progress {
+  uint8_t* text;
+  const uint8_t* ahead;  ///< the next packet's text, at the same place
+  uint32_t left;         ///< bytes
+  Vector counter;        ///< of the next blocks; the 32-bit counter in the CPU's order
+  __m128i hash;          ///< of what has been absorbed
+  Sum before;            ///< products that belong to it and are not reduced yet
+};
+
+CULVERT_GCM_INLINE Sum no_sum() {
+  Vector zero = every_block(_mm_setzero_si128());
+  return {zero, zero, zero};
+}
+
+/// Full groups, as long as more than a group is left. Sealing hashes each a group later, when its ciphertext is there,
+/// and the last one behind all.
+template <int kRounds, bool kSeal>
+CULVERT_GCM_INLINE void groups(const GcmVaesKey& key, Progress& at) {
+  constexpr uint32_t kBlocks = kGroupBytes / 16;
+  auto advance = [&](auto& hashing) CULVERT_GCM_LAMBDA {
+    Vector stream[kGroup];
+    key_stream<kRounds>(key, at.counter, stream, hashing, at.ahead);
+    CULVERT_GCM_UNROLL
+    for (uint32_t i = 0; i < kGroup; ++i) apply(at.text + kVectorBytes * i, stream[i]);
+    at.text += kGroupBytes;
+    at.ahead += kGroupBytes;
+    at.left -= kGroupBytes;
+  };
+  auto hashed = [&](const uint8_t* text) CULVERT_GCM_LAMBDA {
+    return Hashing<kGroup>{key, text, kBlocks, at.hash, at.before};
+  };
+  auto absorb = [&](const Hashing<kGroup>& hashing) CULVERT_GCM_LAMBDA {
+    at.hash = reduce(hashing.sum);
+    at.before = no_sum();
+  };
+  if constexpr (kSeal) {
+    Hashing<0> nothing{key, at.text, 0, at.hash, at.before};
+    advance(nothing);
+  }
+  while (at.left > kGroupBytes) {
+    auto hashing = hashed(kSeal ? at.text - kGroupBytes : at.text);
+    advance(hashing);
+    absorb(hashing);
+  }
+  if constexpr (kSeal) {
+    auto hashing = hashed(at.text - kGroupBytes);
+    hashing.beside(1, 2);
+    absorb(hashing);
+  }
+}
+
+/// What is left, in kVectors vectors of which the last may be partial, and the block of lengths. Returns GHASH.
+template <int kRounds, bool kSeal, int kVectors>
+CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i lengths) {
+  constexpr uint32_t kFull = kVectors == 0 ? 0 : (kVectors - 1) * kVectorBytes;
+  const uint32_t part = at.left - kFull;  // bytes of the last vector
+  const uint32_t count = (at.left + 15) / 16;
+  alignas(sizeof(Vector)) uint8_t end[kVectorBytes];
+  Sum sum = at.before;
+  multiply_add(sum, first_block(lengths), first_block(load(power(key, 1))));
+
+  auto add = [&](Vector blocks, uint32_t i) CULVERT_GCM_LAMBDA {
+    blocks = every_block_reversed(blocks);
+    if (i == 0) blocks = exclusive_or(blocks, first_block(at.hash));
+    // Behind the last block stands a power of no block, or of the lengths: those bytes are zero.
+    multiply_add(sum, blocks, load_vector(power(key, count + 1 - kVectorBlocks * i)));
+  };
+  auto fill_end = [&](const uint8_t* from, uint32_t size) CULVERT_GCM_LAMBDA {
+    store_vector(end, every_block(_mm_setzero_si128()));
+    copy_part<kVectorBytes / 2>(end, from, size);
+  };
+  const bool whole = part == kVectorBytes;
+  if constexpr (!kSeal) {
+    CULVERT_GCM_UNROLL
+    for (uint32_t i = 0; i + 1 < kVectors; ++i) add(load_vector(at.text + kVectorBytes * i), i);
+    if constexpr (kVectors > 0) {
+      if (!whole) fill_end(at.text + kFull, part);
+      add(load_vector(whole ? at.text + kFull : end), kVectors - 1);
+    }
+  }
+  if constexpr (kVectors > 0) {
+    Vector stream[kVectors];
+    Hashing<0> nothing{key, at.text, 0, at.hash, sum};
+    key_stream<kRounds>(key, at.counter, stream, nothing, at.ahead);
+    CULVERT_GCM_UNROLL
+    for (uint32_t i = 0; i + 1 < kVectors; ++i) {
+      apply(at.text + kVectorBytes * i, stream[i]);
+      if constexpr (kSeal) add(load_vector(at.text + kVectorBytes * i), i);
+    }
+    if (whole) {
+      apply(at.text + kFull, stream[kVectors - 1]);
+      if constexpr (kSeal) add(load_vector(at.text + kFull), kVectors - 1);
+    } else {
+      if constexpr (kSeal) fill_end(at.text + kFull, part);
+      Vector out = bit_and(exclusive_or(load_vector(end), stream[kVectors - 1]), first_bytes(part));
+      store_vector(end, out);
+      copy_part<kVectorBytes / 2>(at.text + kFull, end, part);
+      if constexpr (kSeal) add(out, kVectors - 1);
+    }
+  }
+  return reduce(sum);
+}
+
+template <int kRounds, bool kSeal>
+CULVERT_GCM_INLINE __m128i last_of_any_size(const GcmVaesKey& key, Progress& at, __m128i lengths) {
+  switch ((at.left + kVectorBytes - 1) / kVectorBytes) {
+#define CULVERT_LAST(n) \
+  case n:               \
+    return last<kRounds, kSeal, n>(key, at, lengths);
+    CULVERT_LAST(1)
+    CULVERT_LAST(2)
+    CULVERT_LAST(3)
+    CULVERT_LAST(4)
+    CULVERT_LAST(5)
+    CULVERT_LAST(6)
+    CULVERT_LAST(7)
+    CULVERT_LAST(8)
+#undef CULVERT_LAST
+  }
+  static_assert(kGroup == 8);
+  return last<kRounds, kSeal, 0>(key, at, lengths);
+}
+
+template <int kRounds>
+CULVERT_GCM_INLINE __m128i encrypt(const GcmVaesKey& key, __m128i block) {
+  block = _mm_xor_si128(block, load(key.round[0].data()));
+  CULVERT_GCM_UNROLL
+  for (int round = 1; round < kRounds; ++round)
+    block = _mm_aesenc_si128(block, load(key.round[static_cast<size_t>(round)].data()));
+  return _mm_aesenclast_si128(block, load(key.round[kRounds].data()));
+}
+
+/// The nonce, then four bytes of zeros.
+CULVERT_GCM_INLINE __m128i nonce_of(const Job& job) {
+  int32_t end;
+  std::memcpy(&end, job.nonce.data() + 8, sizeof end);
+  __m128i start = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(job.nonce.data()));
+  return _mm_unpacklo_epi64(start, _mm_cvtsi32_si128(end));
+}
+
+/// The AAD, then zeros.
+CULVERT_GCM_INLINE __m128i aad_of(const Job& job) {
+  if (job.aad_length == 8) return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(job.aad));
+  alignas(16) uint8_t aad[16] = {};
+  copy_part<16>(aad, job.aad, job.aad_length);
+  return load(aad);
+}
+
+template <int kRounds, bool kSeal>
+CULVERT_GCM_INLINE __m128i tag_of(const Job& job, const Job& next) {
+  const GcmVaesKey& key = job.key->gcm_vaes;
+  const __m128i nonce = nonce_of(job);
+  __m128i mask_of_tag = encrypt<kRounds>(key, _mm_insert_epi32(nonce, 1 << 24, 3));
+  const uint32_t blocks_of_first = job.length > kGroupBytes ? kGroupBytes / 16 : (job.length + 15) / 16 + 1;
+
+  Progress at{job.text, next.text, job.length, first_counters(nonce, 2), _mm_setzero_si128(), no_sum()};
+  multiply_add(at.before, first_block(reversed(aad_of(job))), first_block(load(power(key, blocks_of_first + 1))));
+  if (at.left > kGroupBytes) groups<kRounds, kSeal>(key, at);
+  __m128i lengths = _mm_set_epi64x(static_cast<long long>(uint64_t{job.aad_length} * 8),
+                                   static_cast<long long>(uint64_t{job.length} * 8));
+  return _mm_xor_si128(reversed(last_of_any_size<kRounds, kSeal>(key, at, lengths)), mask_of_tag);
+}
+
+/// Text that comes from memory is on its way while the packets before are worked on.
+CULVERT_GCM_INLINE void prefetch_start(const Job& job) {
+  uint32_t end = job.length - (job.length != 0);
+  for (uint32_t line = 0; line < 3; ++line) __builtin_prefetch(job.text + std::min(64 * line, end));
+}
+
+/// The jobs in order: `work(job, next)`, where the next one is the job itself behind the last.
+template <class Work>
+CULVERT_GCM_INLINE void each_job(std::span<Job> jobs, const Work& work) {
+  constexpr size_t kAhead = 2;
+  for (Job& job : jobs.first(std::min(jobs.size(), kAhead))) prefetch_start(job);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (i + kAhead < jobs.size()) prefetch_start(jobs[i + kAhead]);
+    work(jobs[i], jobs[std::min(i + 1, jobs.size() - 1)]);
+  }
+}
+
+template <int kRounds>
+CULVERT_GCM void seal_all(std::span<Job> jobs) {
+  each_job(jobs, [](Job& job, const Job& next) CULVERT_GCM_LAMBDA {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(job.tag), tag_of<kRounds, true>(job, next));
+  });
+}
+
+template <int kRounds>
+CULVERT_GCM void open_all(std::span<Job> jobs) {
+  each_job(jobs, [](Job& job, const Job& next) CULVERT_GCM_LAMBDA {
+    __m128i difference = _mm_xor_si128(tag_of<kRounds, false>(job, next), load(job.tag));
+    job.authentic = _mm_testz_si128(difference, difference) != 0;
+  });
+}
+
+/// Fills in the powers of the hash key, which the reflected multiplication wants times x.
+template <int kRounds>
+CULVERT_GCM void fill_powers(GcmVaesKey& key) {
+  __m128i h = reversed(encrypt<kRounds>(key, _mm_setzero_si128()));
+  uint64_t low = static_cast<uint64_t>(_mm_extract_epi64(h, 0)), high = static_cast<uint64_t>(_mm_extract_epi64(h, 1));
+  uint64_t carry = 0 - (high >> 63);
+  high = (high << 1 | low >> 63) ^ (carry & 0xC200000000000000ull);
+  low = low << 1 ^ (carry & 1);
+  h = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+  __m128i now = h;
+  key.powers = {};
+  for (size_t i = GcmVaesKey::kPowers; i-- > 0; now = reduce(multiply(now, h)))
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(key.powers[i].data()), now);
+}
+
+}  // namespace culvert::aead::CULVERT_GCM_NAMESPACE
