@@ -115,7 +115,9 @@ Status load_authorities(TlsContext::State& state, const std::string& pem) {
     if (X509_STORE_add_cert(store, authority.get()) != 1) return Error{"ca: " + take_errors()};
     if (state.role == TlsRole::kServer && SSL_CTX_add_client_CA(state.context.get(), authority.get()) != 1)
       return Error{"ca: " + take_errors()};
+    state.signatures->add_authority(authority.get());
   }
+  use_known_signatures(store);
   state.authorities = std::move(*authorities);
   return {};
 }
@@ -159,7 +161,9 @@ Status load_revocations(TlsContext::State& state, const std::string& pem) {
     for (const OwnedX509& authority : state.authorities) {
       if (X509_NAME_cmp(issuer, X509_get_subject_name(authority.get())) != 0) continue;
       known = true;
-      genuine = genuine || X509_CRL_verify(crl.get(), X509_get0_pubkey(authority.get())) == 1;
+      if (X509_CRL_verify(crl.get(), X509_get0_pubkey(authority.get())) != 1) continue;
+      genuine = true;
+      state.signatures->add_list(crl.get(), authority.get());
     }
     ERR_clear_error();
     if (!genuine)

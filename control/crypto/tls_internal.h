@@ -9,6 +9,7 @@
 
 #include "control/crypto/openssl.h"
 #include "control/crypto/tls.h"
+#include "control/crypto/tls_signatures.h"
 #include "control/crypto/x509.h"
 
 namespace culvert::crypto {
@@ -21,6 +22,8 @@ struct TlsContext::State {
   bool export_certificates = false;
   std::vector<OwnedX509> authorities;
   std::vector<OwnedCrl> crls;
+  /// Of the context and all its streams, which may outlive it.
+  std::shared_ptr<KnownSignatures> signatures = std::make_shared<KnownSignatures>();
 };
 
 struct TlsStream::State {
@@ -30,6 +33,7 @@ struct TlsStream::State {
   TlsRole role = TlsRole::kServer;
   TlsVersion min_version = TlsVersion::kTls12;
   std::shared_ptr<const PeerPolicy> policy;
+  std::shared_ptr<KnownSignatures> signatures;
   bool export_certificates = false;
   TlsStatus status = TlsStatus::kHandshaking;
   std::string error;
@@ -61,6 +65,8 @@ std::optional<std::string> peer_name(X509* certificate, const PeerPolicy& policy
 
 /// Where a stream finds itself again from OpenSSL's callback (ex_data of SSL).
 int stream_index();
+/// The stream whose peer is being verified; null: a verification that is none of ours.
+TlsStream::State* stream_of(X509_STORE_CTX* store);
 
 /// Verification callback of every context (SSL_CTX_set_verify): usage, common name, and texts for what OpenSSL refuses.
 int verify_peer(int accepted, X509_STORE_CTX* store);

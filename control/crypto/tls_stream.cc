@@ -33,6 +33,11 @@ int stream_index() {
   return index;
 }
 
+TlsStream::State* stream_of(X509_STORE_CTX* store) {
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  return ssl != nullptr ? static_cast<TlsStream::State*>(SSL_get_ex_data(ssl, stream_index())) : nullptr;
+}
+
 TlsStream::State::~State() {
   for (std::vector<uint8_t>& record : plaintext) wipe(record);
 }
@@ -96,6 +101,7 @@ std::unique_ptr<TlsStream> TlsContext::open(std::chrono::sys_seconds wall) const
   state.role = state_->role;
   state.min_version = state_->min_version;
   state.policy = state_->policy;
+  state.signatures = state_->signatures;
   state.export_certificates = state_->export_certificates;
   state.ssl.reset(SSL_new(state_->context.get()));
   OwnedBio in(BIO_new(BIO_s_mem()));

@@ -116,8 +116,7 @@ std::string explain_alert(const TlsStream::State& stream, int alert) {
 }  // namespace
 
 int verify_peer(int accepted, X509_STORE_CTX* store) {
-  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  auto* stream = ssl != nullptr ? static_cast<TlsStream::State*>(SSL_get_ex_data(ssl, stream_index())) : nullptr;
+  TlsStream::State* stream = stream_of(store);
   if (stream == nullptr) return 0;
   if (accepted != 1) {
     // A CA without a list revokes nobody (as in the reference). make() has checked that each list belongs to a CA.

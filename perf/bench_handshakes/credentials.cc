@@ -7,10 +7,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Result<std::shared_ptr<const crypto::TlsContext>> make_context(const Variant& variant, crypto::TlsRole role,
-                                                               const crypto::Identity& authority,
-                                                               const crypto::Validity& validity) {
-  bool is_server = role == crypto::TlsRole::kServer;
+Result<crypto::TlsSettings> tls_settings(const Variant& variant, crypto::TlsRole role,
+                                         const crypto::Identity& authority, const crypto::Validity& validity) {
+  const bool is_server = role == crypto::TlsRole::kServer;
   crypto::CertificateRequest request;
   request.common_name = is_server ? "server" : "client";
   request.use = is_server ? crypto::CertificateUse::kServer : crypto::CertificateUse::kClient;
@@ -27,7 +26,7 @@ Result<std::shared_ptr<const crypto::TlsContext>> make_context(const Variant& va
   settings.max_version = variant.version;
   settings.groups = "P-256";
   settings.peer.usage = is_server ? crypto::PeerUsage::kClient : crypto::PeerUsage::kServer;
-  return crypto::TlsContext::make(settings);
+  return settings;
 }
 
 openvpn::ServerSettings server_side(std::shared_ptr<const crypto::TlsContext> tls, Random& random) {
@@ -56,19 +55,37 @@ openvpn::ClientSettings client_side(std::shared_ptr<const crypto::TlsContext> tl
 
 }  // namespace
 
-Result<Credentials> make_credentials(const Variant& variant, Random& random) {
+Status Credentials::forget_clients() {
+  auto context = crypto::TlsContext::make(server_tls);
+  if (!context) return Error{context.error()};
+  server.tls = *std::move(context);
+  return {};
+}
+
+Result<Credentials> make_credentials(const Variant& variant, uint32_t clients, Random& random) {
   const auto wall = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   const crypto::Validity validity{wall - 24h, wall + 24h};
   auto authority = crypto::make_authority("bench CA", validity, variant.key_kind);
   if (!authority) return Error{authority.error()};
-  auto server_tls = make_context(variant, crypto::TlsRole::kServer, *authority, validity);
+  auto server_tls = tls_settings(variant, crypto::TlsRole::kServer, *authority, validity);
   if (!server_tls) return Error{server_tls.error()};
-  auto client_tls = make_context(variant, crypto::TlsRole::kClient, *authority, validity);
-  if (!client_tls) return Error{client_tls.error()};
-  openvpn::ServerSettings server = server_side(*std::move(server_tls), random);
-  auto key = openvpn::make_tls_crypt_v2_client_key(server.wrap.server_key, random, wall);
-  if (!key) return Error{key.error()};
-  return Credentials{wall, std::move(server), client_side(*std::move(client_tls), *std::move(key))};
+  if (variant.revocation_list) {
+    auto list = crypto::make_crl(*authority, {}, 1, validity);
+    if (!list) return Error{list.error()};
+    server_tls->crl_pem = *list;
+  }
+  Credentials made{wall, server_side(nullptr, random), *std::move(server_tls), {}};
+  if (Status done = made.forget_clients(); !done) return Error{done.error()};
+  while (made.clients.size() < clients) {
+    auto settings = tls_settings(variant, crypto::TlsRole::kClient, *authority, validity);
+    if (!settings) return Error{settings.error()};
+    auto context = crypto::TlsContext::make(*settings);
+    if (!context) return Error{context.error()};
+    auto key = openvpn::make_tls_crypt_v2_client_key(made.server.wrap.server_key, random, wall);
+    if (!key) return Error{key.error()};
+    made.clients.push_back(client_side(*std::move(context), *std::move(key)));
+  }
+  return made;
 }
 
 }  // namespace culvert::perf

@@ -46,13 +46,14 @@ class Exchange {
 
   Status connect(uint32_t number) {
     const abi::Endpoint from = client_address(number);
-    Client client(credentials_.client, {0, 1}, random_);
+    const ClientSettings& settings = credentials_.client(number);
+    Client client(settings, {0, 1}, random_);
     client.start(now_);
     constexpr int kRounds = 64;  // packets fly both ways at most that often
     for (int round = 0; round < kRounds && !(client.connected() && connected_ > number); ++round) {
       now_.mono += std::chrono::milliseconds(1);
       for (const SendPacket& packet : packets(client.take_outputs())) {
-        timed([&] { server_.receive({from, credentials_.client.remote, 0, packet.bytes}, now_); });
+        timed([&] { server_.receive({from, settings.remote, 0, packet.bytes}, now_); });
         for (const SendPacket& answer : server_outputs()) client.receive({{}, {}, 0, answer.bytes}, now_);
       }
     }
@@ -123,7 +124,7 @@ Result<double> connect_clients(const Credentials& credentials, uint32_t count, R
 Result<double> tls_alone(const Credentials& credentials, uint32_t count) {
   uint64_t took_ns = 0;
   for (uint32_t number = 0; number < count; ++number) {
-    auto client = credentials.client.tls->open(credentials.wall);
+    auto client = credentials.client(number).tls->open(credentials.wall);
     client->start();
     uint64_t before = cpu_ns();
     auto server = credentials.server.tls->open(credentials.wall);

@@ -16,6 +16,19 @@ struct Options {
   bool json = false;
 };
 
+std::vector<std::pair<std::string, Variant>> cases() {
+  using enum crypto::TlsVersion;
+  using enum crypto::KeyKind;
+  return {
+      {"TLS 1.3, P-256", {kTls13, kEcP256}},
+      {"TLS 1.3, P-256, CRL", {kTls13, kEcP256, true, true}},
+      {"TLS 1.2, P-256", {kTls12, kEcP256}},
+      {"TLS 1.3, Ed25519", {kTls13, kEd25519}},
+      {"returning: TLS 1.3, P-256", {kTls13, kEcP256, false}},
+      {"returning: the same, CRL", {kTls13, kEcP256, false, true}},
+  };
+}
+
 struct Row {
   std::string name;
   double whole_us;   ///< CPU of the server engine per client, median over the repeats
@@ -30,13 +43,16 @@ double quantile(std::vector<double> values, double at) {
 
 Result<Row> measure(const std::string& name, const Variant& variant, const Options& options) {
   crypto::SystemRandom random;
-  auto credentials = make_credentials(variant, random);
+  auto credentials = make_credentials(variant, variant.new_clients ? options.handshakes : 1, random);
   if (!credentials) return Error{credentials.error()};
   std::vector<double> whole;
   std::vector<double> tls;
+  const auto renew = [&] { return variant.new_clients ? credentials->forget_clients() : Status{}; };
   for (uint32_t repeat = 0; repeat <= options.repeats; ++repeat) {
+    if (Status done = renew(); !done) return Error{done.error()};
     auto connected = connect_clients(*credentials, options.handshakes, random);
     if (!connected) return Error{connected.error()};
+    if (Status done = renew(); !done) return Error{done.error()};
     auto alone = tls_alone(*credentials, options.handshakes);
     if (!alone) return Error{alone.error()};
     if (repeat == 0) continue;  // warm-up
@@ -47,7 +63,7 @@ Result<Row> measure(const std::string& name, const Variant& variant, const Optio
 }
 
 void print(const Row& row) {
-  std::printf("%-24s %8.0f ±%4.0f %10.0f %13.0f %12.0f %7.2f\n", row.name.c_str(), row.whole_us, row.spread_us,
+  std::printf("%-26s %8.0f ±%4.0f %10.0f %13.0f %12.0f %7.2f\n", row.name.c_str(), row.whole_us, row.spread_us,
               row.tls_us, 1e6 / row.whole_us, 1e6 / row.tls_us, row.tls_us / row.whole_us);
   std::fflush(stdout);
 }
@@ -65,18 +81,13 @@ std::string to_json(const std::vector<Row>& rows) {
 }
 
 int run(const Options& options) {
-  const std::vector<std::pair<std::string, Variant>> variants = {
-      {"TLS 1.3, P-256", {crypto::TlsVersion::kTls13, crypto::KeyKind::kEcP256}},
-      {"TLS 1.2, P-256", {crypto::TlsVersion::kTls12, crypto::KeyKind::kEcP256}},
-      {"TLS 1.3, Ed25519", {crypto::TlsVersion::kTls13, crypto::KeyKind::kEd25519}},
-  };
   if (!options.json)
     std::printf(
         "Server's CPU per client: cookie, tls-crypt-v2, mutual TLS, key exchange, push; one thread.\n"
         "ratio = TLS alone / whole (1 would be an engine that costs nothing).\n\n"
-        "case                      whole µs      TLS alone  handshakes/s     TLS alone/s   ratio\n");
+        "case                        whole µs      TLS alone  handshakes/s     TLS alone/s   ratio\n");
   std::vector<Row> rows;
-  for (const auto& [name, variant] : variants) {
+  for (const auto& [name, variant] : cases()) {
     if (!options.only.empty() && name != options.only) continue;
     auto row = measure(name, variant, options);
     if (!row) {
@@ -95,6 +106,8 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   culvert::perf::Options options;
+  std::vector<std::string> names;
+  for (const auto& [name, variant] : culvert::perf::cases()) names.push_back(name);
   CLI::App app("Measures what the server's side of a handshake costs.");
   app.add_option("--handshakes", options.handshakes, "clients per repeat")
       ->check(CLI::Range(1, 50000))
@@ -102,8 +115,7 @@ int main(int argc, char** argv) {
   app.add_option("--repeats", options.repeats, "repeats of each case")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--case", options.only, "one case only, by its name")
-      ->check(CLI::IsMember({"TLS 1.3, P-256", "TLS 1.2, P-256", "TLS 1.3, Ed25519"}));
+  app.add_option("--case", options.only, "one case only, by its name")->check(CLI::IsMember(names));
   app.add_flag("--json", options.json, "one row per case");
   try {
     app.parse(argc, argv);
