@@ -27,7 +27,7 @@ struct alignas(64) Packet {
   uint64_t packet_id;         ///< of its data packet; set by open (which may have to decrypt it) or seal
   session::Session* session;  ///< on the way in the one it came from (between classify and find_session: where it is if
                               ///< it lives), on the way out the one it goes to; null: not known yet
-  session::ReceiveKey* key;  ///< on the way in
+  session::ReceiveKey* key;   ///< on the way in
   uint32_t length;
   wire::Opcode opcode;  ///< on the way in
   uint8_t key_id;
