@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dataplane/crypto/aead.h"
+#include "dataplane/crypto/gcm_small_vaes.h"
 #include "dataplane/crypto/hash_beside_vaes.h"
 
 namespace culvert::aead {
@@ -164,40 +165,70 @@ CULVERT_VAES_INLINE void prefetch_start(const Job& job) {
   for (uint32_t line = 0; line < kPaced - 1; ++line) __builtin_prefetch(job.text + std::min(64 * line, end));
 }
 
-/// The jobs in order: `work(job, next)`, where the next one is the job itself behind the last.
-template <class Work>
-CULVERT_VAES_INLINE void each_job(Job* jobs, size_t count, const Work& work) {
+template <int kRounds, bool kSeal>
+CULVERT_VAES_INLINE void crypt_one(Job& job, const Job& next) {
+  __m128i tag = tag_of<kRounds, kSeal>(job, next);
+  if constexpr (kSeal) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(job.tag), tag);
+  } else {
+    __m128i difference = _mm_xor_si128(tag, load(job.tag));
+    job.authentic = _mm_testz_si128(difference, difference) != 0;
+  }
+}
+
+/// Likewise a long packet's hash powers, most of which aead::prefetch() leaves out, when they are not this packet's as
+/// well.
+CULVERT_VAES_INLINE void prefetch_powers(const Job& job, const Job& before) {
+  if (job.length <= kGroupBytes || job.key == before.key) return;
+  const uint8_t* last = power(job.key->gcm_vaes, 5);  // these and four more are there
+  CULVERT_UNROLL
+  for (int line = 2; line <= 9; ++line) __builtin_prefetch(last - 64 * line);
+}
+
+/// One after another, each beside the end of the one before.
+template <int kRounds, bool kSeal>
+CULVERT_VAES void crypt_singly(Job* jobs, size_t count) {
   constexpr size_t kAhead = 2;
   for (size_t i = 0; i < std::min(count, kAhead); ++i) prefetch_start(jobs[i]);
   for (size_t i = 0; i < count; ++i) {
     if (i + kAhead < count) prefetch_start(jobs[i + kAhead]);
-    work(jobs[i], jobs[std::min(i + 1, count - 1)]);
+    const Job& next = jobs[std::min(i + 1, count - 1)];
+    prefetch_powers(next, jobs[i]);
+    crypt_one<kRounds, kSeal>(jobs[i], next);
   }
 }
 
-template <int kRounds>
-struct SealOne {
-  CULVERT_VAES_INLINE void operator()(Job& job, const Job& next) const {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(job.tag), tag_of<kRounds, true>(job, next));
+/// `count`: a multiple of kSmallTogether.
+template <int kRounds, bool kSeal>
+CULVERT_VAES void crypt_small(Job* jobs, size_t count) {
+  SmallSealed sealed;
+  for (size_t i = 0; i < count; i += kSmallTogether) {
+    if constexpr (kSeal)
+      seal_small<kRounds>(jobs + i, sealed);
+    else
+      open_small<kRounds>(jobs + i);
   }
-};
-
-template <int kRounds>
-struct OpenOne {
-  CULVERT_VAES_INLINE void operator()(Job& job, const Job& next) const {
-    __m128i difference = _mm_xor_si128(tag_of<kRounds, false>(job, next), load(job.tag));
-    job.authentic = _mm_testz_si128(difference, difference) != 0;
-  }
-};
-
-template <int kRounds>
-CULVERT_VAES void seal_all(Job* jobs, size_t count) {
-  each_job(jobs, count, SealOne<kRounds>{});
+  if constexpr (kSeal) write_tags(sealed);
 }
 
-template <int kRounds>
-CULVERT_VAES void open_all(Job* jobs, size_t count) {
-  each_job(jobs, count, OpenOne<kRounds>{});
+bool are_small(const Job* jobs) {
+  uint32_t longest = 0;
+  for (size_t i = 0; i < kSmallTogether; ++i) longest = std::max(longest, jobs[i].length);
+  return longest <= kSmallBytes;
+}
+
+/// The jobs in order, small ones four at a time.
+template <int kRounds, bool kSeal>
+void crypt_all(std::span<Job> jobs) {
+  for (Job *job = jobs.data(), *end = job + jobs.size(); job != end;) {
+    auto small_at = [&](const Job* at) { return at + kSmallTogether <= end && are_small(at); };
+    Job* from = job;
+    while (small_at(job)) job += kSmallTogether;
+    if (job != from) crypt_small<kRounds, kSeal>(from, static_cast<size_t>(job - from));
+    from = job;
+    while (job != end && !small_at(job)) ++job;
+    if (job != from) crypt_singly<kRounds, kSeal>(from, static_cast<size_t>(job - from));
+  }
 }
 
 /// The hash key as the reflected multiplication wants it: times x.
@@ -249,22 +280,22 @@ bool gcm_vaes_supported() {
 void gcm_vaes_seal(AesRounds rounds, std::span<Job> jobs) {
   switch (rounds) {
     case AesRounds::k10:
-      return seal_all<10>(jobs.data(), jobs.size());
+      return crypt_all<10, true>(jobs);
     case AesRounds::k12:
-      return seal_all<12>(jobs.data(), jobs.size());
+      return crypt_all<12, true>(jobs);
     case AesRounds::k14:
-      return seal_all<14>(jobs.data(), jobs.size());
+      return crypt_all<14, true>(jobs);
   }
 }
 
 void gcm_vaes_open(AesRounds rounds, std::span<Job> jobs) {
   switch (rounds) {
     case AesRounds::k10:
-      return open_all<10>(jobs.data(), jobs.size());
+      return crypt_all<10, false>(jobs);
     case AesRounds::k12:
-      return open_all<12>(jobs.data(), jobs.size());
+      return crypt_all<12, false>(jobs);
     case AesRounds::k14:
-      return open_all<14>(jobs.data(), jobs.size());
+      return crypt_all<14, false>(jobs);
   }
 }
 

@@ -21,6 +21,7 @@ void make_key(aead::Engine& aead, const Session& session, const ReceiveKey& like
   key.cipher = like.cipher;
   key.format = like.format;
   key.key_id = like.key_id;
+  key.progress = like.progress;
   key.epoch = secret.epoch;
   key.blocks = key.forgeries = 0;
   key.used = key.exhausted = false;

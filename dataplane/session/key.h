@@ -22,7 +22,8 @@ struct alignas(64) ReceiveKey {
   // One cache line: what every packet needs beside the expanded key.
   ReplayWindow window;
   ImplicitIv implicit_iv{};
-  uint64_t blocks = 0;  ///< plaintext blocks opened
+  uint64_t blocks = 0;                   ///< plaintext blocks opened
+  abi::KeyProgress* progress = nullptr;  ///< in the session's record
   abi::Cipher cipher{};
   abi::KeyFormat format{};
   uint8_t key_id = 0;

@@ -5,7 +5,6 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <memory>
 
 namespace culvert::session {
 
@@ -18,6 +17,9 @@ class ReplayWindow {
   static constexpr uint32_t kMaxSize = 65536;  ///< as the reference allows (directive replay-window)
 
   ReplayWindow() = default;
+  ~ReplayWindow() { free_large(); }
+  ReplayWindow(const ReplayWindow&) = delete;
+  ReplayWindow& operator=(const ReplayWindow&) = delete;
 
   /// Starts anew. `size`: packets, 1..kMaxSize; 0 counts as 1 (only strictly growing packet-ids pass). Packet-ids up to
   /// `floor` count as seen.
@@ -27,8 +29,10 @@ class ReplayWindow {
     highest_ = floor;
     // A word more than the window has, so that the word being entered can be cleared whole.
     size_t words = std::bit_ceil(size_t{size_} / 64 + (size_ % 64 != 0) + 1);
+    uint64_t* large = words > kSmallWords ? new uint64_t[words] : nullptr;
+    free_large();
+    if (large != nullptr) large_ = large;
     mask_ = static_cast<uint16_t>(words - 1);
-    large_ = words > small_.size() ? std::make_unique<uint64_t[]>(words) : nullptr;
     std::fill_n(this->words(), words, 0);
     for (uint64_t i = 0; floor != 0 && i < std::min<uint64_t>(size_, floor); ++i) mark(floor - i);
   }
@@ -71,13 +75,21 @@ class ReplayWindow {
   uint64_t highest() const { return highest_; }
 
  private:
-  uint64_t* words() { return large_ ? large_.get() : small_.data(); }
-  const uint64_t* words() const { return large_ ? large_.get() : small_.data(); }
+  static constexpr size_t kSmallWords = 2;  ///< enough for windows of up to 64 packets, the default
+
+  bool is_large() const { return mask_ >= kSmallWords; }
+  uint64_t* words() { return is_large() ? large_ : small_.data(); }
+  const uint64_t* words() const { return is_large() ? large_ : small_.data(); }
+  void free_large() {
+    if (is_large()) delete[] large_;
+  }
   void mark(uint64_t id) { words()[(id >> 6) & mask_] |= uint64_t{1} << (id & 63); }
 
   uint64_t highest_ = 0;
-  std::array<uint64_t, 2> small_{};  ///< enough for windows of up to 64 packets, the default
-  std::unique_ptr<uint64_t[]> large_;
+  union {  // by is_large(): a key's line has no room for both
+    std::array<uint64_t, kSmallWords> small_{};
+    uint64_t* large_;
+  };
   uint32_t size_ = 64;
   uint16_t mask_ = 1;
   bool strict_ = false;

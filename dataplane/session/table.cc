@@ -173,7 +173,7 @@ bool Table::make_key(Session& session, uint8_t key_id, bool epochs) {
   session.has_epochs = session.has_epochs || epochs;
   receive->key_id = key_id;
   send->key_id = key_id;
-  send->progress = &record(session).keys[key_id];
+  receive->progress = send->progress = &record(session).keys[key_id];
   session.receive.set_key(key_id, receive);
   session.send.keys[key_id] = send;
   session.key_order.push_back(key_id);

@@ -41,14 +41,11 @@ class Table {
   bool owns(const Session& session) const { return session.where.owner == worker_; }
   /// The session of a peer-id that came from outside; null: none lives there.
   Session* find(uint32_t peer_id) {
-    return peer_id < capacity_ && sessions_[peer_id].live() ? &sessions_[peer_id] : nullptr;
+    Session* slot = slot_of(peer_id);
+    return slot != nullptr && slot->live() ? slot : nullptr;
   }
-  /// Brings into the cache what find() and a packet from the peer need. (Not inlined, GCC would take it for nothing.)
-  [[gnu::always_inline]] void prefetch(uint32_t peer_id) const {
-    if (peer_id >= capacity_) return;
-    __builtin_prefetch(&sessions_[peer_id].where);
-    __builtin_prefetch(&sessions_[peer_id].receive, 1);
-  }
+  /// Where the session of a peer-id is, if one lives there, which this does not look for; null: no peer-id of ours.
+  Session* slot_of(uint32_t peer_id) { return peer_id < capacity_ ? &sessions_[peer_id] : nullptr; }
   /// Session `peer_id`, which must be below capacity(), live or not.
   Session& at(uint32_t peer_id) { return sessions_[peer_id]; }
 

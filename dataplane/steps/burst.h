@@ -24,10 +24,10 @@ inline constexpr size_t kBurst = 64;  ///< packets worked on together; a larger 
 struct alignas(64) Packet {
   rte_mbuf* mbuf;
   uint8_t* data;
-  uint64_t packet_id;  ///< of its data packet; set by open (which may have to decrypt it) or seal
-  session::Session*
-      session;  ///< on the way in the one it came from, on the way out the one it goes to; null: not known yet
-  session::ReceiveKey* key;  ///< on the way in
+  uint64_t packet_id;         ///< of its data packet; set by open (which may have to decrypt it) or seal
+  session::Session* session;  ///< on the way in the one it came from (between classify and find_session: where it is if
+                              ///< it lives), on the way out the one it goes to; null: not known yet
+  session::ReceiveKey* key;   ///< on the way in
   uint32_t length;
   wire::Opcode opcode;  ///< on the way in
   uint8_t key_id;

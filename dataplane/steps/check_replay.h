@@ -18,7 +18,7 @@ struct CheckReplay {
     }
     // At once, not with the counters: a dataplane that takes over after a crash must not accept this packet again.
     // Late packets of the epoch before don't take it back.
-    auto& seen = context.table->record(*packet.session).keys[packet.key_id].highest_seen;
+    auto& seen = key.progress->highest_seen;
     seen.store(std::max(seen.load(std::memory_order_relaxed), key.window.highest()), std::memory_order_relaxed);
 
     session::ReceiveState& state = packet.session->receive;

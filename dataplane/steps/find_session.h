@@ -2,6 +2,8 @@
 // session's.
 #pragma once
 
+#include <utility>
+
 #include "dataplane/steps/step.h"
 
 namespace culvert::steps {
@@ -23,10 +25,8 @@ struct FindSession {
   static constexpr StepName kName{"find_session"};
 
   Verdict operator()(Packet& packet, PathContext& context) const {
-    session::Session* session = nullptr;
-    if (packet.opcode == wire::Opcode::kDataV2) [[likely]]
-      session = context.table->find(peer_id_of(packet));
-    if (session == nullptr) [[unlikely]]
+    session::Session* session = std::exchange(packet.session, nullptr);
+    if (session == nullptr || !session->live()) [[unlikely]]
       return by_address(packet, context);
     const PacketMeta& from = meta(packet.mbuf);
     packet.moved = !same_place(session->where.remote, from.remote);

@@ -10,14 +10,14 @@ struct PrepareOpen {
   aead::Job* next;
   bool& only_aead;
 
-  Verdict operator()(Packet& packet, PathContext& context) {
+  Verdict operator()(Packet& packet, PathContext&) {
     session::ReceiveKey* key = packet.session->receive.key(packet.key_id);
     if (key == nullptr) return Verdict::drop(DropReason::key_unknown);
     if (key->exhausted) [[unlikely]]
       return Verdict::drop(DropReason::aead_key_exhausted);
     packet.key = key;
     aead::prefetch(key->aead);
-    __builtin_prefetch(&context.table->record(*packet.session).keys[packet.key_id], 1);  // check_replay writes to it
+    __builtin_prefetch(key->progress, 1);  // check_replay writes to it
     if (key->format == abi::KeyFormat::kAead) [[likely]] {
       AeadFormat::prepare_open(packet, *next++);
       return Verdict::go_on();

@@ -11,7 +11,7 @@ HELP = "the packet path in memory beside the AEAD alone"
 def add_options(parser) -> None:
     parser.add_argument("--core", default="1", help="core to measure on (default 1)")
     parser.add_argument("--size", default="64,512,1400", help="bytes of inner packet, or imix (default 64,512,1400)")
-    parser.add_argument("--sessions", default="1,1000", help="default 1,1000")
+    parser.add_argument("--sessions", default="1,1000,100000", help="default 1,1000,100000")
     parser.add_argument("--cipher", default="AES-256-GCM,CHACHA20-POLY1305", help="default both")
 
 

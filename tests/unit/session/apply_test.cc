@@ -224,8 +224,11 @@ TEST_F(ApplyTest, ThreeKeysLiveAndTheFourthPushesTheOldestOut) {
   ASSERT_EQ(apply(install_session({3, 1})), Applied::kDone);
   auto live = [&] {
     std::string keys;
-    for (uint8_t id = 0; id < 8; ++id)
-      if (table->find(3)->receive.keys[id] != nullptr) keys += static_cast<char>('0' + id);
+    const ReceiveState& receive = table->find(3)->receive;
+    for (uint8_t id = 0; id < 8; ++id) {
+      if (receive.keys[id] != nullptr) keys += static_cast<char>('0' + id);
+      EXPECT_EQ(receive.key(id), receive.keys[id]) << "the newest one is found where it was noted";
+    }
     return keys;
   };
   for (uint8_t id : {5, 6, 7}) ASSERT_EQ(apply(install_key({3, 1}, id, id)), Applied::kDone);
@@ -233,6 +236,10 @@ TEST_F(ApplyTest, ThreeKeysLiveAndTheFourthPushesTheOldestOut) {
   ASSERT_EQ(apply(install_key({3, 1}, 1, 9)), Applied::kDone);  // 7 wraps to 1
   EXPECT_EQ(live(), "167");
   EXPECT_EQ(table->find(3)->send.key->key_id, 1);
+  ASSERT_EQ(apply(key_command(CommandKind::kRemoveKey, {3, 1}, 1)), Applied::kDone);
+  EXPECT_EQ(live(), "67") << "the newest, too, can go";
+  ASSERT_EQ(apply(key_command(CommandKind::kRemoveKey, {3, 1}, 6)), Applied::kDone);
+  EXPECT_EQ(live(), "7");
 }
 
 TEST_F(ApplyTest, TheKeyThatIsSentWithIsNeverPushedOut) {
