@@ -90,11 +90,19 @@ CULVERT_GCM_INLINE Sum no_sum() {
   return {zero, zero, zero};
 }
 
-/// Full groups, as long as more than a group is left. Sealing hashes each a group later, when its ciphertext is there,
-/// and the last one behind all.
+/// The group of ciphertext at `text`, to be hashed.
+CULVERT_GCM_INLINE Hashing<kGroup> group_at(const GcmVaesKey& key, const Progress& at, const uint8_t* text) {
+  return {key, text, kGroupBytes / 16, at.hash, at.before};
+}
+CULVERT_GCM_INLINE void finish_group(Progress& at, const Hashing<kGroup>& hashing) {
+  at.hash = reduce(hashing.sum);
+  at.before = no_sum();
+}
+
+/// Full groups, as long as more than a group is left. Sealing hashes each one later, when its ciphertext is there; the
+/// last one is not hashed yet.
 template <int kRounds, bool kSeal>
 CULVERT_GCM_INLINE void groups(const GcmVaesKey& key, Progress& at) {
-  constexpr uint32_t kBlocks = kGroupBytes / 16;
   auto advance = [&](auto& hashing) CULVERT_GCM_LAMBDA {
     Vector stream[kGroup];
     key_stream<kRounds>(key, at.counter, stream, hashing, at.ahead);
@@ -104,37 +112,26 @@ CULVERT_GCM_INLINE void groups(const GcmVaesKey& key, Progress& at) {
     at.ahead += kGroupBytes;
     at.left -= kGroupBytes;
   };
-  auto hashed = [&](const uint8_t* text) CULVERT_GCM_LAMBDA {
-    return Hashing<kGroup>{key, text, kBlocks, at.hash, at.before};
-  };
-  auto absorb = [&](const Hashing<kGroup>& hashing) CULVERT_GCM_LAMBDA {
-    at.hash = reduce(hashing.sum);
-    at.before = no_sum();
-  };
   if constexpr (kSeal) {
     Hashing<0> nothing{key, at.text, 0, at.hash, at.before};
     advance(nothing);
   }
   while (at.left > kGroupBytes) {
-    auto hashing = hashed(kSeal ? at.text - kGroupBytes : at.text);
+    auto hashing = group_at(key, at, kSeal ? at.text - kGroupBytes : at.text);
     advance(hashing);
-    absorb(hashing);
-  }
-  if constexpr (kSeal) {
-    auto hashing = hashed(at.text - kGroupBytes);
-    hashing.beside(1, 2);
-    absorb(hashing);
+    finish_group(at, hashing);
   }
 }
 
-/// What is left, in kVectors vectors of which the last may be partial, and the block of lengths. Returns GHASH.
-template <int kRounds, bool kSeal, int kVectors>
+/// What is left, in kVectors vectors of which the last may be partial, and the block of lengths. kPending: the group
+/// before is not hashed yet. Returns GHASH.
+template <int kRounds, bool kSeal, int kVectors, bool kPending>
 CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i lengths) {
   constexpr uint32_t kFull = kVectors == 0 ? 0 : (kVectors - 1) * kVectorBytes;
   const uint32_t part = at.left - kFull;  // bytes of the last vector
   const uint32_t count = (at.left + 15) / 16;
   alignas(sizeof(Vector)) uint8_t end[kVectorBytes];
-  Sum sum = at.before;
+  Sum sum = kPending ? no_sum() : at.before;
   multiply_add(sum, first_block(lengths), first_block(load(power(key, 1))));
 
   auto add = [&](Vector blocks, uint32_t i) CULVERT_GCM_LAMBDA {
@@ -158,8 +155,14 @@ CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i len
   }
   if constexpr (kVectors > 0) {
     Vector stream[kVectors];
-    Hashing<0> nothing{key, at.text, 0, at.hash, sum};
-    key_stream<kRounds>(key, at.counter, stream, nothing, at.ahead);
+    if constexpr (kPending) {
+      auto hashing = group_at(key, at, at.text - kGroupBytes);
+      key_stream<kRounds>(key, at.counter, stream, hashing, at.ahead);
+      finish_group(at, hashing);
+    } else {
+      Hashing<0> nothing{key, at.text, 0, at.hash, at.before};
+      key_stream<kRounds>(key, at.counter, stream, nothing, at.ahead);
+    }
     CULVERT_GCM_UNROLL
     for (uint32_t i = 0; i + 1 < kVectors; ++i) {
       apply(at.text + kVectorBytes * i, stream[i]);
@@ -179,12 +182,12 @@ CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i len
   return reduce(sum);
 }
 
-template <int kRounds, bool kSeal>
+template <int kRounds, bool kSeal, bool kPending>
 CULVERT_GCM_INLINE __m128i last_of_any_size(const GcmVaesKey& key, Progress& at, __m128i lengths) {
   switch ((at.left + kVectorBytes - 1) / kVectorBytes) {
 #define CULVERT_LAST(n) \
   case n:               \
-    return last<kRounds, kSeal, n>(key, at, lengths);
+    return last<kRounds, kSeal, n, kPending>(key, at, lengths);
     CULVERT_LAST(1)
     CULVERT_LAST(2)
     CULVERT_LAST(3)
@@ -196,7 +199,7 @@ CULVERT_GCM_INLINE __m128i last_of_any_size(const GcmVaesKey& key, Progress& at,
 #undef CULVERT_LAST
   }
   static_assert(kGroup == 8);
-  return last<kRounds, kSeal, 0>(key, at, lengths);
+  return last<kRounds, kSeal, 0, false>(key, at, lengths);  // no text at all
 }
 
 template <int kRounds>
@@ -233,10 +236,16 @@ CULVERT_GCM_INLINE __m128i tag_of(const Job& job, const Job& next) {
 
   Progress at{job.text, next.text, job.length, first_counters(nonce, 2), _mm_setzero_si128(), no_sum()};
   multiply_add(at.before, first_block(reversed(aad_of(job))), first_block(load(power(key, blocks_of_first + 1))));
-  if (at.left > kGroupBytes) groups<kRounds, kSeal>(key, at);
   __m128i lengths = _mm_set_epi64x(static_cast<long long>(uint64_t{job.aad_length} * 8),
                                    static_cast<long long>(uint64_t{job.length} * 8));
-  return _mm_xor_si128(reversed(last_of_any_size<kRounds, kSeal>(key, at, lengths)), mask_of_tag);
+  __m128i hash;
+  if (at.left > kGroupBytes) {
+    groups<kRounds, kSeal>(key, at);
+    hash = last_of_any_size<kRounds, kSeal, kSeal>(key, at, lengths);
+  } else {
+    hash = last_of_any_size<kRounds, kSeal, false>(key, at, lengths);
+  }
+  return _mm_xor_si128(reversed(hash), mask_of_tag);
 }
 
 /// Text that comes from memory is on its way while the packets before are worked on.
