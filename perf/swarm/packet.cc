@@ -5,6 +5,7 @@
 #include "dataplane/wire/checksum.h"
 #include "dataplane/wire/ip.h"
 #include "dataplane/wire/udp.h"
+#include "drivers/offload/sum.h"
 
 namespace culvert::swarm {
 namespace {
@@ -46,6 +47,7 @@ void write_headers(uint8_t* at, size_t size, const Ip4& source, uint16_t source_
   wire::Ipv4Header ip{};
   ip.version_and_words = 0x45;
   ip.total_length.set(static_cast<uint16_t>(size));
+  ip.fragment.set(wire::kDontFragment);
   ip.ttl = kHops;
   ip.protocol = wire::kProtocolUdp;
   ip.source = source;
@@ -57,6 +59,17 @@ void write_headers(uint8_t* at, size_t size, const Ip4& source, uint16_t source_
   udp.length.set(static_cast<uint16_t>(size - sizeof ip));
   std::memcpy(at, &ip, sizeof ip);
   std::memcpy(at + sizeof ip, &udp, sizeof udp);
+}
+
+void write_checksum(uint8_t* at, size_t size) {
+  auto& ip = *reinterpret_cast<wire::Ipv4Header*>(at);
+  auto& udp = *reinterpret_cast<wire::UdpHeader*>(at + sizeof ip);
+  auto datagram = std::span<const uint8_t>(at, size).subspan(sizeof ip);
+  udp.checksum.set(0);
+  uint32_t sum = wire::pseudo_header_sum(4, ip.source.data(), ip.destination.data(), wire::kProtocolUdp,
+                                         static_cast<uint32_t>(datagram.size()));
+  uint16_t checksum = wire::finish_checksum(sum + drivers::offload::sum_of(datagram));
+  udp.checksum.set(checksum == 0 ? 0xFFFF : checksum);  // 0 says that there is none (RFC 768)
 }
 
 std::span<const uint8_t> udp_payload(std::span<const uint8_t> packet, uint16_t& source_port) {

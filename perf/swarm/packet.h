@@ -33,9 +33,13 @@ void write_payload(std::span<uint8_t> payload, const Stamp& stamp);
 /// Reads a payload. False: not one that write_payload made.
 bool read_payload(std::span<const uint8_t> payload, Stamp& stamp);
 
-/// Writes the headers of an inner packet of `size` bytes. The UDP checksum stays 0, as IPv4 allows.
+/// Writes the headers of an inner packet of `size` bytes as Linux would for a UDP socket: with DF. The UDP checksum is
+/// for write_checksum(), behind the payload.
 void write_headers(uint8_t* at, size_t size, const Ip4& source, uint16_t source_port, const Ip4& destination,
                    uint16_t destination_port);
+/// Writes the UDP checksum of the inner packet that stands at `at`: kernels leave it out for nobody, and a gateway may
+/// join only packets that it can verify.
+void write_checksum(uint8_t* at, size_t size);
 /// The UDP payload of an inner packet with its checksums in order; empty: damaged, or not IPv4 with UDP.
 /// `source_port`: the packet's, 0 when it is not IPv4 with UDP.
 std::span<const uint8_t> udp_payload(std::span<const uint8_t> packet, uint16_t& source_port);

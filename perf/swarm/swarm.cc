@@ -203,6 +203,7 @@ void Swarm::send_data(uint64_t now) {
       write_headers(at, options_.size, member.address(), kDataPort, inner_, kDataPort);
       Stamp stamp{kMagic, phase_, static_cast<uint32_t>(index), numbers_[index] + i, now, 0};
       write_payload({at + kInnerHeaders, options_.size - kInnerHeaders}, stamp);
+      write_checksum(at, options_.size);
     });
     crowd_->watch_room(index);
     numbers_[index] += sent;
@@ -220,6 +221,7 @@ void Swarm::send_echoes(uint64_t now) {
       write_headers(at, options_.size, member.address(), kDataPort, inner_, kEchoPort);
       Stamp stamp{kMagic, phase_, static_cast<uint32_t>(index), result_.echoes_sent, now_ns(), 0};
       write_payload({at + kInnerHeaders, options_.size - kInnerHeaders}, stamp);
+      write_checksum(at, options_.size);
     });
     crowd_->watch_room(index);
     if (sent == 0) return;

@@ -2,6 +2,7 @@
 
     relay      the gateway's drivers with no protocol between them (perf/tunnel/relay.cc): what the kernel leaves to have
     culvert    culvert up at one end, perf/tunnel's client at the other, AES-256-GCM
+    mixed      culvert up at one end, Debian's openvpn as the client, AES-256-GCM
     openvpn    Debian's openvpn at both ends, AES-256-GCM
     wireguard  wireguard-go at both ends (Debian's is of 2022, before its offloads)
 
@@ -110,6 +111,17 @@ def culvert(network, client, folder, certificates):
 
 
 @contextmanager
+def mixed(network, client, folder, certificates):
+    gateway = Gateway(network.gateway, server_conf(certificates), folder / "gateway").start()
+    end = Client(client, folder, certificates, wrap="none").connect()
+    try:
+        yield Tunnel(network.gateway, client, [gateway.pid_of("culvert-dataplane"), end.process.pid])
+    finally:
+        end.stop()
+        gateway.stop()
+
+
+@contextmanager
 def openvpn(network, client, folder, certificates):
     gateway = StockGateway(network.gateway, server_conf(certificates), folder / "gateway").start()
     end = Client(client, folder, certificates, wrap="none").connect()
@@ -160,7 +172,7 @@ def configure(control: Path, text: str) -> None:
         assert "errno=0" in answer, answer
 
 
-PEERS = {"relay": relay, "culvert": culvert, "openvpn": openvpn, "wireguard": wireguard}
+PEERS = {"relay": relay, "culvert": culvert, "mixed": mixed, "openvpn": openvpn, "wireguard": wireguard}
 
 
 def stream(tunnel: Tunnel, folder: Path, seconds: int, reverse: bool) -> dict:
@@ -215,7 +227,7 @@ def run(options):
         Path(options.json).write_text(json.dumps({"rounds": rounds}, indent=2))
     command = f"perf/compare kernel --rounds {options.rounds} --seconds {options.seconds} --peers {' '.join(options.peers)}"
     yield Table(command + (" --reverse" if options.reverse else ""),
-                ["tunnel", "Gb/s (median)", "culvert ÷ it (median)", "each round"], [_row(name, rounds) for name in options.peers])
+                ["tunnel", "Gb/s (median)", "gateway's CPU s/Gb", "client's", "culvert ÷ it (median)", "each round"], [_row(name, rounds) for name in options.peers])
 
 
 def _take_turns(options) -> list:
@@ -238,5 +250,6 @@ def _take_turns(options) -> list:
 def _row(name: str, rounds: list) -> list:
     goodput = statistics.median(one[name]["gbps"] for one in rounds)
     ratios = [one["culvert"]["gbps"] / one[name]["gbps"] for one in rounds if "culvert" in one]
-    return [name, f"{goodput:.2f}", f"{statistics.median(ratios):.2f}" if ratios else "",
+    gateway, client = (statistics.median(one[name]["cpu_seconds_per_gigabit"][end] for one in rounds) for end in (0, 1))
+    return [name, f"{goodput:.2f}", f"{gateway:.3f}", f"{client:.3f}", f"{statistics.median(ratios):.2f}" if ratios else "",
             ", ".join(f"{ratio:.2f}" for ratio in ratios)]

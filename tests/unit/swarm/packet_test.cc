@@ -50,6 +50,19 @@ TEST(Packet, DamagedHeadersAreNoticed) {
   }
 }
 
+TEST(Packet, ChecksumIsRightAndGuardsEveryByte) {
+  std::vector<uint8_t> bytes = packet();
+  write_checksum(bytes.data(), kSize);
+  EXPECT_NE(bytes[26] << 8 | bytes[27], 0);  // RFC 768's place for it, behind 20 bytes of IPv4
+  uint16_t port = 0;
+  EXPECT_EQ(udp_payload(bytes, port).size(), kSize - kInnerHeaders);
+  for (size_t at = kInnerHeaders; at < kSize; ++at) {
+    bytes[at] ^= 0x10;
+    EXPECT_TRUE(udp_payload(bytes, port).empty()) << at;
+    bytes[at] ^= 0x10;
+  }
+}
+
 TEST(Packet, OtherProtocolsAreNotOurs) {
   std::vector<uint8_t> bytes = packet();
   bytes[9] = 1;  // ICMP
