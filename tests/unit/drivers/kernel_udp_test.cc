@@ -339,6 +339,17 @@ TEST_F(KernelUdpRuns, AreSentPacketByPacketWhereTheKernelDoesNotCutThem) {
   EXPECT_EQ(dropped(DropReason::tx_refused), 0u);
 }
 
+TEST_F(KernelUdpRuns, AreSentPacketByPacketWhereTheSocketMayNotCutThem) {
+  auto from = open("127.0.0.1");
+  auto to = open("127.0.0.1");
+  ASSERT_TRUE(from && to);
+  // Without checksums the kernel does not cut: EINVAL (net/ipv4/udp.c, udp_send_skb).
+  ASSERT_TRUE(set_option(from->wake_fd(), SOL_SOCKET, SO_NO_CHECK, 1));
+  EXPECT_EQ(relay(*from, *to, std::vector<size_t>(10, 1000)), sent_);
+  EXPECT_EQ(counted(Counter::outer_tx_packets), 10u);
+  EXPECT_EQ(dropped(DropReason::tx_refused), 0u);
+}
+
 TEST_F(KernelUdpRuns, WithoutOffloadsEachDatagramGoesAlone) {
   UdpSettings settings;
   settings.local = at("127.0.0.1", 0);
