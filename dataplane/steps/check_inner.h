@@ -18,19 +18,14 @@ struct CheckInner {
   }
 
  private:
-  /// Whole IPv4 without options, below multicast and not link-local; Packet is filled in when it is.
+  /// Fills Packet in when it is.
   static bool is_usual(Packet& packet) {
-    constexpr uint8_t kWithoutOptions = 0x45;
-    constexpr uint32_t kMulticast = 0xE0000000, kLinkLocal = 0xA9FE;
-    if (packet.length < sizeof(wire::Ipv4Header)) return false;
-    const auto& ip = *reinterpret_cast<const wire::Ipv4Header*>(packet.data);
-    uint32_t to = std::bit_cast<wire::be32>(ip.destination).get();
-    if (ip.version_and_words != kWithoutOptions || ip.total_length.get() != packet.length) return false;
-    if (to >= kMulticast || to >> 16 == kLinkLocal) return false;
+    const wire::Ipv4Header* ip = wire::read_usual_ipv4(packet.bytes());
+    if (ip == nullptr) return false;
     packet.ip_version = 4;
-    packet.protocol = ip.protocol;
-    packet.ip_header_length = sizeof ip;
-    packet.later_fragment = (ip.fragment.get() & wire::kFragmentOffsetMask) != 0;
+    packet.protocol = ip->protocol;
+    packet.ip_header_length = sizeof *ip;
+    packet.later_fragment = (ip->fragment.get() & wire::kFragmentOffsetMask) != 0;
     return true;
   }
   static Verdict any(Packet& packet);

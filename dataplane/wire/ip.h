@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -89,6 +90,19 @@ inline bool stays_on_link(const IpView& ip) {
     return multicast || link_local || broadcast;
   }
   return to[0] == 0xFF || (to[0] == 0xFE && (to[1] & 0xC0) == 0x80);
+}
+
+/// Nearly every packet in one look: whole IPv4 without options, to a unicast address that a routed tunnel carries.
+/// Nothing: ask read_ip() and stays_on_link(), which have nothing else to say of a packet that is one.
+inline const Ipv4Header* read_usual_ipv4(std::span<const uint8_t> packet) {
+  constexpr uint8_t kWithoutOptions = 0x45;
+  constexpr uint32_t kMulticast = 0xE0000000, kLinkLocal = 0xA9FE;
+  if (packet.size() < sizeof(Ipv4Header)) return nullptr;
+  const auto& header = *reinterpret_cast<const Ipv4Header*>(packet.data());
+  uint32_t to = std::bit_cast<be32>(header.destination).get();
+  if (header.version_and_words != kWithoutOptions || header.total_length.get() != packet.size()) return nullptr;
+  if (to >= kMulticast || to >> 16 == kLinkLocal) return nullptr;
+  return &header;
 }
 
 }  // namespace culvert::wire

@@ -97,5 +97,37 @@ TEST(StaysOnLink, TellsMulticastLinkLocalAndBroadcast) {
     EXPECT_EQ(stays_on_link(*read_ip(ipv6_packet("fd00::2", c.to))), c.stays) << c.to;
 }
 
+TEST(ReadUsualIpv4, AgreesWithTheLongWayOnEveryByteOfAHeader) {
+  size_t usual = 0;
+  for (const char* to :
+       {"192.0.2.1", "169.254.0.1", "169.253.255.255", "224.0.0.1", "223.255.255.255", "255.255.255.255"})
+    for (size_t at = 0; at < sizeof(Ipv4Header); ++at)
+      for (int value = 0; value < 256; ++value) {
+        Bytes packet = ipv4_packet("10.8.0.2", to, 24, 17);
+        packet[at] = static_cast<uint8_t>(value);
+        auto ip = read_ip(packet);
+        // Above 239.255.255.255 nothing is in use but broadcast: the long way may have those.
+        bool wanted = ip && ip->version == 4 && ip->header_length == sizeof(Ipv4Header) && !stays_on_link(*ip) &&
+                      ip->destination[0] < 240;
+        const Ipv4Header* short_way = read_usual_ipv4(packet);
+        ASSERT_EQ(short_way != nullptr, wanted) << to << ", byte " << at << " is " << value;
+        if (!wanted) continue;
+        ++usual;
+        EXPECT_EQ(short_way->protocol, ip->protocol);
+        EXPECT_EQ(short_way->destination.data(), ip->destination);
+        EXPECT_EQ((short_way->fragment.get() & kFragmentOffsetMask) != 0, ip->later_fragment);
+      }
+  EXPECT_GT(usual, 1000u);
+}
+
+TEST(ReadUsualIpv4, RefusesEveryLengthButItsOwn) {
+  const Bytes whole = ipv4_packet("10.8.0.2", "192.0.2.1", 40);
+  for (size_t length = 0; length <= whole.size() + 1; ++length) {
+    Bytes packet = whole;
+    packet.resize(length);
+    EXPECT_EQ(read_usual_ipv4(packet) != nullptr, length == whole.size()) << length;
+  }
+}
+
 }  // namespace
 }  // namespace culvert::wire
