@@ -55,6 +55,7 @@ class Crowd:
         self._ends = [_bound(client.namespace, peer) for client, peer in zip(clients, self._peers)]
         self._sending = threading.Event()
         self._sending.set()
+        self._silent = threading.Event()  # the thread has seen that it must not send any more
         self._running = True
         self.error: Optional[BaseException] = None
         self._thread = threading.Thread(target=self._run, name="crowd", daemon=True)
@@ -67,6 +68,7 @@ class Crowd:
     def finish(self, seconds: float = 5.0) -> Dict[str, int]:
         """Stops sending, waits for what is under way, and adds up."""
         self._sending.clear()
+        wait_until(lambda: self._silent.is_set() or self.error, "the last packet on its way", 10)
         try:
             wait_until(lambda: self._lost() == 0, "the last packets", seconds)
         except Timeout:
@@ -106,6 +108,8 @@ class Crowd:
                 self._send(turn)
                 turn = (turn + 1) % len(self._ends)
                 due += self._period
+            if not self._sending.is_set():
+                self._silent.set()
             for key, _ in selector.select(max(0.0, min(due - now, 0.05)) if self._sending.is_set() else 0.05):
                 self._receive(key.fileobj)  # type: ignore[arg-type]
 
