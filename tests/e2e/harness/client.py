@@ -127,7 +127,7 @@ class Client:
 
     def warnings(self, expected: Optional[Pattern[str]] = None) -> List[str]:
         """Lines that an operator would frown at, but for those in which `expected` is found."""
-        bad = re.compile(r"WARNING|ERROR|[Bb]ad |decrypt|Authenticate/Decrypt|replay|TLS Error|Unrecognized|unroutable", re.I)
+        bad = re.compile(r"WARNING|ERROR|\bbad |decrypt|Authenticate/Decrypt|replay|TLS Error|Unrecognized|unroutable", re.I)
         fine = re.compile(r"^(Current Parameter Settings|\s|Replay_|NOTE: ).*|.*replay_|.*mute_replay|.*--mute-replay")
         lines = self.log().split("OpenVPN 2.6", 1)[-1].splitlines()
         return [line for line in lines
