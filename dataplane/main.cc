@@ -77,12 +77,8 @@ PacketMemory packet_memory(const Options& options) {
   memory.buffers += more_workers * (kPacketBuffers + 1) / 2;
   memory.eal_mb += more_workers * (kEalMemoryMb / 2);
   if (options.ports.empty()) return memory;
-  constexpr uint32_t kEthernetAndVlans = 14 + 8;
-  constexpr uint32_t kXdpHeadroom = 256;  // the kernel keeps that much of AF_XDP's buffers (XDP_PACKET_HEADROOM)
-  for (const NicOptions& port : options.ports) {
-    uint32_t frame = port.mtu + kEthernetAndVlans + (port.device.starts_with("net_af_xdp") ? kXdpHeadroom : 0);
-    memory.largest = std::max(memory.largest, static_cast<uint16_t>(frame));
-  }
+  for (const NicOptions& port : options.ports)
+    memory.largest = std::max(memory.largest, static_cast<uint16_t>(drivers::largest_frame(port.device, port.mtu)));
   // Queues of 1,024 in both directions, and the 4,096 that AF_XDP keeps.
   uint64_t wanted = memory.buffers + 6144 * options.ports.size() * options.cores.size();
   while (memory.buffers < wanted) memory.buffers = memory.buffers * 2 + 1;
@@ -152,7 +148,7 @@ int run_worker(void* worker) {
 Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir& run_dir, rte_mempool* packets) {
   if (options.ports.empty()) return std::unique_ptr<NicMode>();
   drivers::quiet_xdp_libraries();
-  auto nics = NicMode::start(options.ports, packets, static_cast<uint16_t>(options.cores.size()), log_line);
+  auto nics = NicMode::start(options.ports, packets, options.cores, log_line);
   if (!nics) return nics;
   if (Status dropped = drop_main_privileges(!run_dir.is_own()); !dropped) return Error{dropped.error()};
   // EAL's interrupt thread was made before, with all of them; its alarms run there.

@@ -9,19 +9,11 @@
 
 #include "dataplane/abi/result.h"
 #include "dataplane/wire/ethernet.h"
+#include "drivers/nic/device_text.h"
+
+struct rte_eth_dev_info;
 
 namespace culvert::drivers {
-
-struct EthDeviceSettings {
-  std::string device;  ///< as DPDK names it: "0000:3b:00.0", "net_af_xdp0,iface=eth1", with its arguments
-  uint32_t mtu = 1500;
-  uint16_t queues = 1;  ///< of each direction: one per worker
-};
-
-/// The kernel's interface that a device sits on ("iface=eth1"), or an empty text.
-std::string kernel_interface_of(const std::string& device);
-/// True for "0000:3b:00.0" and "3b:00.0", with or without arguments.
-bool is_pci_device(const std::string& device);
 
 class EthDevice {
  public:
@@ -57,6 +49,7 @@ class EthDevice {
   EthDevice() = default;
   Status find();
   Status configure(rte_mempool* packets);
+  Status check_mtu(const rte_eth_dev_info& info, const rte_mempool* packets) const;
   Status set_up_queues(rte_mempool* packets);
 
   EthDeviceSettings settings_;

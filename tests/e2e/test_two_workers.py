@@ -104,7 +104,7 @@ def test_a_client_that_moves_keeps_its_owner(stage):
 def test_nic_mode(stage, file):
     network = NicNetwork(stage, "AF_PACKET")
     gateway = network.start(toml=WORKERS)
-    assert "worker 1 polls" in gateway.log()
+    assert "worker 1 on core 1 polls" in gateway.log()
     alice, bob = stage.connected("alice"), stage.connected("bob")
     for client in (alice, bob):
         assert client.ping(FAR4, 20)

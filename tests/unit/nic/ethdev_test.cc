@@ -8,6 +8,7 @@
 #include <array>
 
 #include "drivers/file_descriptor.h"
+#include "drivers/nic/parent_interface.h"
 #include "tests/unit/support/eal.h"
 #include "tests/unit/support/network_namespace.h"
 #include "tests/unit/support/temporary_folder.h"
@@ -78,9 +79,59 @@ TEST_F(EthDeviceTest, WhatCanNotBeHadIsNamedWithTheWayOut) {
                 .find("port 0000:3b:00.0: DPDK finds no such device, or none that it has a driver "
                       "for: bind it with dpdk-devbind.py -b vfio-pci 0000:3b:00.0"),
             std::string::npos);
-  EXPECT_NE(error_of("net_af_xdp7,iface=nothere").find("there is no interface nothere here"), std::string::npos);
-  EXPECT_NE(error_of("net_af_xpd7,iface=lo").find("port net_af_xpd7: DPDK cannot open it"), std::string::npos);
-  EXPECT_NE(error_of("net_pcap8", 2).find("port net_pcap8"), std::string::npos);
+  const auto has = [](const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  };
+  EXPECT_TRUE(has(error_of("net_af_xdp7,iface=nothere"), "there is no interface nothere here"));
+  EXPECT_TRUE(has(error_of("net_af_xpd7,iface=lo"), "port net_af_xpd7: DPDK has no such kind of device: write"));
+  EXPECT_TRUE(has(error_of("net_pcap8", 2), "port net_pcap8"));
+  EXPECT_TRUE(has(error_of("net_af_packet7"), "names no interface of the kernel: write net_af_packet7,iface=eth1"));
+  EXPECT_TRUE(has(error_of("lo"), "is an interface of the kernel, and no device of DPDK: write net_af_xdp0,iface=lo"));
+  EXPECT_TRUE(has(error_of("net_null8,nonsense=1"), "DPDK cannot open it"));
+  EXPECT_TRUE(has(error_of("net_memif8,role=client,socket-abstract=no,socket=" + folder.path() + "/none.sock"),
+                  "nobody answers at its socket: start the other end"));
+}
+
+TEST_F(EthDeviceTest, AnMtuThatADeviceDoesNotTakeIsSaidWithTheOneItTakes) {
+  testing::PacketPool pool;
+  std::string device = "net_memif9,role=server,socket-abstract=no,socket=" + folder.path() + "/memif.sock";
+  auto opened = EthDevice::open({device, 1501, 1}, pool.get());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error(), "port net_memif9: does not take an MTU of 1501: set mtu of its [[port]] to 1500 or less");
+}
+
+TEST(DeviceTextTest, PlacesOfAfPacketHoldAFrame) {
+  EXPECT_EQ(complete_device({"net_af_packet0,iface=eth1", 1500, 1}), "net_af_packet0,iface=eth1");
+  EXPECT_EQ(complete_device({"net_af_packet0,iface=eth1", 1500, 2}), "net_af_packet0,iface=eth1,qpairs=2");
+  EXPECT_EQ(complete_device({"net_af_packet0,iface=eth1", 9000, 1}),
+            "net_af_packet0,iface=eth1,framesz=9216,blocksz=36864");
+  EXPECT_EQ(complete_device({"net_af_packet0,iface=eth1,qpairs=4,framesz=16384,blocksz=16384", 9000, 4}),
+            "net_af_packet0,iface=eth1,qpairs=4,framesz=16384,blocksz=16384");
+  EXPECT_EQ(complete_device({"net_af_xdp0,iface=eth1", 3000, 2}), "net_af_xdp0,iface=eth1,queue_count=2");
+  EXPECT_EQ(complete_device({"0000:3b:00.0", 9000, 2}), "0000:3b:00.0");
+  // The buffer has to hold what a place does: DPDK refuses it otherwise.
+  EXPECT_EQ(largest_frame("net_af_packet0,iface=eth1", 1500), 2048u);
+  EXPECT_EQ(largest_frame("net_af_packet0,iface=eth1", 9000), 9216u);
+  EXPECT_EQ(largest_frame("net_af_packet0,iface=eth1,framesz=16384", 9000), 16384u);
+  EXPECT_EQ(largest_frame("net_af_xdp0,iface=eth1", 1500), 1500u + 22 + 256);
+  EXPECT_EQ(largest_frame("0000:3b:00.0", 9000), 9022u);
+  auto small = check_device({"net_af_packet0,iface=lo,framesz=4096,blocksz=4096", 9000, 1});
+  ASSERT_FALSE(small);
+  EXPECT_EQ(small.error(),
+            "port net_af_packet0: its framesz is too small for an MTU of 9000: leave framesz and blocksz away");
+}
+
+TEST(ParentInterfaceTest, OnePortAnInterface) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  auto first = ParentInterface::take({"lo", 65536, false});
+  ASSERT_TRUE(first) << first.error();
+  EXPECT_EQ(first->addresses().find("127.0.0.1"), 0u) << first->addresses();
+  auto second = ParentInterface::take({"lo", 65536, false});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().find("another port has lo, of this or another culvert-dataplane"), 0u) << second.error();
+  { auto gone = std::move(*first); }
+  EXPECT_TRUE(ParentInterface::take({"lo", 65536, false}));
 }
 
 }  // namespace
