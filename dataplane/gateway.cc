@@ -12,6 +12,7 @@
 #include "drivers/kernel_udp.h"
 #include "drivers/nic/nic_inner.h"
 #include "drivers/nic/nic_udp.h"
+#include "drivers/packet_room.h"
 #include "drivers/tun.h"
 
 namespace culvert::dataplane {
@@ -269,6 +270,10 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
 
 Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
   drivers::TunSettings settings = to_settings(request);
+  if (settings.mtu + drivers::kTunnelOverhead > drivers::packet_room(options_.packets))
+    return Error{"tun " + settings.name + ": packet buffers have no room for an MTU of " +
+                 std::to_string(settings.mtu) + ": start culvert-dataplane with --tun-mtu " +
+                 std::to_string(settings.mtu)};
   bool same_device = tun_ && (settings.name == tun_requested_ || settings.name == tun_->name);
   // Deleted, and perhaps the worker has not noticed yet.
   bool gone = tun_ && if_nametoindex(tun_->name.c_str()) == 0;

@@ -29,6 +29,7 @@
 #include "dataplane/steps/handoff.h"
 #include "dataplane/worker.h"
 #include "drivers/nic/xdp_messages.h"
+#include "drivers/packet_room.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -76,13 +77,17 @@ PacketMemory packet_memory(const Options& options) {
   auto more_workers = static_cast<uint32_t>(options.cores.size() - 1);
   memory.buffers += more_workers * (kPacketBuffers + 1) / 2;
   memory.eal_mb += more_workers * (kEalMemoryMb / 2);
-  if (options.ports.empty()) return memory;
+  memory.largest = std::max(memory.largest, static_cast<uint16_t>(options.tun_mtu + drivers::kTunnelOverhead));
+  constexpr uint32_t kOverhead = 512;  // of a buffer: mbuf, PacketMeta, head and tail, pool
+  if (options.ports.empty()) {
+    if (memory.largest > kMaxPacket) memory.eal_mb += memory.buffers / 1024 * (memory.largest - kMaxPacket) / 1024 + 1;
+    return memory;
+  }
   for (const NicOptions& port : options.ports)
     memory.largest = std::max(memory.largest, static_cast<uint16_t>(drivers::largest_frame(port.device, port.mtu)));
   // Queues of 1,024 in both directions, and the 4,096 that AF_XDP keeps.
   uint64_t wanted = memory.buffers + 6144 * options.ports.size() * options.cores.size();
   while (memory.buffers < wanted) memory.buffers = memory.buffers * 2 + 1;
-  constexpr uint32_t kOverhead = 512;  // of a buffer: mbuf, PacketMeta, head and tail, pool
   memory.eal_mb = kRoutesMemoryMb + memory.buffers / 1024 * (memory.largest + kOverhead) / 1024 + 16;
   return memory;
 }

@@ -95,9 +95,9 @@ Status EthDevice::check_mtu(const rte_eth_dev_info& info, const rte_mempool* pac
     // The kernel wants a packet's whole buffer, with all that stands before it, to fit into a page (xdp_umem_reg).
     uint32_t buffer = packets->header_size + packets->elt_size + packets->trailer_size;
     if (buffer <= static_cast<uint32_t>(sysconf(_SC_PAGESIZE))) return {};
-    return device_error(settings_.device, "AF_XDP has a page of memory for each packet: set mtu of every [[port]] to " +
-                                              std::to_string(kAfXdpMtu) +
-                                              " or less, or use net_af_packet in place of net_af_xdp");
+    return device_error(settings_.device,
+                        "AF_XDP has a page of memory for each packet: set tun-mtu and mtu of every [[port]] to " +
+                            std::to_string(kAfXdpMtu) + " or less, or use net_af_packet in place of net_af_xdp");
   }
   uint32_t by_length = info.max_rx_pktlen > kEthernetOverhead ? info.max_rx_pktlen - kEthernetOverhead : UINT16_MAX;
   uint32_t most = std::min<uint32_t>(info.max_mtu == 0 ? UINT16_MAX : info.max_mtu, by_length);

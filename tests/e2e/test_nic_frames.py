@@ -118,3 +118,27 @@ def test_larger_frames_than_1500_bytes(stage, file, kind, mtu):
     with serving(network.far, file):
         Download(client.namespace, FAR4).finish(file)
     assert gateway.drops()["nic_malformed"] == 0, gateway.drops()
+
+
+JUMBO = ["tun-mtu 8900", "mssfix 0"]
+
+
+@pytest.mark.parametrize("cipher", ["AES-256-GCM", "CHACHA20-POLY1305", "AES-256-CBC"])
+def test_jumbo_packets_inside_and_outside(stage, file, cipher):
+    """A tunnel of 8,900 bytes between wires of 9,000: in one frame each, past the kernel, with every kind of cipher."""
+    network = NicNetwork(stage, "AF_PACKET")
+    host = network.widen(9000)
+    gateway = network.start(mtu=9000, extra=JUMBO, data_ciphers=cipher)
+    client = stage.client(host=host, options=[*JUMBO, f"data-ciphers {cipher}"]).connect()
+    assert whole(client.namespace, 8872, FAR4) and not whole(client.namespace, 8873, FAR4, 1)
+    before = packets(gateway)
+    assert whole(client.namespace, 8872, FAR4, 100)
+    wait_until(lambda: packets(gateway)["inner_tx_packets"] - before["inner_tx_packets"] >= 100, "all packets to be counted")
+    went = {name: count - before[name] for name, count in packets(gateway).items()}
+    assert went["twin_rx_packets"] + went["twin_tx_packets"] < 30, f"took the kernel's way: {went}"
+    with serving(network.far, file):
+        Download(client.namespace, FAR4).finish(file)
+    with serving(client.namespace, file):
+        Download(network.far, client.inner4).finish(file)
+    for reason in ("nic_malformed", "inner_too_big", "outer_too_long"):
+        assert gateway.drops()[reason] == 0, gateway.drops()

@@ -129,6 +129,19 @@ TEST_F(GatewayTest, TunIsMadeOnceAndReconfigured) {
   EXPECT_EQ(if_nametoindex("cvt0"), 0u);
 }
 
+TEST_F(GatewayTest, ATunLongerThanPacketBuffersIsRefusedWithTheWayOut) {
+  abi::OpenTun request = tun("cvt0");
+  request.mtu = 8900;
+  auto refused = gateway_.open_tun(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(),
+            "tun cvt0: packet buffers have no room for an MTU of 8900: start culvert-dataplane with --tun-mtu 8900");
+  EXPECT_EQ(if_nametoindex("cvt0"), 0u);
+  request.mtu = 1960;
+  auto longest = gateway_.open_tun(request);
+  EXPECT_TRUE(longest) << longest.error();
+}
+
 TEST_F(GatewayTest, ADeletedTunComesBackWithinASecond) {
   ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
   unsigned index = if_nametoindex("cvt0");
