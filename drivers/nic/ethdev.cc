@@ -1,5 +1,6 @@
 #include "drivers/nic/ethdev.h"
 
+#include <net/if.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -36,7 +37,12 @@ Status EthDevice::find() {
   id_ = UINT16_MAX;
   int error = rte_dev_probe(complete_device(settings_).c_str());
   if (error == 0) error = rte_eth_dev_get_port_by_name(name.c_str(), &id_);
-  if (error == 0) return {};
+  if (error == 0) {
+    if (is_af_packet(name))
+      packet_sockets_ =
+          PacketSockets::on(static_cast<int>(if_nametoindex(kernel_interface_of(settings_.device).c_str())));
+    return {};
+  }
   id_ = UINT16_MAX;
   return device_error(settings_.device, probe_error(settings_.device, error));
 }
@@ -130,6 +136,7 @@ EthDevice::EthDevice(EthDevice&& other) noexcept
       checks_ip_(other.checks_ip_),
       checks_udp_(other.checks_udp_),
       may_be_partial_(other.may_be_partial_),
+      packet_sockets_(std::move(other.packet_sockets_)),
       warnings_(std::move(other.warnings_)) {}
 
 EthDevice::~EthDevice() {
@@ -146,7 +153,7 @@ bool EthDevice::has_link() const {
 EthDevice::Losses EthDevice::losses() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {stats.imissed, stats.rx_nombuf};
+  return {stats.imissed + packet_sockets_.losses(), stats.rx_nombuf};
 }
 
 }  // namespace culvert::drivers

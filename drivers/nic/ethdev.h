@@ -10,6 +10,7 @@
 #include "dataplane/abi/result.h"
 #include "dataplane/wire/ethernet.h"
 #include "drivers/nic/device_text.h"
+#include "drivers/nic/packet_sockets.h"
 
 struct rte_eth_dev_info;
 
@@ -59,6 +60,7 @@ class EthDevice {
   bool checks_ip_ = false;
   bool checks_udp_ = false;
   bool may_be_partial_ = false;
+  PacketSockets packet_sockets_;  ///< of AF_PACKET
   std::vector<std::string> warnings_;
 };
 
