@@ -110,7 +110,11 @@ void NicMode::on_interface(const KernelWatch::Interface& interface) {
   for (auto& nic : nics_) {
     if (nic->parent && nic->parent->index() == interface.index) {
       set_link(*nic, interface.exists && interface.is_up && interface.has_link);
-      if (interface.exists) follow_mtu(*nic, interface.mtu);
+      if (interface.exists)
+        follow_mtu(*nic, interface.mtu);
+      else
+        log_("port " + nic->options.name + ": interface " + nic->parent->name() +
+             " is gone; restart culvert-dataplane when it is back (sessions survive that)");
     }
     // The operator may lower the twin's MTU; the device keeps its own.
     if (nic->twin_index != interface.index) continue;

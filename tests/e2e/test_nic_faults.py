@@ -173,6 +173,28 @@ def test_the_interface_below_is_set_down_and_up(stage, kind):
     assert link_state(gateway, LAN) == "link up" and client.connects() == 1
 
 
+@kinds
+def test_an_interface_that_goes_away_takes_only_its_port_with_it(stage, kind):
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.gateway_namespace.ip("link delete eth1")
+    wait_until(lambda: link_state(gateway, LAN) == "link down", "the port's link to be down")
+    wait_until(lambda: f"port {LAN}: interface eth1 is gone; restart culvert-dataplane when it is back" in gateway.log(),
+               "the log to say so")
+    assert not answers(client, FAR4)
+    assert client.ping(INNER4, 20) and client.connects() == 1
+    # A new one of the same name, as a driver makes it that is loaded again.
+    network.gateway_namespace.ip(f"link add eth1 type veth peer name eth0 netns {network.far.name}", "link set eth1 up")
+    network.far.ip(f"address add {FAR4}/24 dev eth0", "link set eth0 up", f"route add default via {LAN4}")
+    if kind == "AF_PACKET":
+        network.far.run("ethtool", "-K", "eth0", "tso", "off", "gso", "off")
+    kill_and_wait_for_next(gateway, "culvert-dataplane", 20)
+    wait_until(lambda: answers(client, FAR4), "packets through the new interface", 15)
+    assert client.connects() == 1
+
+
 def try_second_gateway(stage, network) -> str:
     """Starts another gateway in the first one's namespace, on the same interface; returns what it says."""
     conf = ServerConf(stage.certificates, port=1195, device="tun1")
