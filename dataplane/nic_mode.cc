@@ -38,7 +38,8 @@ void warn_about_forwarding(const NicMode::Log& log) {
 
 }  // namespace
 
-Result<std::unique_ptr<NicMode>> NicMode::start(const std::vector<NicOptions>& ports, rte_mempool* packets,
+Result<std::unique_ptr<NicMode>> NicMode::start(const std::vector<NicOptions>& ports,
+                                                std::span<rte_mempool* const> packets,
                                                 const std::vector<uint32_t>& cores, Log log) {
   std::unique_ptr<NicMode> mode(new NicMode(std::move(log)));
   auto table = ForwardingTable::make("culvert_routes");
@@ -70,7 +71,8 @@ Result<std::optional<ParentInterface>> NicMode::take_parent(const NicOptions& op
   return std::optional<ParentInterface>(std::move(*taken));
 }
 
-Status NicMode::open(const NicOptions& options, rte_mempool* packets, const std::vector<uint32_t>& cores) {
+Status NicMode::open(const NicOptions& options, std::span<rte_mempool* const> packets,
+                     const std::vector<uint32_t>& cores) {
   const EthDeviceSettings settings{options.device, options.mtu, static_cast<uint16_t>(cores.size())};
   if (Status checked = drivers::check_device(settings); !checked) return checked;
   auto parent = take_parent(options);
@@ -78,8 +80,8 @@ Status NicMode::open(const NicOptions& options, rte_mempool* packets, const std:
   auto device = EthDevice::open(settings, packets);
   if (!device) return Error{device.error()};
   std::vector<std::string> warnings = device->warnings();
-  auto twins = drivers::make_twins({options.name, device->mac(), options.mtu, options.addresses}, packets, cores.size(),
-                                   warnings);
+  auto twins = drivers::make_twins({options.name, device->mac(), options.mtu, options.addresses}, packets.front(),
+                                   cores.size(), warnings);
   if (!twins) return Error{twins.error()};
   for (const std::string& warning : warnings) log_("warning: " + warning);
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,10 @@ class NicMode {
 
   static constexpr uint64_t kDetour = 600'000'000'000;  ///< ns that the kernel remembers a path's MTU (mtu_expires)
 
-  /// Opens `ports`, each with one queue for each worker; `cores` are the workers'. EAL runs, privileges are still
-  /// there. Errors name the port and the way out.
-  static Result<std::unique_ptr<NicMode>> start(const std::vector<NicOptions>& ports, rte_mempool* packets,
+  /// Opens `ports`, each with one queue for each worker; `cores` and `packets` are the workers'. EAL runs, privileges
+  /// are still there. Errors name the port and the way out.
+  static Result<std::unique_ptr<NicMode>> start(const std::vector<NicOptions>& ports,
+                                                std::span<rte_mempool* const> packets,
                                                 const std::vector<uint32_t>& cores, Log log);
 
   /// The ports of a worker, by NextHop::nic().
@@ -59,7 +61,7 @@ class NicMode {
   };
 
   explicit NicMode(Log log) : log_(std::move(log)) {}
-  Status open(const NicOptions& options, rte_mempool* packets, const std::vector<uint32_t>& cores);
+  Status open(const NicOptions& options, std::span<rte_mempool* const> packets, const std::vector<uint32_t>& cores);
   Result<std::optional<drivers::ParentInterface>> take_parent(const NicOptions& options);
   void on_interface(const drivers::KernelWatch::Interface& interface);
   void set_link(Nic& nic, bool up);

@@ -20,7 +20,7 @@ constexpr uint32_t kAfXdpMtu = 3200;            ///< with everything around it i
 
 }  // namespace
 
-Result<EthDevice> EthDevice::open(const EthDeviceSettings& settings, rte_mempool* packets) {
+Result<EthDevice> EthDevice::open(const EthDeviceSettings& settings, std::span<rte_mempool* const> packets) {
   EthDevice device;
   device.settings_ = settings;
   if (Status checked = check_device(settings); !checked) return Error{checked.error()};
@@ -47,7 +47,7 @@ Status EthDevice::find() {
   return device_error(settings_.device, probe_error(settings_.device, error));
 }
 
-Status EthDevice::configure(rte_mempool* packets) {
+Status EthDevice::configure(std::span<rte_mempool* const> packets) {
   rte_eth_dev_info info{};
   if (int error = rte_eth_dev_info_get(id_, &info); error != 0)
     return device_error(settings_.device, dpdk_error_text(error));
@@ -57,16 +57,17 @@ Status EthDevice::configure(rte_mempool* packets) {
     return device_error(settings_.device, "has " + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) +
                                               " queues, one per worker is needed (" + std::to_string(settings_.queues) +
                                               ")");
-  if (Status fits = check_mtu(info, packets); !fits) return fits;
+  if (Status fits = check_mtu(info, packets.front()); !fits) return fits;
   rte_eth_conf conf{};
   // DPDK 22.11's AF_PACKET driver says that it takes 1518 bytes, whatever its rings have room for. The interface below
   // has the true MTU (ParentInterface), and complete_device() makes the room.
   bool tells_mtu = !is_af_packet(settings_.device);
   if (tells_mtu) conf.rxmode.mtu = settings_.mtu;
   conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
-  // One pool for all ports, and no packet has two owners: what MBUF_FAST_FREE asks for.
-  conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
-                                                 RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
+  // One pool for all, and no packet with two owners, is what that asks for.
+  if (std::ranges::all_of(packets, [&](const rte_mempool* pool) { return pool == packets.front(); }))
+    conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   checks_ip_ = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
   checks_udp_ = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
   if (settings_.queues > 1) {
@@ -112,14 +113,14 @@ Status EthDevice::check_mtu(const rte_eth_dev_info& info, const rte_mempool* pac
                                             ": set mtu of its [[port]] to " + std::to_string(most) + " or less");
 }
 
-Status EthDevice::set_up_queues(rte_mempool* packets) {
+Status EthDevice::set_up_queues(std::span<rte_mempool* const> packets) {
   uint16_t rx = kDescriptors, tx = kDescriptors;
   if (int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); error != 0)
     return device_error(settings_.device, dpdk_error_text(error));
   int socket = rte_eth_dev_socket_id(id_);
   auto node = static_cast<unsigned>(socket < 0 ? SOCKET_ID_ANY : socket);
   for (uint16_t queue = 0; queue < settings_.queues; ++queue) {
-    int error = rte_eth_rx_queue_setup(id_, queue, rx, node, nullptr, packets);
+    int error = rte_eth_rx_queue_setup(id_, queue, rx, node, nullptr, packets[queue]);
     if (error == 0) error = rte_eth_tx_queue_setup(id_, queue, tx, node, nullptr);
     if (error != 0)
       return device_error(settings_.device,

@@ -4,6 +4,7 @@
 #include <rte_mempool.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,13 @@ namespace culvert::drivers {
 
 class EthDevice {
  public:
-  /// Probes, configures and starts the device. All its packets come from `packets`. EAL runs. Errors name the device
-  /// and the way out: not there, not bound to a driver, too few queues, MTU too large.
-  static Result<EthDevice> open(const EthDeviceSettings& settings, rte_mempool* packets);
+  /// Probes, configures and starts the device. What queue i receives is put into buffers of packets[i]. EAL runs.
+  /// Errors name the device and the way out: not there, not bound to a driver, too few queues, MTU too large.
+  static Result<EthDevice> open(const EthDeviceSettings& settings, std::span<rte_mempool* const> packets);
+  /// With one pool for all queues.
+  static Result<EthDevice> open(const EthDeviceSettings& settings, rte_mempool* packets) {
+    return open(settings, std::vector<rte_mempool*>(settings.queues, packets));
+  }
   EthDevice(EthDevice&& other) noexcept;
   EthDevice& operator=(EthDevice&&) = delete;
   /// Stops and closes it.
@@ -49,9 +54,9 @@ class EthDevice {
  private:
   EthDevice() = default;
   Status find();
-  Status configure(rte_mempool* packets);
+  Status configure(std::span<rte_mempool* const> packets);
   Status check_mtu(const rte_eth_dev_info& info, const rte_mempool* packets) const;
-  Status set_up_queues(rte_mempool* packets);
+  Status set_up_queues(std::span<rte_mempool* const> packets);
 
   EthDeviceSettings settings_;
   std::string driver_;

@@ -68,8 +68,9 @@ class GatewayTest : public ::testing::Test {
   testing::NetworkNamespace network_;
   testing::WorkerRig rig_;
   std::vector<std::string> log_;
-  Gateway gateway_{{{&rig_.mailbox, rig_.bell.get()}},
-                   {rig_.pool.get(), rig_.main_bell.get(), [this](const std::string& line) { log_.push_back(line); }}};
+  Gateway gateway_{
+      {{&rig_.mailbox, rig_.bell.get()}},
+      {{rig_.pool.get()}, rig_.main_bell.get(), [this](const std::string& line) { log_.push_back(line); }}};
   std::thread thread_;
 };
 
@@ -194,7 +195,7 @@ TEST(GatewayWithoutWorker, AHungWorkerIsAnErrorNotAHang) {
   testing::NetworkNamespace network;
   if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
   testing::WorkerRig rig;
-  Gateway::Options options{rig.pool.get(), rig.main_bell.get()};
+  Gateway::Options options{{rig.pool.get()}, rig.main_bell.get()};
   options.adopt_deadline_ns = 50'000'000;
   Gateway gateway({{&rig.mailbox, rig.bell.get()}}, options);
   for (uint16_t index : {0, 1}) {

@@ -121,6 +121,19 @@ INSTANTIATE_TEST_SUITE_P(Devices, EmptyPoolTest,
                          ::testing::Values("net_af_packet7,iface=near", "net_af_xdp7,iface=near"),
                          [](const auto& name) { return std::string(name.param).substr(4, name.index == 0 ? 9 : 6); });
 
+TEST_F(EthDeviceTest, EachQueueHasTheBuffersOfItsWorker) {
+  testing::PacketPool near, far;
+  const std::array<rte_mempool*, 3> pools = {near.get(), far.get(), near.get()};
+  auto device = EthDevice::open({"net_null6", 1500, 3}, pools);
+  ASSERT_TRUE(device) << device.error();
+  for (uint16_t queue = 0; queue < 3; ++queue) {
+    std::array<rte_mbuf*, 4> frames;
+    ASSERT_EQ(rte_eth_rx_burst(device->id(), queue, frames.data(), frames.size()), frames.size());
+    for (rte_mbuf* frame : frames) EXPECT_EQ(frame->pool, pools[queue]) << "queue " << queue;
+    rte_pktmbuf_free_bulk(frames.data(), frames.size());
+  }
+}
+
 TEST_F(EthDeviceTest, WhatCanNotBeHadIsNamedWithTheWayOut) {
   testing::PacketPool pool;
   auto error_of = [&](const std::string& device, uint16_t queues = 1) {
