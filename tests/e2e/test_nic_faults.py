@@ -148,7 +148,7 @@ def test_the_mtu_of_the_interface_below_changes(stage, kind):
     network.far.ip("link set eth0 mtu 1300")
     wait_until(lambda: says_mtu(1300), "the new MTU to be said", 10)
     assert client.ping(FAR4, 5, size=1400)
-    assert f"port {LAN}: MTU 1300 now, because eth1 has 1300" in gateway.log()
+    wait_until(lambda: f"port {LAN}: MTU 1300 now, because eth1 has 1300" in gateway.log(), "the log to say so")
     network.gateway_namespace.ip("link set eth1 mtu 1500")
     network.far.ip("link set eth0 mtu 1500")
     client.namespace.ip("route flush cache")
@@ -170,7 +170,8 @@ def test_the_interface_below_is_set_down_and_up(stage, kind):
     network.gateway_namespace.ip("link set eth1 up")
     network.far.ip(f"route replace default via {LAN4}")  # the kernel took it away with the link
     wait_until(lambda: answers(client, FAR4), "packets again", 10)
-    assert link_state(gateway, LAN) == "link up" and client.connects() == 1
+    wait_until(lambda: link_state(gateway, LAN) == "link up", "the port's link to be up")
+    assert client.connects() == 1
 
 
 @kinds

@@ -149,11 +149,11 @@ def test_a_client_that_moves_to_another_queue_of_a_nic_loses_nothing(stage):
                for number in range(3)]
     owners = {client.name: gateway.ask("session", "show", client.name)["worker"] for client in clients}
     for number, client in enumerate(clients):
-        with streaming(stage.folder, network.far, FAR4, client.namespace, client.inner4, port=5600 + number) as stream:
-            wait_until(lambda: stream.received() > 300, "the stream to flow")
+        with streaming(stage.folder, network.far, FAR4, client.namespace, client.inner4, port=5600 + number, rate=400) as stream:
+            wait_until(lambda: stream.received() > 100, "the stream to flow")
             move_source_port(client)
             at_move = stream.received()
-            wait_until(lambda: stream.received() > at_move + 500, "the stream to flow on")
+            wait_until(lambda: stream.received() > at_move + 200, "the stream to flow on")
             assert all(account.perfect for account in stream.finish())
         assert client.connects() == 1
     assert owners == {client.name: gateway.ask("session", "show", client.name)["worker"] for client in clients}
