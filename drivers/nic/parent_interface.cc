@@ -2,12 +2,10 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
-#include <linux/if_link.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
@@ -24,6 +22,8 @@
 #include <cstddef>
 #include <cstring>
 #include <vector>
+
+#include "drivers/nic/xdp_program.h"
 
 namespace culvert::drivers {
 namespace {
@@ -82,22 +82,6 @@ std::vector<char> drop_everything(const std::string& table, const std::string& i
   return batch.end();
 }
 
-/// Takes an XDP program off the interface, if there is one. One netlink message: libxdp's own way needs more
-/// privileges than are left at the end.
-void detach_xdp(int index) {
-  std::unique_ptr<nl_sock, decltype(&nl_socket_free)> socket(nl_socket_alloc(), nl_socket_free);
-  std::unique_ptr<nl_msg, decltype(&nlmsg_free)> message(nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK),
-                                                         nlmsg_free);
-  if (!socket || !message || nl_connect(socket.get(), NETLINK_ROUTE) < 0) return;
-  ifinfomsg interface {};
-  interface.ifi_index = index;
-  nlmsg_append(message.get(), &interface, sizeof interface, NLMSG_ALIGNTO);
-  nlattr* xdp = nla_nest_start(message.get(), IFLA_XDP);
-  nla_put_s32(message.get(), IFLA_XDP_FD, -1);
-  nla_nest_end(message.get(), xdp);
-  if (nl_send_auto(socket.get(), message.get()) >= 0) nl_wait_for_ack(socket.get());
-}
-
 }  // namespace
 
 Result<ParentInterface> ParentInterface::take(const Settings& settings) {
@@ -106,7 +90,7 @@ Result<ParentInterface> ParentInterface::take(const Settings& settings) {
   ParentInterface parent(settings.name, index);
   // Before anything is done to the interface: the XDP program on it may be the other dataplane's.
   if (Status claimed = parent.claim(); !claimed) return Error{claimed.error()};
-  detach_xdp(index);
+  if (Status cleared = parent.clear_of_xdp(settings.also_received); !cleared) return Error{cleared.error()};
   if (Status up = parent.set_up(settings.mtu); !up) return Error{up.error()};
   if (settings.also_received)
     if (Status shut = parent.shut_the_kernel_out(); !shut) return Error{shut.error()};
@@ -114,7 +98,7 @@ Result<ParentInterface> ParentInterface::take(const Settings& settings) {
 }
 
 ParentInterface::~ParentInterface() {
-  if (!name_.empty() && if_nametoindex(name_.c_str()) != 0) detach_xdp(index_);
+  if (detaches_ && if_nametoindex(name_.c_str()) != 0) detach_xdp(index_);
 }
 
 /// A socket with a name made of the interface's: names of that kind belong to the network namespace, as interfaces do,
@@ -131,6 +115,21 @@ Status ParentInterface::claim() {
     return Error{"another port has " + name_ + ", of this or another culvert-dataplane: stop that one (ss -xap src @" +
                  text + "), or take another interface"};
   return Error{"cannot claim interface " + name_ + ": " + std::strerror(errno)};
+}
+
+/// What a killed AF_XDP port left would take the packets. A program of somebody else, such as a filter, is not ours to
+/// remove: AF_PACKET gets what it lets through, AF_XDP needs its place.
+Status ParentInterface::clear_of_xdp(bool may_stay) {
+  XdpProgram program = xdp_program_on(index_);
+  if (program.id == 0 || is_left_by_af_xdp(program)) {
+    detaches_ = true;
+    detach_xdp(index_);
+    return {};
+  }
+  if (may_stay) return {};
+  return Error{"interface " + name_ + " has an XDP program of somebody else (" + program.name + ", id " +
+               std::to_string(program.id) + "), which would take the packets: ip link set dev " + name_ +
+               " xdp off removes it; net_af_packet0,iface=" + name_ + " gets what it lets through"};
 }
 
 Status ParentInterface::set_up(uint32_t mtu) const {

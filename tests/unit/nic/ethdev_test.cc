@@ -2,22 +2,15 @@
 #include "drivers/nic/ethdev.h"
 
 #include <gtest/gtest.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <netlink/netlink.h>
-#include <netlink/route/link/veth.h>
 #include <rte_ethdev.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
-#include <cstring>
 #include <memory>
 
 #include "dataplane/eal.h"
 #include "drivers/file_descriptor.h"
-#include "drivers/nic/parent_interface.h"
+#include "tests/unit/nic/cable.h"
 #include "tests/unit/support/eal.h"
 #include "tests/unit/support/network_namespace.h"
 #include "tests/unit/support/temporary_folder.h"
@@ -48,37 +41,6 @@ TEST_F(EthDeviceTest, DriversThatAreLinkedIn) {
   }
 }
 
-/// A virtual cable between the interfaces "near" and "far" of this thread's namespace: frames sent at the far end.
-class Cable {
- public:
-  Cable() {
-    std::unique_ptr<nl_sock, decltype(&nl_socket_free)> netlink(nl_socket_alloc(), nl_socket_free);
-    EXPECT_EQ(nl_connect(netlink.get(), NETLINK_ROUTE), 0);
-    EXPECT_EQ(rtnl_link_veth_add(netlink.get(), "near", "far", getpid()), 0);
-    for (const char* name : {"near", "far"}) {
-      ifreq request{};
-      std::strcpy(request.ifr_name, name);
-      request.ifr_flags = IFF_UP;
-      EXPECT_EQ(ioctl(far_.get(), SIOCSIFFLAGS, &request), 0) << name;
-    }
-    sockaddr_ll address{};
-    address.sll_family = AF_PACKET;
-    address.sll_ifindex = static_cast<int>(if_nametoindex("far"));
-    EXPECT_EQ(bind(far_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  }
-  void send() {
-    std::array<uint8_t, 60> frame{};
-    std::fill_n(frame.begin(), 6, 0xFF);
-    frame[6] = 2;  // a source address of local administration, and a type of experiments behind it
-    frame[12] = 0x88;
-    frame[13] = 0xB5;
-    EXPECT_EQ(write(far_.get(), frame.data(), frame.size()), ssize_t{frame.size()});
-  }
-
- private:
-  FileDescriptor far_{socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)};
-};
-
 class EmptyPoolTest : public EthDeviceTest, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(EmptyPoolTest, WhatIsLostIsCountedAndTheNextPollWithBuffersReceives) {
@@ -86,7 +48,7 @@ TEST_P(EmptyPoolTest, WhatIsLostIsCountedAndTheNextPollWithBuffersReceives) {
   if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
   if (is_af_xdp(GetParam()) && !FileDescriptor(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0)))
     GTEST_SKIP() << "this kernel has no AF_XDP";
-  Cable cable;
+  testing::Cable cable;
   constexpr unsigned kBuffers = 8191;
   auto made = dataplane::make_packet_pool("empty_pool", kBuffers);
   ASSERT_TRUE(made) << made.error();
@@ -190,19 +152,6 @@ TEST(DeviceTextTest, PlacesOfAfPacketHoldAFrame) {
   ASSERT_FALSE(small);
   EXPECT_EQ(small.error(),
             "port net_af_packet0: its framesz is too small for an MTU of 9000: leave framesz and blocksz away");
-}
-
-TEST(ParentInterfaceTest, OnePortAnInterface) {
-  testing::NetworkNamespace network;
-  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
-  auto first = ParentInterface::take({"lo", 65536, false});
-  ASSERT_TRUE(first) << first.error();
-  EXPECT_EQ(first->addresses().find("127.0.0.1"), 0u) << first->addresses();
-  auto second = ParentInterface::take({"lo", 65536, false});
-  ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().find("another port has lo, of this or another culvert-dataplane"), 0u) << second.error();
-  { auto gone = std::move(*first); }
-  EXPECT_TRUE(ParentInterface::take({"lo", 65536, false}));
 }
 
 }  // namespace
