@@ -3,6 +3,7 @@
 import pytest
 from test_restart import kill_and_wait_for_next
 
+from harness.download import Download, RandomFile, serving
 from harness.gateway import Gateway, rows
 from harness.nic_network import DEVICES, FAR4, LAN, LAN4, WAN, NicNetwork, packets
 from harness.server_conf import INNER4, ServerConf
@@ -40,6 +41,30 @@ def test_the_link_goes_down_and_up(stage, kind):
         assert link_state(gateway, twin) == "link up"
     assert client.connects() == 1 and gateway.session_names() == ["alice"]
     assert f"port {LAN}: link down" in gateway.log() and f"port {WAN}: link up" in gateway.log()
+
+
+@kinds
+def test_a_download_outlives_a_link_flap_on_either_side(stage, kind, tmp_path):
+    file = RandomFile(tmp_path, 100_000_000)
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    with serving(network.far, file):
+        download = Download(client.namespace, FAR4)
+        for interface, twin in (("eth0", LAN), (f"p{stage.network.gateway.number}", WAN)):
+            peer = network.far if twin == LAN else stage.network.wire
+            before = download.received
+            wait_until(lambda: download.received > before, "the download to flow", 20)
+            peer.ip(f"link set {interface} down")
+            assert download.running(), "it was over before the link went down"
+            wait_until(lambda: link_state(gateway, twin) == "link down", f"{twin} to be down")
+            peer.ip(f"link set {interface} up")
+            if twin == LAN:  # the kernel took it away with the link
+                peer.ip(f"route replace default via {LAN4}")
+        download.finish(file)
+    file.path.unlink()
+    assert client.connects() == 1
 
 
 def test_a_link_that_is_up_again_waits_for_no_old_question(stage):
