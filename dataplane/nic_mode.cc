@@ -27,12 +27,21 @@ std::string name_of(uint16_t worker, uint32_t core) {
 
 /// Says what the operator may have forgotten: nothing of it stops a start.
 void warn_about_forwarding(const NicMode::Log& log) {
-  for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"}) {
+  struct Switch {
+    const char* family;
+    const char* path;
+    const char* key;
+  };
+  constexpr Switch kSwitches[] = {
+      {"IPv4", "/proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"},
+      {"IPv6", "/proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding"},
+  };
+  for (const Switch& one : kSwitches) {
     int value = 1;
-    std::ifstream(path) >> value;
+    std::ifstream(one.path) >> value;
     if (value == 0)
-      log("warning: " + std::string(path) +
-          " is 0: clients reach no network beyond the gateway until the kernel forwards (sysctl -w)");
+      log(std::string("warning: the kernel does not forward ") + one.family +
+          ": clients reach no network beyond the gateway until it does (sysctl -w " + one.key + "=1)");
   }
 }
 
@@ -55,6 +64,10 @@ Result<std::unique_ptr<NicMode>> NicMode::start(const std::vector<NicOptions>& p
   if (!watch) return Error{watch.error()};
   mode->watch_ = std::move(*watch);
   warn_about_forwarding(mode->log_);
+  if (std::ranges::count(cores, abi::kAnyCore) > 0)
+    mode->log_(
+        "note: a worker that polls has no core of its own and shares one with whatever else runs: name one "
+        "(workers = [1] in [dataplane] of culvert.toml, or --workers 1), and keep other programs off it");
   return mode;
 }
 

@@ -245,12 +245,16 @@ def test_a_second_gateway_on_the_same_interface_is_refused_and_harms_nobody(stag
     assert link_state(gateway, LAN) == "link up"
 
 
-def test_an_interface_with_addresses_of_its_own_is_warned_of(stage):
+def test_what_an_operator_may_have_forgotten_is_said(stage):
     network = NicNetwork(stage, "AF_XDP")
+    network.gateway_namespace.write_sysctl("net/ipv4/ip_forward", "0")
     network.gateway_namespace.ip("address add 198.51.100.99/24 dev eth1")
-    gateway = network.start()
+    gateway = network.start(toml="[dataplane]\nsessions = 100\n")  # and no workers, whatever this run wants of others
     assert f"warning: port {LAN}: eth1 has addresses of its own (198.51.100.99)" in gateway.log()
     assert "ip address flush dev eth1" in gateway.log()
+    assert "does not forward IPv4" in gateway.log() and "sysctl -w net.ipv4.ip_forward=1" in gateway.log()
+    assert "does not forward IPv6" not in gateway.log()
+    assert "no core of its own" in gateway.log() and "workers = [1]" in gateway.log()
     assert f"warning: port {WAN}" not in gateway.log()
 
 
