@@ -18,6 +18,11 @@ constexpr uint16_t kDescriptors = 1024;         ///< per queue
 constexpr uint32_t kEthernetOverhead = 14 + 4;  ///< header and frame check sequence, as DPDK counts
 constexpr uint32_t kAfXdpMtu = 3200;            ///< with everything around it in a page
 
+/// Who puts frames into queues there: the kernel, its driver, the neighbour.
+bool is_spread_elsewhere(const std::string& driver) {
+  return driver == "net_af_packet" || driver == "net_af_xdp" || driver == "net_memif";
+}
+
 }  // namespace
 
 Result<EthDevice> EthDevice::open(const EthDeviceSettings& settings, std::span<rte_mempool* const> packets) {
@@ -74,6 +79,10 @@ Status EthDevice::configure(std::span<rte_mempool* const> packets) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf =
         info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
+    if (conf.rx_adv_conf.rss_conf.rss_hf == 0 && !is_spread_elsewhere(driver_))
+      warnings_.push_back("port " + device_name(settings_.device) +
+                          " has no RSS: all that it receives may come to one of " + std::to_string(settings_.queues) +
+                          " workers, which hands the others theirs");
   }
   if (int error = rte_eth_dev_configure(id_, settings_.queues, settings_.queues, &conf); error != 0)
     return device_error(settings_.device, "does not take its settings (MTU " + std::to_string(settings_.mtu) + ", " +

@@ -2,7 +2,9 @@
 #include "drivers/nic/ethdev.h"
 
 #include <gtest/gtest.h>
+#include <rte_eth_ring.h>
 #include <rte_ethdev.h>
+#include <rte_ring.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -100,6 +102,26 @@ TEST_F(EthDeviceTest, EachQueueHasTheBuffersOfItsWorker) {
     for (rte_mbuf* frame : frames) EXPECT_EQ(frame->pool, pools[queue]) << "queue " << queue;
     rte_pktmbuf_free_bulk(frames.data(), frames.size());
   }
+}
+
+TEST_F(EthDeviceTest, ADeviceThatSpreadsNothingIsWarnedOf) {
+  testing::PacketPool pool;
+  std::array<rte_ring*, 2> rings;
+  for (size_t i = 0; i < rings.size(); ++i)
+    rings[i] =
+        rte_ring_create(("spread" + std::to_string(i)).c_str(), 64, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  auto warnings_with = [&](uint16_t queues) {
+    std::string name = "spread_over_" + std::to_string(queues);
+    EXPECT_GE(rte_eth_from_rings(name.c_str(), rings.data(), queues, rings.data(), queues, 0), 0);
+    auto device = EthDevice::open({"net_ring_" + name, 1500, queues}, pool.get());
+    EXPECT_TRUE(device) << (device ? "" : device.error());
+    return device ? device->warnings() : std::vector<std::string>{"not opened"};
+  };
+  EXPECT_EQ(warnings_with(1), std::vector<std::string>{});
+  EXPECT_EQ(warnings_with(2), std::vector<std::string>{
+                                  "port net_ring_spread_over_2 has no RSS: all that it receives may come to one of 2 "
+                                  "workers, which hands the others theirs"});
+  for (rte_ring* ring : rings) rte_ring_free(ring);
 }
 
 TEST_F(EthDeviceTest, WhatCanNotBeHadIsNamedWithTheWayOut) {
