@@ -153,10 +153,10 @@ Result<EalInfo> start_eal(const EalOptions& options) {
   return info;
 }
 
-Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count, uint16_t largest) {
+Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count, uint16_t largest, int node) {
   uint32_t cache = std::min<uint32_t>(kPoolCache, count / 2);  // DPDK refuses one of more than two thirds of the pool
   auto room = static_cast<uint16_t>(kHeadroom + largest + kTailroom);
-  rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, cache, kPacketPrivateSize, room, SOCKET_ID_ANY);
+  rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, cache, kPacketPrivateSize, room, node);
   if (!pool) return Error{"no memory for " + std::to_string(count) + " packet buffers: " + rte_strerror(rte_errno)};
   return pool;
 }

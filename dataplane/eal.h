@@ -36,7 +36,8 @@ struct EalInfo {
 Result<EalInfo> start_eal(const EalOptions& options);
 
 /// A pool of `count` packet buffers, each with room for PacketMeta and for packets of `largest` bytes between kHeadroom
-/// and kTailroom. Error: not enough memory.
-Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count, uint16_t largest = kMaxPacket);
+/// and kTailroom, on this NUMA node. Error: not enough memory.
+Result<rte_mempool*> make_packet_pool(const std::string& name, uint32_t count, uint16_t largest = kMaxPacket,
+                                      int node = SOCKET_ID_ANY);
 
 }  // namespace culvert::dataplane

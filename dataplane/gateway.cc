@@ -12,6 +12,7 @@
 #include "drivers/kernel_udp.h"
 #include "drivers/nic/nic_inner.h"
 #include "drivers/nic/nic_udp.h"
+#include "drivers/packet_room.h"
 #include "drivers/tun.h"
 
 namespace culvert::dataplane {
@@ -178,7 +179,7 @@ Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const 
     auto socket = drivers::open_tcp_socket(*tcp);
     if (!socket) return Error{socket.error()};
     warnings = std::move(socket->warnings);
-    auto made = drivers::KernelTcpPort::make(std::move(*socket), *tcp, index, options_.packets);
+    auto made = drivers::KernelTcpPort::make(std::move(*socket), *tcp, index, options_.packets[worker]);
     if (!made) return Error{made.error()};
     port = *made;
   } else {
@@ -186,7 +187,8 @@ Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const 
     if (!socket) return Error{socket.error()};
     warnings = std::move(socket->warnings);
     port = with_nics(std::get<drivers::UdpSettings>(settings),
-                     std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets), worker);
+                     std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets[worker]),
+                     worker);
   }
   if (worker == 0)
     for (const std::string& warning : warnings) log("warning: " + warning);
@@ -257,7 +259,7 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
   Ports next = copy_of_ports();
   for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
     std::shared_ptr<drivers::Port>& inner = next[worker]->inner;
-    inner = std::make_shared<drivers::TunPort>(std::move((*queues)[worker]), options_.packets);
+    inner = std::make_shared<drivers::TunPort>(std::move((*queues)[worker]), options_.packets[worker]);
     if (options_.nics)
       inner = std::make_shared<drivers::NicInnerPort>(inner, options_.nics->table(), nics_of(*options_.nics, worker));
   }
@@ -269,6 +271,10 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
 
 Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
   drivers::TunSettings settings = to_settings(request);
+  if (settings.mtu + drivers::kTunnelOverhead > drivers::packet_room(options_.packets.front()))
+    return Error{"tun " + settings.name + ": packet buffers have no room for an MTU of " +
+                 std::to_string(settings.mtu) + ": start culvert-dataplane with --tun-mtu " +
+                 std::to_string(settings.mtu)};
   bool same_device = tun_ && (settings.name == tun_requested_ || settings.name == tun_->name);
   // Deleted, and perhaps the worker has not noticed yet.
   bool gone = tun_ && if_nametoindex(tun_->name.c_str()) == 0;

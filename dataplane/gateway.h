@@ -24,7 +24,7 @@ namespace culvert::dataplane {
 class Gateway final : public SetupHandler {
  public:
   struct Options {
-    rte_mempool* packets;                              ///< for all ports
+    std::vector<rte_mempool*> packets;                 ///< by worker, for its ports
     int main_doorbell;                                 ///< the workers' answer; non-blocking, read here only
     std::function<void(const std::string&)> log = {};  ///< one line per call; may be empty
     uint64_t adopt_deadline_ns = 2'000'000'000;        ///< time that the workers have to adopt new ports

@@ -23,6 +23,8 @@
 #include "dataplane/log.h"
 #include "dataplane/nic_mode.h"
 #include "dataplane/options.h"
+#include "dataplane/packet_memory.h"
+#include "dataplane/packet_pools.h"
 #include "dataplane/precedence.h"
 #include "dataplane/privileges.h"
 #include "dataplane/run_dir.h"
@@ -32,11 +34,6 @@
 
 namespace culvert::dataplane {
 namespace {
-
-constexpr uint32_t kPacketBuffers =
-    8191;                              ///< for one worker; one less than a power of two is what a mempool stores best
-constexpr uint32_t kEalMemoryMb = 40;  ///< the packet pool takes 24, EAL itself a few
-constexpr uint32_t kRoutesMemoryMb = 256;  ///< NIC mode: forwarding tables
 
 using drivers::FileDescriptor;
 
@@ -61,34 +58,6 @@ void raise_descriptor_limit() {
   if (setrlimit(RLIMIT_NOFILE, &more) == 0) return;
   limit.rlim_cur = limit.rlim_max;
   (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/// What DPDK needs for these options.
-struct PacketMemory {
-  uint32_t buffers = kPacketBuffers;
-  uint16_t largest = kMaxPacket;  ///< bytes
-  uint32_t eal_mb = kEalMemoryMb;
-};
-
-PacketMemory packet_memory(const Options& options) {
-  PacketMemory memory;
-  // Each worker keeps bursts, a cache, and what waits in the rings to the others.
-  auto more_workers = static_cast<uint32_t>(options.cores.size() - 1);
-  memory.buffers += more_workers * (kPacketBuffers + 1) / 2;
-  memory.eal_mb += more_workers * (kEalMemoryMb / 2);
-  if (options.ports.empty()) return memory;
-  constexpr uint32_t kEthernetAndVlans = 14 + 8;
-  constexpr uint32_t kXdpHeadroom = 256;  // the kernel keeps that much of AF_XDP's buffers (XDP_PACKET_HEADROOM)
-  for (const NicOptions& port : options.ports) {
-    uint32_t frame = port.mtu + kEthernetAndVlans + (port.device.starts_with("net_af_xdp") ? kXdpHeadroom : 0);
-    memory.largest = std::max(memory.largest, static_cast<uint16_t>(frame));
-  }
-  // Queues of 1,024 in both directions, and the 4,096 that AF_XDP keeps.
-  uint64_t wanted = memory.buffers + 6144 * options.ports.size() * options.cores.size();
-  while (memory.buffers < wanted) memory.buffers = memory.buffers * 2 + 1;
-  constexpr uint32_t kOverhead = 512;  // of a buffer: mbuf, PacketMeta, head and tail, pool
-  memory.eal_mb = kRoutesMemoryMb + memory.buffers / 1024 * (memory.largest + kOverhead) / 1024 + 16;
-  return memory;
 }
 
 std::vector<std::string> pci_devices(const Options& options) {
@@ -149,10 +118,11 @@ int run_worker(void* worker) {
 }
 
 /// NIC mode, when the options ask for it. What opening devices needs of privileges is given up behind it.
-Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir& run_dir, rte_mempool* packets) {
+Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir& run_dir,
+                                            std::span<rte_mempool* const> packets) {
   if (options.ports.empty()) return std::unique_ptr<NicMode>();
   drivers::quiet_xdp_libraries();
-  auto nics = NicMode::start(options.ports, packets, static_cast<uint16_t>(options.cores.size()), log_line);
+  auto nics = NicMode::start(options.ports, packets, options.cores, log_line);
   if (!nics) return nics;
   if (Status dropped = drop_main_privileges(!run_dir.is_own()); !dropped) return Error{dropped.error()};
   // EAL's interrupt thread was made before, with all of them; its alarms run there.
@@ -180,7 +150,8 @@ struct WorkerKit {
 class Workers {
  public:
   /// Makes the workers of `link`. `packets`, `link` and `main_doorbell` outlive them. Error: no memory.
-  static Result<std::unique_ptr<Workers>> make(LinkMemory& link, rte_mempool* packets, int main_doorbell) {
+  static Result<std::unique_ptr<Workers>> make(LinkMemory& link, std::span<rte_mempool* const> packets,
+                                               int main_doorbell) {
     auto made = std::make_unique<Workers>();
     const uint32_t count = link.view().workers();
     if (count > 1) made->rings_ = std::make_unique<steps::HandoffRings>(count);
@@ -190,7 +161,7 @@ class Workers {
       auto aead = aead::make_engine();
       if (!aead) return Error{aead.error()};
       kit.aead = std::move(*aead);
-      auto path = Path::make(link.view(), i, packets, *kit.aead, {}, made->rings_.get());
+      auto path = Path::make(link.view(), i, packets[i], *kit.aead, {}, made->rings_.get());
       if (!path) return Error{path.error()};
       kit.path = std::move(*path);
       kit.path->follow_traces(&kit.traces);
@@ -237,32 +208,35 @@ class Workers {
   std::vector<std::unique_ptr<WorkerKit>> kits_;
 };
 
-/// "worker 0 on core 2, worker 1 on core 3"
-std::string account_of(const std::vector<uint32_t>& cores) {
+/// "worker 0 on core 2, worker 1 on core 3"; with several NUMA nodes "worker 0 on core 2 (NUMA node 0)".
+std::string account_of(const std::vector<uint32_t>& cores, const std::vector<int>& nodes) {
   std::string text;
   for (size_t i = 0; i < cores.size(); ++i) {
     if (i > 0) text += ", ";
     text += "worker " + std::to_string(i) + " on ";
     text += cores[i] == kAnyCore ? "any core" : "core " + std::to_string(cores[i]);
+    if (nodes[i] != SOCKET_ID_ANY) text += " (NUMA node " + std::to_string(nodes[i]) + ")";
   }
   return text;
 }
 
 /// EAL runs: workers, ports and setup server from start to end.
 Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& run_dir, LinkMemory& link,
-                    Listeners listeners, int signals, bool has_precedence) {
-  PacketMemory memory = packet_memory(options);
-  auto packets = make_packet_pool("packets", memory.buffers, memory.largest);
-  if (!packets) return Error{packets.error()};
-  auto nics = start_nics(options, run_dir, *packets);
+                    const PacketMemory& memory, Listeners listeners, int signals, bool has_precedence) {
+  auto pools = PacketPools::make(memory.nodes, memory.buffers, memory.largest);
+  if (!pools) return Error{pools.error()};
+  std::span<rte_mempool* const> packets = pools->by_worker();
+  auto nics = start_nics(options, run_dir, packets);
   if (!nics) return Error{nics.error()};
   FileDescriptor main_doorbell(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!main_doorbell) return Error{std::string("eventfd: ") + std::strerror(errno)};
-  auto workers = Workers::make(link, *packets, main_doorbell.get());
+  auto workers = Workers::make(link, packets, main_doorbell.get());
   if (!workers) return Error{workers.error()};
 
-  Gateway gateway((*workers)->ends(),
-                  {.packets = *packets, .main_doorbell = main_doorbell.get(), .log = log_line, .nics = nics->get()});
+  Gateway gateway((*workers)->ends(), {.packets = {packets.begin(), packets.end()},
+                                       .main_doorbell = main_doorbell.get(),
+                                       .log = log_line,
+                                       .nics = nics->get()});
   const Allowed allowed{options.control_uid, options.control_gid};
   SetupServer server(std::move(listeners.setup), {allowed, link.handover(), log_line}, gateway);
   TraceServer traces(std::move(listeners.trace), {allowed, (*workers)->traces(), (*workers)->doorbells(), log_line});
@@ -273,7 +247,7 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
 
   log_line(std::string("encryption: ") + (*workers)->aead_name());
   log_line("culvert " CULVERT_VERSION ", " + eal.memory + ", " + std::to_string(options.sessions) + " sessions; " +
-           account_of(options.cores) +
+           account_of(options.cores, memory.nodes) +
            (*nics ? ", polling NICs; control attaches at " : ", asleep when idle; control attaches at ") +
            run_dir.socket_path());
   if (!has_precedence)
@@ -307,15 +281,18 @@ Status run(const Options& options) {
   if (options.ports.empty())
     if (auto dropped = drop_main_privileges(!run_dir->is_own()); !dropped) return dropped;
 
+  std::vector<int> nodes;
+  for (uint32_t core : options.cores) nodes.push_back(numa_node_of(core));
+  const PacketMemory memory = packet_memory(options, std::move(nodes));
   auto eal = start_eal({.huge = options.huge,
-                        .memory_mb = packet_memory(options).eal_mb,
+                        .memory_mb = memory.eal_mb,
                         .cores = options.cores,
                         .pci = pci_devices(options),
                         .run_dir = run_dir->path()});
   if (!eal) return Error{eal.error()};
   Status status = hide_memory();
   if (status)
-    status = run_with_eal(options, *eal, *run_dir, *link, {std::move(*listener), std::move(*trace_listener)},
+    status = run_with_eal(options, *eal, *run_dir, *link, memory, {std::move(*listener), std::move(*trace_listener)},
                           signals->get(), has_precedence);
   rte_eal_cleanup();
   return status;

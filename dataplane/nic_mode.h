@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,11 @@ class NicMode {
 
   static constexpr uint64_t kDetour = 600'000'000'000;  ///< ns that the kernel remembers a path's MTU (mtu_expires)
 
-  /// Opens `ports`, each with one queue for each of `workers`. EAL runs, privileges are still there. Errors name the
-  /// port and the way out.
-  static Result<std::unique_ptr<NicMode>> start(const std::vector<NicOptions>& ports, rte_mempool* packets,
-                                                uint16_t workers, Log log);
+  /// Opens `ports`, each with one queue for each worker; `cores` and `packets` are the workers'. EAL runs, privileges
+  /// are still there. Errors name the port and the way out.
+  static Result<std::unique_ptr<NicMode>> start(const std::vector<NicOptions>& ports,
+                                                std::span<rte_mempool* const> packets,
+                                                const std::vector<uint32_t>& cores, Log log);
 
   /// The ports of a worker, by NextHop::nic().
   const std::vector<std::shared_ptr<drivers::NicPort>>& ports(uint16_t worker) const { return by_worker_[worker]; }
@@ -55,12 +57,15 @@ class NicMode {
     std::vector<std::unique_ptr<drivers::NicState>> states;  ///< by worker
     bool has_link = true;
     int twin_index;
+    uint32_t parent_mtu;  ///< of the interface below, as last seen
   };
 
   explicit NicMode(Log log) : log_(std::move(log)) {}
-  Status open(const NicOptions& options, rte_mempool* packets, uint16_t workers);
+  Status open(const NicOptions& options, std::span<rte_mempool* const> packets, const std::vector<uint32_t>& cores);
+  Result<std::optional<drivers::ParentInterface>> take_parent(const NicOptions& options);
   void on_interface(const drivers::KernelWatch::Interface& interface);
   void set_link(Nic& nic, bool up);
+  void follow_mtu(Nic& nic, uint32_t mtu);
   void check_links();
 
   Log log_;

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "dataplane/abi/layout.h"
+#include "drivers/tun_device.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -67,6 +68,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--sessions", options.sessions, "most sessions at a time")
       ->check(CLI::Range(1u, abi::kMaxSessions))
+      ->capture_default_str();
+  app.add_option(
+         "--tun-mtu", options.tun_mtu,
+         "largest tun-mtu of the configuration: packet buffers are made to hold it, and are never smaller than for "
+         "1500")
+      ->check(CLI::Range(drivers::kMinTunMtu, drivers::kMaxTunMtu))
       ->capture_default_str();
   app.add_option("--control-uid", options.control_uid,
                  "user that control runs as, besides root and this process's own");

@@ -20,6 +20,7 @@ struct Options {
   std::vector<uint32_t> cores = {kAnyCore};  ///< one worker each
   uint32_t sessions = kDefaultSessions;
   Huge huge = Huge::kAuto;
+  uint32_t tun_mtu = 1500;        ///< largest that control may ask for: packet buffers are made for it
   std::vector<NicOptions> ports;  ///< empty: kernel mode
   std::optional<uid_t> control_uid;
   std::optional<gid_t> control_gid;

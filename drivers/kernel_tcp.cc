@@ -13,6 +13,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "drivers/packet_room.h"
 #include "drivers/socket_address.h"
 
 namespace culvert::drivers {
@@ -61,7 +62,7 @@ KernelTcpPort::KernelTcpPort(TcpSocket socket, const TcpSettings& settings, uint
       packets_(packets),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
-      scratch_(kFrameHeader + kMaxPacket + kReadSize) {
+      scratch_(kFrameHeader + packet_room(packets) + kReadSize) {
   if (settings.share.address.family != abi::Family::kNone)
     share_ = std::make_unique<PortShare>(epoll_.get(), settings.share);
 }

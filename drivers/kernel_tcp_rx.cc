@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "drivers/kernel_tcp.h"
+#include "drivers/packet_room.h"
 
 namespace culvert::drivers {
 
@@ -48,7 +49,7 @@ uint16_t KernelTcpPort::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
 /// One connection's turn: at most one read, packets as far as there is room in `out`.
 KernelTcpPort::Turn KernelTcpPort::take_turn(Stream& stream, std::span<rte_mbuf*> out, uint16_t& count,
                                              abi::Tally& tally) {
-  bool reads = cut_frame(stream.received.bytes()).verdict == Cut::kNeedMore;
+  bool reads = cut_frame(stream.received.bytes(), packet_room(packets_)).verdict == Cut::kNeedMore;
   std::span<const uint8_t> bytes = stream.received.bytes();
   if (reads) {
     size_t wanted = std::clamp((out.size() - count) * kUsualFrame, kUsualFrame, kReadSize);
@@ -109,7 +110,7 @@ bool KernelTcpPort::accept_first(Stream& stream, std::span<const uint8_t> bytes,
 KernelTcpPort::Turn KernelTcpPort::cut(Stream& stream, std::span<const uint8_t>& bytes, std::span<rte_mbuf*> out,
                                        uint16_t& count, abi::Tally& tally) {
   for (;;) {
-    CutFrame frame = cut_frame(bytes);
+    CutFrame frame = cut_frame(bytes, packet_room(packets_));
     if (frame.verdict == Cut::kNeedMore) return Turn::kDone;
     if (frame.verdict == Cut::kBad) {
       tally.drop(DropReason::stream_bad_length);

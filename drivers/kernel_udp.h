@@ -28,8 +28,8 @@ class KernelUdpPort final : public Port {
   KernelUdpPort& operator=(const KernelUdpPort&) = delete;
 
   /// Receives up to 64 datagrams; what the kernel had joined and `out` has no room for comes with the next call. Longer
-  /// than kMaxPacket: outer_too_long. No buffer left: the datagrams that wait are thrown away and counted as
-  /// mempool_empty, so that the socket does not keep the worker awake with what it can't take.
+  /// than the pool's buffers hold (packet_room.h): outer_too_long. No buffer left: the datagrams that wait are thrown
+  /// away and counted as mempool_empty, so that the socket does not keep the worker awake with what it can't take.
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;
   /// Sends to PacketMeta::remote from PacketMeta::local. Socket buffer or queue full: the rest of the burst is
   /// tx_queue_full. Anything else (EMSGSIZE, EHOSTUNREACH, EPERM of a filter …) concerns one packet only: tx_refused.
@@ -86,14 +86,15 @@ class KernelUdpPort final : public Port {
   bool send(std::span<const Run> runs, std::span<rte_mbuf* const> packets, abi::Tally& tally);
   bool send_one_by_one(const Run& run, std::span<rte_mbuf* const> packets, abi::Tally& tally);
 
-  /// Joined datagrams are received up to kMaxPacket bytes into the mbuf and beyond that here, one part for each
-  /// message. The first kMaxPacket bytes of a part are room to have all in one piece.
+  /// Joined datagrams are received up to room_ bytes into the mbuf and beyond that here, one part for each
+  /// message. The first room_ bytes of a part are room to have all in one piece.
   static constexpr size_t kStaging = 65536;
   static constexpr size_t kStagingStride = kStaging + 4096 + 192;  ///< not all in the same lines of a cache
 
   UdpSocket socket_;
   uint16_t index_;
   rte_mempool* packets_;
+  uint16_t room_;  ///< bytes of a packet in one mbuf
   Rx rx_;
   Tx tx_;
   Waiting waiting_;

@@ -25,8 +25,8 @@ bool KernelUdpPort::fill() {
 void KernelUdpPort::prepare_receive(size_t i) {
   rte_mbuf* packet = rx_.packets[i];
   packet->data_off = kHeadroom;
-  rx_.data[i][0] = {rte_pktmbuf_mtod(packet, void*), kMaxPacket};
-  if (staging_) rx_.data[i][1] = {staging(i) + kMaxPacket, kStaging - kMaxPacket};
+  rx_.data[i][0] = {rte_pktmbuf_mtod(packet, void*), room_};
+  if (staging_) rx_.data[i][1] = {staging(i) + room_, kStaging - room_};
   msghdr& header = rx_.headers[i].msg_hdr;
   header = {};
   header.msg_name = &rx_.addresses[i];
@@ -75,7 +75,7 @@ size_t KernelUdpPort::take_single(rte_mbuf*& out, abi::Tally& tally) {
   size_t i = waiting_.next++;
   const mmsghdr& header = rx_.headers[i];
   rte_mbuf* packet = std::exchange(rx_.packets[i], nullptr);
-  if (header.msg_len > kMaxPacket || (header.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+  if (header.msg_len > room_ || (header.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
     tally.drop(DropReason::outer_too_long);
     rte_pktmbuf_free(packet);
     return 0;
@@ -92,7 +92,7 @@ size_t KernelUdpPort::take_joined(std::span<rte_mbuf*> out, size_t segment, abi:
   size_t length = rx_.headers[i].msg_len;
   if (waiting_.offset == 0) {
     // All in one piece; the packet gets its first datagram back like any other.
-    std::memcpy(staging(i), rte_pktmbuf_mtod(rx_.packets[i], uint8_t*), std::min<size_t>(length, kMaxPacket));
+    std::memcpy(staging(i), rte_pktmbuf_mtod(rx_.packets[i], uint8_t*), std::min<size_t>(length, room_));
   }
   PacketMeta from = origin(i);
   size_t taken = 0;
@@ -129,7 +129,7 @@ uint16_t KernelUdpPort::take_waiting(std::span<rte_mbuf*> out, abi::Tally& tally
       continue;
     }
     size_t count = (header.msg_len + segment - 1) / segment;
-    if (segment > kMaxPacket) {
+    if (segment > room_) {
       tally.drop(DropReason::outer_too_long, count);
       rte_pktmbuf_free(std::exchange(rx_.packets[waiting_.next++], nullptr));
       continue;

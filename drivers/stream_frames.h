@@ -24,11 +24,11 @@ struct CutFrame {
   size_t used = 0;
 };
 
-/// The packet at the front of `bytes`. Lengths from 1 to kMaxPacket are possible ones.
-constexpr CutFrame cut_frame(std::span<const uint8_t> bytes) {
+/// The packet at the front of `bytes`. Lengths from 1 to `longest` are possible ones.
+constexpr CutFrame cut_frame(std::span<const uint8_t> bytes, size_t longest = kMaxPacket) {
   if (bytes.size() < kFrameHeader) return {};
   size_t length = size_t{bytes[0]} << 8 | bytes[1];
-  if (length == 0 || length > kMaxPacket) return {Cut::kBad, {}, 0};
+  if (length == 0 || length > longest) return {Cut::kBad, {}, 0};
   if (bytes.size() < kFrameHeader + length) return {};
   return {Cut::kFrame, bytes.subspan(kFrameHeader, length), kFrameHeader + length};
 }

@@ -18,7 +18,8 @@ namespace culvert::drivers {
 
 class TunPort final : public Port {
  public:
-  /// `packets`: made with kPacketPrivateSize, outlives the port.
+  /// `packets`: made with kPacketPrivateSize, outlives the port. Its buffers say how long a packet may be
+  /// (packet_room.h).
   TunPort(TunDevice device, rte_mempool* packets);
 
   /// No buffer left: the packets that wait are thrown away and counted as mempool_empty. What is left of a super-packet
@@ -51,8 +52,9 @@ class TunPort final : public Port {
 
   TunDevice device_;
   rte_mempool* packets_;
+  uint16_t room_;  ///< bytes of a packet in one mbuf
   bool gone_ = false;
-  /// Super-packets: read up to kMaxPacket bytes into an mbuf, beyond that here; then all of it here, to be cut.
+  /// Super-packets: read up to room_ bytes into an mbuf, beyond that here; then all of it here, to be cut.
   std::unique_ptr<uint8_t[]> staging_;
   offload::SuperPacket super_;  ///< what is left of the one in staging_
   offload::Coalescer coalescer_;

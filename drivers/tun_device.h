@@ -16,7 +16,7 @@ namespace culvert::drivers {
 
 inline constexpr uint32_t kMinTunMtu = 576;       ///< bytes; every IPv4 host must take that much (RFC 1122, 3.3.2)
 inline constexpr uint32_t kMinTunMtuIpv6 = 1280;  ///< likewise for IPv6 (RFC 8200, 5)
-inline constexpr uint32_t kMaxTunMtu = 1960;      ///< with every tunnel header it fits a packet buffer
+inline constexpr uint32_t kMaxTunMtu = 9000;      ///< what jumbo frames carry; buffers have to be made for it
 
 struct TunSettings {
   std::string name;              ///< empty, or with one %d: the kernel chooses

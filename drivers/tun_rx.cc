@@ -28,13 +28,13 @@ void describe(rte_mbuf* packet, size_t length) {
 TunPort::Read TunPort::read_packet(rte_mbuf* packet, abi::Tally& tally) {
   packet->data_off = kHeadroom;
   if (device_.offloads.vnet_header) return read_with_header(packet, tally);
-  ssize_t length = read(device_.queue.get(), rte_pktmbuf_mtod(packet, void*), kMaxPacket);
+  ssize_t length = read(device_.queue.get(), rte_pktmbuf_mtod(packet, void*), room_);
   if (length < 0) {
     if (errno == EBADFD) gone_ = true;  // the device was deleted under us (drivers/net/tun.c, tun_chr_read_iter)
     return Read::kNothing;
   }
   // The kernel cuts a packet that is longer than the room it gets: one that fills the room may have been.
-  if (length >= kMaxPacket) {
+  if (length >= room_) {
     tally.drop(DropReason::inner_too_big);
     return Read::kDropped;
   }
@@ -44,9 +44,8 @@ TunPort::Read TunPort::read_packet(rte_mbuf* packet, abi::Tally& tally) {
 
 TunPort::Read TunPort::read_with_header(rte_mbuf* packet, abi::Tally& tally) {
   VnetHeader header;
-  std::array<iovec, 3> room{{{&header, sizeof header},
-                             {rte_pktmbuf_mtod(packet, void*), kMaxPacket},
-                             {staging_.get() + kMaxPacket, kStaging - kMaxPacket}}};
+  std::array<iovec, 3> room{
+      {{&header, sizeof header}, {rte_pktmbuf_mtod(packet, void*), room_}, {staging_.get() + room_, kStaging - room_}}};
   ssize_t got = readv(device_.queue.get(), room.data(), room.size());
   if (got < 0) {
     if (errno == EBADFD) gone_ = true;
@@ -55,7 +54,7 @@ TunPort::Read TunPort::read_with_header(rte_mbuf* packet, abi::Tally& tally) {
   size_t length = static_cast<size_t>(got) - std::min(static_cast<size_t>(got), sizeof header);
   if (header.gso_type != offload::kGsoNone)
     return begin_super_packet(header, packet, length, tally) ? Read::kSuperPacket : Read::kDropped;
-  if (length > kMaxPacket) {
+  if (length > room_) {
     tally.drop(DropReason::inner_too_big);
     return Read::kDropped;
   }
@@ -67,13 +66,13 @@ TunPort::Read TunPort::read_with_header(rte_mbuf* packet, abi::Tally& tally) {
 
 /// Moves the beginning of a super-packet from `packet` to the staging area, where the rest is. False: it can't be cut.
 bool TunPort::begin_super_packet(const VnetHeader& header, rte_mbuf* packet, size_t length, abi::Tally& tally) {
-  std::memcpy(staging_.get(), rte_pktmbuf_mtod(packet, uint8_t*), std::min<size_t>(length, kMaxPacket));
+  std::memcpy(staging_.get(), rte_pktmbuf_mtod(packet, uint8_t*), std::min<size_t>(length, room_));
   auto super = offload::SuperPacket::read(header, {staging_.get(), length});
   if (!super) {
     tally.drop(DropReason::inner_malformed);
     return false;
   }
-  if (super->longest() > kMaxPacket) {
+  if (super->longest() > room_) {
     tally.drop(DropReason::inner_too_big, super->left());
     return false;
   }

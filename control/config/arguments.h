@@ -19,7 +19,7 @@ std::optional<uint64_t> large_number_argument(Draft& draft, const Statement& sta
 
 /// What fits into one packet buffer of the dataplane with the outer headers, and the least that IPv4 asks of every
 /// link.
-inline constexpr uint32_t kLargestTunMtu = 1900;
+inline constexpr uint32_t kLargestTunMtu = 9000;
 inline constexpr uint32_t kSmallestTunMtu = 576;
 
 using Ip4 = std::array<uint8_t, 4>;

@@ -13,7 +13,7 @@ namespace {
 using abi::Family;
 
 constexpr uint16_t kMinTunMtu = 68;     ///< RFC 791: every module must forward this much
-constexpr uint16_t kMaxTunMtu = 1960;   ///< with every header it fits a packet buffer
+constexpr uint16_t kMaxTunMtu = 9000;   ///< the TUN is refused one that packet buffers have no room for
 constexpr uint16_t kMinMssLimit = 256;  ///< below, nothing of a segment would be left
 constexpr uint32_t kAllFlags =
     abi::session_flag::kClientToClient | abi::session_flag::kMayFloat | abi::session_flag::kInitiator;

@@ -2,80 +2,33 @@
 
 #include <net/if.h>
 #include <rte_dev.h>
-#include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
+
+#include "dataplane/packet.h"
 
 namespace culvert::drivers {
 namespace {
 
-constexpr uint16_t kDescriptors = 1024;  ///< per queue
+constexpr uint16_t kDescriptors = 1024;         ///< per queue
+constexpr uint32_t kEthernetOverhead = 14 + 4;  ///< header and frame check sequence, as DPDK counts
+constexpr uint32_t kAfXdpMtu = 3200;            ///< with everything around it in a page
 
-std::string name_of(const std::string& device) {
-  return device.substr(0, device.find(','));
-}
-
-Error fail(const std::string& device, const std::string& what) {
-  return Error{"port " + name_of(device) + ": " + what};
-}
-
-std::string text_of(int error) {
-  return rte_strerror(std::abs(error));
-}
-
-/// Why a device can't be had, and what to do.
-std::string probe_error(const std::string& device, int error) {
-  std::string name = name_of(device);
-  if (is_pci_device(device))
-    return "DPDK finds no such device, or none that it has a driver for: bind it with dpdk-devbind.py -b vfio-pci " +
-           name +
-           " (dpdk-devbind.py -s lists what there is), and give DPDK hugepages, which most of its drivers need "
-           "(sysctl -w vm.nr_hugepages=512)";
-  if (name.starts_with("net_af_xdp"))
-    return "AF_XDP does not work on " + kernel_interface_of(device) + " (" + text_of(error) +
-           "): give the interface a queue for each worker (ethtool -L), try force_copy=1 for drivers without zero "
-           "copy, "
-           "another start_queue, or net_af_packet0,iface=" +
-           kernel_interface_of(device);
-  return "DPDK cannot open it: " + text_of(error) + "; the lines before this one say more";
-}
-
-/// DPDK's devices on kernel interfaces open one queue unless told otherwise.
-std::string with_queues(const EthDeviceSettings& settings) {
-  const std::string& device = settings.device;
-  if (settings.queues == 1) return device;
-  const std::string count = "=" + std::to_string(settings.queues);
-  if (device.starts_with("net_af_packet") && device.find(",qpairs=") == std::string::npos)
-    return device + ",qpairs" + count;
-  if (device.starts_with("net_af_xdp") && device.find(",queue_count=") == std::string::npos)
-    return device + ",queue_count" + count;
-  return device;
+/// Who puts frames into queues there: the kernel, its driver, the neighbour.
+bool is_spread_elsewhere(const std::string& driver) {
+  return driver == "net_af_packet" || driver == "net_af_xdp" || driver == "net_memif";
 }
 
 }  // namespace
 
-std::string kernel_interface_of(const std::string& device) {
-  size_t at = device.find(",iface=");
-  if (at == std::string::npos || name_of(device).starts_with("net_tap")) return "";
-  at += 7;
-  return device.substr(at, device.find(',', at) - at);
-}
-
-bool is_pci_device(const std::string& device) {
-  std::string name = name_of(device);
-  return name.size() >= 7 && name[name.size() - 2] == '.' && name.find(':') != std::string::npos &&
-         name.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos;
-}
-
-Result<EthDevice> EthDevice::open(const EthDeviceSettings& settings, rte_mempool* packets) {
+Result<EthDevice> EthDevice::open(const EthDeviceSettings& settings, std::span<rte_mempool* const> packets) {
   EthDevice device;
   device.settings_ = settings;
-  std::string interface = kernel_interface_of(settings.device);
-  if (!interface.empty() && if_nametoindex(interface.c_str()) == 0)
-    return fail(settings.device, "there is no interface " + interface + " here: ip link lists them");
+  if (Status checked = check_device(settings); !checked) return Error{checked.error()};
   if (Status found = device.find(); !found) return Error{found.error()};
   if (Status configured = device.configure(packets); !configured) return Error{configured.error()};
   return device;
@@ -83,68 +36,104 @@ Result<EthDevice> EthDevice::open(const EthDeviceSettings& settings, rte_mempool
 
 /// Finds the device that EAL probed at its start (PCI), or probes it now.
 Status EthDevice::find() {
-  std::string name = name_of(settings_.device);
+  std::string name = device_name(settings_.device);
   if (is_pci_device(name) && std::ranges::count(name, ':') == 1) name = "0000:" + name;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &id_) == 0) return {};
   id_ = UINT16_MAX;
-  int error = rte_dev_probe(with_queues(settings_).c_str());
+  int error = rte_dev_probe(complete_device(settings_).c_str());
   if (error == 0) error = rte_eth_dev_get_port_by_name(name.c_str(), &id_);
-  if (error == 0) return {};
+  if (error == 0) {
+    if (is_af_packet(name))
+      packet_sockets_ =
+          PacketSockets::on(static_cast<int>(if_nametoindex(kernel_interface_of(settings_.device).c_str())));
+    return {};
+  }
   id_ = UINT16_MAX;
-  return fail(settings_.device, probe_error(settings_.device, error));
+  return device_error(settings_.device, probe_error(settings_.device, error));
 }
 
-Status EthDevice::configure(rte_mempool* packets) {
+Status EthDevice::configure(std::span<rte_mempool* const> packets) {
   rte_eth_dev_info info{};
-  if (int error = rte_eth_dev_info_get(id_, &info); error != 0) return fail(settings_.device, text_of(error));
+  if (int error = rte_eth_dev_info_get(id_, &info); error != 0)
+    return device_error(settings_.device, dpdk_error_text(error));
   driver_ = info.driver_name;
   may_be_partial_ = driver_ == "net_af_packet" || driver_ == "net_af_xdp" || driver_ == "net_tap";
   if (settings_.queues > info.max_rx_queues || settings_.queues > info.max_tx_queues)
-    return fail(settings_.device, "has " + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) +
-                                      " queues, one per worker is needed (" + std::to_string(settings_.queues) + ")");
+    return device_error(settings_.device, "has " + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) +
+                                              " queues, one per worker is needed (" + std::to_string(settings_.queues) +
+                                              ")");
+  if (Status fits = check_mtu(info, packets.front()); !fits) return fits;
   rte_eth_conf conf{};
-  conf.rxmode.mtu = settings_.mtu;
+  // DPDK 22.11's AF_PACKET driver says that it takes 1518 bytes, whatever its rings have room for. The interface below
+  // has the true MTU (ParentInterface), and complete_device() makes the room.
+  bool tells_mtu = !is_af_packet(settings_.device);
+  if (tells_mtu) conf.rxmode.mtu = settings_.mtu;
   conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
-  // One pool for all ports, and no packet has two owners: what MBUF_FAST_FREE asks for.
-  conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
-                                                 RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
+  // One pool for all, and no packet with two owners, is what that asks for.
+  if (std::ranges::all_of(packets, [&](const rte_mempool* pool) { return pool == packets.front(); }))
+    conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   checks_ip_ = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
   checks_udp_ = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
   if (settings_.queues > 1) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf =
         info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
+    if (conf.rx_adv_conf.rss_conf.rss_hf == 0 && !is_spread_elsewhere(driver_))
+      warnings_.push_back("port " + device_name(settings_.device) +
+                          " has no RSS: all that it receives may come to one of " + std::to_string(settings_.queues) +
+                          " workers, which hands the others theirs");
   }
   if (int error = rte_eth_dev_configure(id_, settings_.queues, settings_.queues, &conf); error != 0)
-    return fail(settings_.device, "does not take its settings (MTU " + std::to_string(settings_.mtu) + ", " +
-                                      std::to_string(settings_.queues) + " queues): " + text_of(error));
-  if (int error = rte_eth_dev_set_mtu(id_, static_cast<uint16_t>(settings_.mtu)); error != 0 && error != -ENOTSUP)
-    return fail(settings_.device, "does not take an MTU of " + std::to_string(settings_.mtu) + ": " + text_of(error));
+    return device_error(settings_.device, "does not take its settings (MTU " + std::to_string(settings_.mtu) + ", " +
+                                              std::to_string(settings_.queues) + " queues): " + dpdk_error_text(error));
+  int refused = tells_mtu ? rte_eth_dev_set_mtu(id_, static_cast<uint16_t>(settings_.mtu)) : 0;
+  if (refused != 0 && refused != -ENOTSUP)
+    return device_error(settings_.device,
+                        "does not take an MTU of " + std::to_string(settings_.mtu) + ": " + dpdk_error_text(refused));
   if (Status queues = set_up_queues(packets); !queues) return queues;
   if (int error = rte_eth_dev_start(id_); error != 0)
-    return fail(settings_.device, "does not start: " + text_of(error));
+    return device_error(settings_.device, start_error(settings_.device, error));
   // Multicast for neighbour discovery and routing protocols.
   if (rte_eth_allmulticast_enable(id_) != 0 && rte_eth_promiscuous_enable(id_) != 0)
-    warnings_.push_back("port " + name_of(settings_.device) +
+    warnings_.push_back("port " + device_name(settings_.device) +
                         " takes no multicast: IPv6 neighbours and routing protocols may not find it");
   rte_ether_addr address{};
-  if (int error = rte_eth_macaddr_get(id_, &address); error != 0) return fail(settings_.device, text_of(error));
+  if (int error = rte_eth_macaddr_get(id_, &address); error != 0)
+    return device_error(settings_.device, dpdk_error_text(error));
   std::copy_n(address.addr_bytes, mac_.size(), mac_.begin());
   return {};
 }
 
-Status EthDevice::set_up_queues(rte_mempool* packets) {
+/// Says what DPDK's own refusals don't: how much the device takes.
+Status EthDevice::check_mtu(const rte_eth_dev_info& info, const rte_mempool* packets) const {
+  if (is_af_xdp(settings_.device)) {
+    // The kernel wants a packet's whole buffer, with all that stands before it, to fit into a page (xdp_umem_reg).
+    uint32_t buffer = packets->header_size + packets->elt_size + packets->trailer_size;
+    if (buffer <= static_cast<uint32_t>(sysconf(_SC_PAGESIZE))) return {};
+    return device_error(settings_.device,
+                        "AF_XDP has a page of memory for each packet: set tun-mtu and mtu of every [[port]] to " +
+                            std::to_string(kAfXdpMtu) + " or less, or use net_af_packet in place of net_af_xdp");
+  }
+  uint32_t by_length = info.max_rx_pktlen > kEthernetOverhead ? info.max_rx_pktlen - kEthernetOverhead : UINT16_MAX;
+  uint32_t most = std::min<uint32_t>(info.max_mtu == 0 ? UINT16_MAX : info.max_mtu, by_length);
+  if (settings_.mtu <= most || is_af_packet(settings_.device)) return {};
+  return device_error(settings_.device, "does not take an MTU of " + std::to_string(settings_.mtu) +
+                                            ": set mtu of its [[port]] to " + std::to_string(most) + " or less");
+}
+
+Status EthDevice::set_up_queues(std::span<rte_mempool* const> packets) {
   uint16_t rx = kDescriptors, tx = kDescriptors;
   if (int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); error != 0)
-    return fail(settings_.device, text_of(error));
+    return device_error(settings_.device, dpdk_error_text(error));
   int socket = rte_eth_dev_socket_id(id_);
   auto node = static_cast<unsigned>(socket < 0 ? SOCKET_ID_ANY : socket);
   for (uint16_t queue = 0; queue < settings_.queues; ++queue) {
-    int error = rte_eth_rx_queue_setup(id_, queue, rx, node, nullptr, packets);
+    int error = rte_eth_rx_queue_setup(id_, queue, rx, node, nullptr, packets[queue]);
     if (error == 0) error = rte_eth_tx_queue_setup(id_, queue, tx, node, nullptr);
     if (error != 0)
-      return fail(settings_.device,
-                  "cannot set up queue " + std::to_string(queue) + ": " + probe_error(settings_.device, error));
+      return device_error(settings_.device,
+                          "cannot set up queue " + std::to_string(queue) + ": " + probe_error(settings_.device, error));
   }
   return {};
 }
@@ -157,6 +146,7 @@ EthDevice::EthDevice(EthDevice&& other) noexcept
       checks_ip_(other.checks_ip_),
       checks_udp_(other.checks_udp_),
       may_be_partial_(other.may_be_partial_),
+      packet_sockets_(std::move(other.packet_sockets_)),
       warnings_(std::move(other.warnings_)) {}
 
 EthDevice::~EthDevice() {
@@ -173,7 +163,7 @@ bool EthDevice::has_link() const {
 EthDevice::Losses EthDevice::losses() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {stats.imissed, stats.rx_nombuf};
+  return {stats.imissed + packet_sockets_.losses(), stats.rx_nombuf};
 }
 
 }  // namespace culvert::drivers

@@ -4,30 +4,28 @@
 #include <rte_mempool.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "dataplane/abi/result.h"
 #include "dataplane/wire/ethernet.h"
+#include "drivers/nic/device_text.h"
+#include "drivers/nic/packet_sockets.h"
+
+struct rte_eth_dev_info;
 
 namespace culvert::drivers {
 
-struct EthDeviceSettings {
-  std::string device;  ///< as DPDK names it: "0000:3b:00.0", "net_af_xdp0,iface=eth1", with its arguments
-  uint32_t mtu = 1500;
-  uint16_t queues = 1;  ///< of each direction: one per worker
-};
-
-/// The kernel's interface that a device sits on ("iface=eth1"), or an empty text.
-std::string kernel_interface_of(const std::string& device);
-/// True for "0000:3b:00.0" and "3b:00.0", with or without arguments.
-bool is_pci_device(const std::string& device);
-
 class EthDevice {
  public:
-  /// Probes, configures and starts the device. All its packets come from `packets`. EAL runs. Errors name the device
-  /// and the way out: not there, not bound to a driver, too few queues, MTU too large.
-  static Result<EthDevice> open(const EthDeviceSettings& settings, rte_mempool* packets);
+  /// Probes, configures and starts the device. What queue i receives is put into buffers of packets[i]. EAL runs.
+  /// Errors name the device and the way out: not there, not bound to a driver, too few queues, MTU too large.
+  static Result<EthDevice> open(const EthDeviceSettings& settings, std::span<rte_mempool* const> packets);
+  /// With one pool for all queues.
+  static Result<EthDevice> open(const EthDeviceSettings& settings, rte_mempool* packets) {
+    return open(settings, std::vector<rte_mempool*>(settings.queues, packets));
+  }
   EthDevice(EthDevice&& other) noexcept;
   EthDevice& operator=(EthDevice&&) = delete;
   /// Stops and closes it.
@@ -56,8 +54,9 @@ class EthDevice {
  private:
   EthDevice() = default;
   Status find();
-  Status configure(rte_mempool* packets);
-  Status set_up_queues(rte_mempool* packets);
+  Status configure(std::span<rte_mempool* const> packets);
+  Status check_mtu(const rte_eth_dev_info& info, const rte_mempool* packets) const;
+  Status set_up_queues(std::span<rte_mempool* const> packets);
 
   EthDeviceSettings settings_;
   std::string driver_;
@@ -66,6 +65,7 @@ class EthDevice {
   bool checks_ip_ = false;
   bool checks_udp_ = false;
   bool may_be_partial_ = false;
+  PacketSockets packet_sockets_;  ///< of AF_PACKET
   std::vector<std::string> warnings_;
 };
 

@@ -1,12 +1,11 @@
 #include "drivers/nic/parent_interface.h"
 
 #include <arpa/inet.h>
-#include <linux/if_link.h>
+#include <ifaddrs.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
@@ -14,13 +13,17 @@
 #include <netlink/netlink.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
-#include "drivers/file_descriptor.h"
+#include "drivers/nic/xdp_program.h"
 
 namespace culvert::drivers {
 namespace {
@@ -79,48 +82,98 @@ std::vector<char> drop_everything(const std::string& table, const std::string& i
   return batch.end();
 }
 
-/// Takes an XDP program off the interface, if there is one. One netlink message: libxdp's own way needs more
-/// privileges than are left at the end.
-void detach_xdp(int index) {
-  std::unique_ptr<nl_sock, decltype(&nl_socket_free)> socket(nl_socket_alloc(), nl_socket_free);
-  std::unique_ptr<nl_msg, decltype(&nlmsg_free)> message(nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK),
-                                                         nlmsg_free);
-  if (!socket || !message || nl_connect(socket.get(), NETLINK_ROUTE) < 0) return;
-  ifinfomsg interface {};
-  interface.ifi_index = index;
-  nlmsg_append(message.get(), &interface, sizeof interface, NLMSG_ALIGNTO);
-  nlattr* xdp = nla_nest_start(message.get(), IFLA_XDP);
-  nla_put_s32(message.get(), IFLA_XDP_FD, -1);
-  nla_nest_end(message.get(), xdp);
-  if (nl_send_auto(socket.get(), message.get()) >= 0) nl_wait_for_ack(socket.get());
-}
-
 }  // namespace
 
-Result<ParentInterface> ParentInterface::take(const std::string& name, bool also_received) {
-  auto index = static_cast<int>(if_nametoindex(name.c_str()));
-  if (index == 0) return Error{"there is no interface " + name + " here: ip link lists them"};
-  ParentInterface parent(name, index);
-  detach_xdp(index);
-  if (Status up = parent.set_up(); !up) return Error{up.error()};
-  if (also_received)
+Result<ParentInterface> ParentInterface::take(const Settings& settings) {
+  auto index = static_cast<int>(if_nametoindex(settings.name.c_str()));
+  if (index == 0) return Error{"there is no interface " + settings.name + " here: ip link lists them"};
+  ParentInterface parent(settings.name, index);
+  // Before anything is done to the interface: the XDP program on it may be the other dataplane's.
+  if (Status claimed = parent.claim(); !claimed) return Error{claimed.error()};
+  if (Status cleared = parent.clear_of_xdp(settings.also_received); !cleared) return Error{cleared.error()};
+  if (Status up = parent.set_up(settings.mtu); !up) return Error{up.error()};
+  if (settings.also_received)
     if (Status shut = parent.shut_the_kernel_out(); !shut) return Error{shut.error()};
   return parent;
 }
 
 ParentInterface::~ParentInterface() {
-  if (!name_.empty() && if_nametoindex(name_.c_str()) != 0) detach_xdp(index_);
+  if (detaches_ && if_nametoindex(name_.c_str()) != 0) detach_xdp(index_);
 }
 
-Status ParentInterface::set_up() const {
+/// A socket with a name made of the interface's: names of that kind belong to the network namespace, as interfaces do,
+/// and end with the process.
+Status ParentInterface::claim() {
+  claim_ = FileDescriptor(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string text = "culvert/port/" + name_;
+  std::copy(text.begin(), text.end(), address.sun_path + 1);  // behind a null byte: no file
+  auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  if (claim_ && bind(claim_.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0) return {};
+  if (errno == EADDRINUSE)
+    return Error{"another port has " + name_ + ", of this or another culvert-dataplane: stop that one (ss -xap src @" +
+                 text + "), or take another interface"};
+  return Error{"cannot claim interface " + name_ + ": " + std::strerror(errno)};
+}
+
+/// What a killed AF_XDP port left would take the packets. A program of somebody else, such as a filter, is not ours to
+/// remove: AF_PACKET gets what it lets through, AF_XDP needs its place.
+Status ParentInterface::clear_of_xdp(bool may_stay) {
+  XdpProgram program = xdp_program_on(index_);
+  if (program.id == 0 || is_left_by_af_xdp(program)) {
+    detaches_ = true;
+    detach_xdp(index_);
+    return {};
+  }
+  if (may_stay) return {};
+  return Error{"interface " + name_ + " has an XDP program of somebody else (" + program.name + ", id " +
+               std::to_string(program.id) + "), which would take the packets: ip link set dev " + name_ +
+               " xdp off removes it; net_af_packet0,iface=" + name_ + " gets what it lets through"};
+}
+
+Status ParentInterface::set_up(uint32_t mtu) const {
+  auto fail = [this](const std::string& what) {
+    return Error{"cannot " + what + " interface " + name_ + ": " + std::strerror(errno)};
+  };
   FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
   std::strncpy(request.ifr_name, name_.c_str(), sizeof request.ifr_name - 1);
-  if (ioctl(any.get(), SIOCGIFFLAGS, &request) == 0) {
-    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
-    if (ioctl(any.get(), SIOCSIFFLAGS, &request) == 0) return {};
+  if (ioctl(any.get(), SIOCGIFMTU, &request) != 0) return fail("read the MTU of");
+  if (request.ifr_mtu != static_cast<int>(mtu)) {
+    request.ifr_mtu = static_cast<int>(mtu);
+    if (ioctl(any.get(), SIOCSIFMTU, &request) != 0)
+      return Error{"interface " + name_ + " does not take an MTU of " + std::to_string(mtu) + ": " +
+                   std::strerror(errno) + "; ip -details link show " + name_ + " says how much it takes (maxmtu)"};
   }
-  return Error{"cannot set interface " + name_ + " up: " + std::strerror(errno)};
+  if (ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) return fail("read the flags of");
+  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+  if (ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) return fail("set up");
+  return {};
+}
+
+std::string ParentInterface::addresses() const {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return "";
+  std::string found;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || name_ != one->ifa_name) continue;
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    int family = one->ifa_addr->sa_family;
+    if (family == AF_INET) {
+      const auto& address = *reinterpret_cast<const sockaddr_in*>(one->ifa_addr);
+      inet_ntop(family, &address.sin_addr, text.data(), text.size());
+    } else if (family == AF_INET6) {
+      const auto& address = *reinterpret_cast<const sockaddr_in6*>(one->ifa_addr);
+      if (IN6_IS_ADDR_LINKLOCAL(&address.sin6_addr)) continue;  // the kernel gives every interface one
+      inet_ntop(family, &address.sin6_addr, text.data(), text.size());
+    } else {
+      continue;
+    }
+    found += (found.empty() ? "" : ", ") + std::string(text.data());
+  }
+  freeifaddrs(list);
+  return found;
 }
 
 Status ParentInterface::shut_the_kernel_out() {

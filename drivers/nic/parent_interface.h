@@ -4,38 +4,58 @@
 
 #include <netlink/socket.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "dataplane/abi/result.h"
+#include "drivers/file_descriptor.h"
 
 namespace culvert::drivers {
 
 class ParentInterface {
  public:
-  /// Takes `name` over: removes an XDP program that a port of an earlier life left, sets the interface up, and, when
-  /// `also_received` (AF_PACKET: the kernel gets what the port gets), lets nothing it receives reach the kernel's stack
+  struct Settings {
+    std::string name;
+    uint32_t mtu = 1500;
+    /// AF_PACKET: the kernel gets what the port gets, and must not let it reach its stack.
+    bool also_received = false;
+  };
+  /// Takes the interface over, for this process alone: removes the XDP program that a port of an earlier life left,
+  /// sets the interface up and its MTU, and, when `also_received`, lets nothing it receives reach the kernel's stack
   /// (an nftables chain that drops all, which goes away with this object or process). Needs CAP_NET_ADMIN. Errors with
-  /// the way out.
-  static Result<ParentInterface> take(const std::string& name, bool also_received);
-  ParentInterface(ParentInterface&&) noexcept = default;
+  /// the way out: no such interface, another dataplane or XDP program has it, an MTU that its driver does not take.
+  static Result<ParentInterface> take(const Settings& settings);
+  ParentInterface(ParentInterface&& other) noexcept
+      : name_(std::move(other.name_)),
+        index_(other.index_),
+        detaches_(std::exchange(other.detaches_, false)),
+        claim_(std::move(other.claim_)),
+        filter_(std::move(other.filter_)) {}
   ParentInterface& operator=(ParentInterface&&) = delete;
-  /// Detaches an XDP program that is still there.
+  /// Detaches the XDP program of an AF_XDP port that is still there.
   ~ParentInterface();
 
   int index() const { return index_; }
   const std::string& name() const { return name_; }
+  /// IP addresses that the interface has, and which should be the twin's: "192.0.2.1, 2001:db8::1", or nothing.
+  std::string addresses() const;
 
  private:
   struct FreeSocket {
     void operator()(nl_sock* socket) const { nl_socket_free(socket); }
   };
   ParentInterface(std::string name, int index) : name_(std::move(name)), index_(index) {}
-  Status set_up() const;
+  Status claim();
+  Status clear_of_xdp(bool may_stay);
+  Status set_up(uint32_t mtu) const;
   Status shut_the_kernel_out();
 
   std::string name_;
   int index_;
+  bool detaches_ = false;                        ///< a program on it is ours, so that it goes when we go
+  FileDescriptor claim_;                         ///< as long as it is open, no other dataplane takes the interface
   std::unique_ptr<nl_sock, FreeSocket> filter_;  ///< owns the nftables table
 };
 

@@ -19,6 +19,26 @@
 #include "drivers/tun_netlink.h"
 
 namespace culvert::drivers {
+namespace {
+
+/// One RTM_NEWLINK for the interface with the attributes that `put` adds to it.
+Status change_link(int index, const std::string& trouble, const auto& put) {
+  auto fail = [&](const char* what) { return Error{trouble + ": " + what}; };
+  std::unique_ptr<nl_sock, decltype(&nl_socket_free)> socket(nl_socket_alloc(), nl_socket_free);
+  std::unique_ptr<nl_msg, decltype(&nlmsg_free)> message(nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK),
+                                                         nlmsg_free);
+  if (!socket || !message) return fail("no memory");
+  if (int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0) return fail(nl_geterror(error));
+  ifinfomsg interface {};
+  interface.ifi_index = index;
+  nlmsg_append(message.get(), &interface, sizeof interface, NLMSG_ALIGNTO);
+  put(message.get());
+  int error = nl_send_auto(socket.get(), message.get());
+  if (error >= 0) error = nl_wait_for_ack(socket.get());
+  return error < 0 ? fail(nl_geterror(error)) : Status{};
+}
+
+}  // namespace
 
 Status configure_twin(const TwinSettings& settings) {
   auto fail = [&](const std::string& what) {
@@ -43,19 +63,15 @@ Status configure_twin(const TwinSettings& settings) {
 }
 
 Status set_carrier(int index, bool up) {
-  auto fail = [](const char* what) { return Error{std::string("cannot show the link's state at the twin: ") + what}; };
-  std::unique_ptr<nl_sock, decltype(&nl_socket_free)> socket(nl_socket_alloc(), nl_socket_free);
-  std::unique_ptr<nl_msg, decltype(&nlmsg_free)> message(nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK),
-                                                         nlmsg_free);
-  if (!socket || !message) return fail("no memory");
-  if (int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0) return fail(nl_geterror(error));
-  ifinfomsg interface {};
-  interface.ifi_index = index;
-  nlmsg_append(message.get(), &interface, sizeof interface, NLMSG_ALIGNTO);
-  nla_put_u8(message.get(), IFLA_CARRIER, up ? 1 : 0);  // libnl-route reads this attribute but does not write it
-  int error = nl_send_auto(socket.get(), message.get());
-  if (error >= 0) error = nl_wait_for_ack(socket.get());
-  return error < 0 ? fail(nl_geterror(error)) : Status{};
+  auto carrier = [up](nl_msg* message) {
+    nla_put_u8(message, IFLA_CARRIER, up ? 1 : 0);  // libnl-route reads this attribute but does not write it
+  };
+  return change_link(index, "cannot show the link's state at the twin", carrier);
+}
+
+Status set_mtu(int index, uint32_t mtu) {
+  return change_link(index, "cannot give the twin an MTU of " + std::to_string(mtu),
+                     [mtu](nl_msg* message) { nla_put_u32(message, IFLA_MTU, mtu); });
 }
 
 Result<std::vector<std::unique_ptr<Twin>>> make_twins(const TwinSettings& settings, rte_mempool* packets,

@@ -49,4 +49,7 @@ Status configure_twin(const TwinSettings& settings);
 /// The NIC's link, which the twin's interface `index` shows as its own, so that routing daemons see it.
 Status set_carrier(int index, bool up);
 
+/// The interface's MTU, in bytes.
+Status set_mtu(int index, uint32_t mtu);
+
 }  // namespace culvert::drivers

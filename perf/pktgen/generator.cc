@@ -116,9 +116,8 @@ Status Generator::find_gateway() {
     while (!port->gateway_mac()) {
       MonoTime now = io::mono_now();
       if (now >= end)
-        return Error{"port " + port->device() + ": nobody answers ARP for " +
-                     to_text(port == inner_.get() ? options_.inner_gateway : options_.outer_gateway) +
-                     " (0.0.0.0: the profile's remote); does the gateway's interface for this port have that address?"};
+        return Error{"port " + port->device() + ": nobody answers ARP for " + to_text(port->gateway()) +
+                     "; does the gateway's interface for this port have that address?"};
       if (now >= ask) {
         port->ask_gateway();
         ask = now + kAskEvery;

@@ -6,10 +6,10 @@
 
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 
 #include "dataplane/eal.h"
 #include "drivers/nic/xdp_messages.h"
+#include "perf/common/result_file.h"
 #include "perf/pktgen/reflect.h"
 #include "perf/pktgen/report.h"
 
@@ -32,15 +32,6 @@ Status stay_on(uint32_t core) {
   if (sched_setaffinity(0, sizeof set, &set) == 0) return {};
   return Error{"--core " + std::to_string(core) + ": " + std::strerror(errno) +
                "; nproc says how many cores there are"};
-}
-
-Status write_file(const std::string& path, const std::string& text) {
-  if (path.empty()) return {};
-  std::ofstream file(path, std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) return Error{path + ": cannot be written: " + std::strerror(errno)};
-  return {};
 }
 
 Result<std::vector<Case>> run_cases(Generator& generator, const Options& options) {
@@ -75,9 +66,9 @@ Result<int> measure(const Options& options, rte_mempool* packets) {
   (*generator)->leave();
   if (!cases) return Error{cases.error()};
   std::printf("\n%s", to_table(*cases).c_str());
-  if (Status written = write_file(options.json, to_json(*cases, setting, options)); !written)
+  if (Status written = perf::write_file(options.json, to_json(*cases, setting, options)); !written)
     return Error{written.error()};
-  if (Status written = write_file(options.svg, to_svg(*cases, setting, options)); !written)
+  if (Status written = perf::write_file(options.svg, to_svg(*cases, setting, options)); !written)
     return Error{written.error()};
   std::string complaints = to_complaints(*cases);
   if (!complaints.empty()) std::fprintf(stderr, "%s", complaints.c_str());
@@ -85,6 +76,8 @@ Result<int> measure(const Options& options, rte_mempool* packets) {
 }
 
 Result<int> run(const Options& options) {
+  for (const std::string& file : {options.json, options.svg})
+    if (Status writable = perf::check_writable(file); !writable) return Error{writable.error()};
   drivers::quiet_xdp_libraries();
   dataplane::EalOptions eal;
   eal.huge = options.huge ? dataplane::Huge::kAuto : dataplane::Huge::kOff;

@@ -25,6 +25,7 @@ class Arp {
   void write_request(uint8_t* frame) const;
   /// Takes a whole frame of type ARP. True: it asked for us, and `frame` has become the answer.
   bool take(std::span<uint8_t> frame);
+  const Ip4& gateway() const { return gateway_; }
   /// Nothing until the gateway has said it.
   const std::optional<wire::MacAddress>& gateway_mac() const { return gateway_mac_; }
 
@@ -51,6 +52,7 @@ class NetPort {
 
   bool has_link() const { return device_.has_link(); }
   const wire::MacAddress& mac() const { return device_.mac(); }
+  const Ip4& gateway() const { return arp_.gateway(); }
   const std::optional<wire::MacAddress>& gateway_mac() const { return arp_.gateway_mac(); }
   const std::string& device() const { return device_.device(); }
 

@@ -7,6 +7,7 @@
 
 #include "dataplane/abi/endpoint_text.h"
 #include "perf/common/profile.h"
+#include "perf/common/result_file.h"
 #include "perf/swarm/report.h"
 
 namespace culvert::swarm {
@@ -47,6 +48,8 @@ int run(const Options& options) {
   if (!phases) return fail(phases.error(), 2);
   auto settings = client_settings(options);
   if (!settings) return fail(settings.error(), 2);
+  for (const std::string& file : {options.json, options.svg})
+    if (Status writable = perf::check_writable(file); !writable) return fail(writable.error(), 1);
   allow_descriptors();
   auto swarm = Swarm::make(options, *settings);
   if (!swarm) return fail(swarm.error(), 1);
@@ -60,10 +63,8 @@ int run(const Options& options) {
   }
   (*swarm)->leave();
   std::fputs(to_text(done).c_str(), stdout);
-  if (!options.json.empty())
-    if (Status written = write_file(options.json, to_json(done)); !written) return fail(written.error(), 1);
-  if (!options.svg.empty())
-    if (Status written = write_file(options.svg, to_svg(done)); !written) return fail(written.error(), 1);
+  if (Status written = perf::write_file(options.json, to_json(done)); !written) return fail(written.error(), 1);
+  if (Status written = perf::write_file(options.svg, to_svg(done)); !written) return fail(written.error(), 1);
   return 0;
 }
 

@@ -1,8 +1,5 @@
 #include "perf/swarm/report.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <iomanip>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -116,14 +113,6 @@ std::string to_json(const Run& run) {
                         {"cpu_seconds", run.connect.cpu_seconds}}},
                       {"phases", phases}};
   return all.dump(2) + "\n";
-}
-
-Status write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text;
-  file.close();
-  if (!file) return Error{path + ": " + std::strerror(errno)};
-  return {};
 }
 
 }  // namespace culvert::swarm

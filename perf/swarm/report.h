@@ -19,7 +19,4 @@ std::string to_json(const Run& run);
 /// Goodput per phase as bars, and latency by percentile.
 std::string to_svg(const Run& run);
 
-/// Writes `text` to `path`. Error: why not.
-Status write_file(const std::string& path, const std::string& text);
-
 }  // namespace culvert::swarm

@@ -3,12 +3,14 @@
 import pytest
 from test_restart import kill_and_wait_for_next
 
-from harness.gateway import rows
-from harness.nic_network import FAR4, LAN, LAN4, WAN, NicNetwork, packets
-from harness.server_conf import INNER4
+from harness.download import Download, RandomFile, serving
+from harness.gateway import Gateway, rows
+from harness.nic_network import DEVICES, FAR4, LAN, LAN4, WAN, NicNetwork, packets
+from harness.server_conf import INNER4, ServerConf
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.culvert_only
+kinds = pytest.mark.parametrize("kind", DEVICES)
 
 
 def link_state(gateway, twin: str) -> str:
@@ -19,7 +21,7 @@ def answers(client, address: str) -> bool:
     return client.ping(address, seconds=0.5)
 
 
-@pytest.mark.parametrize("kind", ["AF_PACKET", "AF_XDP"])
+@kinds
 def test_the_link_goes_down_and_up(stage, kind):
     network = NicNetwork(stage, kind)
     gateway = network.start()
@@ -39,6 +41,30 @@ def test_the_link_goes_down_and_up(stage, kind):
         assert link_state(gateway, twin) == "link up"
     assert client.connects() == 1 and gateway.session_names() == ["alice"]
     assert f"port {LAN}: link down" in gateway.log() and f"port {WAN}: link up" in gateway.log()
+
+
+@kinds
+def test_a_download_outlives_a_link_flap_on_either_side(stage, kind, tmp_path):
+    file = RandomFile(tmp_path, 100_000_000)
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    with serving(network.far, file):
+        download = Download(client.namespace, FAR4)
+        for interface, twin in (("eth0", LAN), (f"p{stage.network.gateway.number}", WAN)):
+            peer = network.far if twin == LAN else stage.network.wire
+            before = download.received
+            wait_until(lambda: download.received > before, "the download to flow", 20)
+            peer.ip(f"link set {interface} down")
+            assert download.running(), "it was over before the link went down"
+            wait_until(lambda: link_state(gateway, twin) == "link down", f"{twin} to be down")
+            peer.ip(f"link set {interface} up")
+            if twin == LAN:  # the kernel took it away with the link
+                peer.ip(f"route replace default via {LAN4}")
+        download.finish(file)
+    file.path.unlink()
+    assert client.connects() == 1
 
 
 def test_a_link_that_is_up_again_waits_for_no_old_question(stage):
@@ -131,6 +157,107 @@ def test_the_mtu_of_a_twin_is_lowered(stage):
     assert client.ping(FAR4, 5, size=1400)
 
 
+@kinds
+def test_the_mtu_of_the_interface_below_changes(stage, kind):
+    """What it no longer takes it would throw away in silence: the twin follows it, and the kernel says so or fragments."""
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+
+    def says_mtu(size: int) -> bool:
+        done = client.namespace.try_run("ping", "-n", "-c", "1", "-W", "0.5", "-M", "do", "-s", "1400", FAR4)
+        return f"Frag needed and DF set (mtu = {size})" in done.stdout
+
+    assert client.ping(FAR4, 5, size=1400)
+    network.gateway_namespace.ip("link set eth1 mtu 1300")
+    network.far.ip("link set eth0 mtu 1300")
+    wait_until(lambda: says_mtu(1300), "the new MTU to be said", 10)
+    assert client.ping(FAR4, 5, size=1400)
+    wait_until(lambda: f"port {LAN}: MTU 1300 now, because eth1 has 1300" in gateway.log(), "the log to say so")
+    network.gateway_namespace.ip("link set eth1 mtu 1500")
+    network.far.ip("link set eth0 mtu 1500")
+    client.namespace.ip("route flush cache")
+    wait_until(lambda: "mtu 1500" in network.gateway_namespace.run("ip", "link", "show", LAN), "the twin to follow", 10)
+    wait_until(lambda: client.namespace.try_run("ping", "-n", "-c", "1", "-W", "0.5", "-M", "do", "-s", "1400", FAR4).returncode == 0,
+               "long packets in one piece", 10)
+
+
+@kinds
+def test_the_interface_below_is_set_down_and_up(stage, kind):
+    """By an operator, or by a network manager that does not know whose it is."""
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.gateway_namespace.ip("link set eth1 down")
+    wait_until(lambda: link_state(gateway, LAN) == "link down", "the port's link to be down")
+    assert not answers(client, FAR4)
+    network.gateway_namespace.ip("link set eth1 up")
+    network.far.ip(f"route replace default via {LAN4}")  # the kernel took it away with the link
+    wait_until(lambda: answers(client, FAR4), "packets again", 10)
+    wait_until(lambda: link_state(gateway, LAN) == "link up", "the port's link to be up")
+    assert client.connects() == 1
+
+
+@kinds
+def test_an_interface_that_goes_away_takes_only_its_port_with_it(stage, kind):
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.gateway_namespace.ip("link delete eth1")
+    wait_until(lambda: link_state(gateway, LAN) == "link down", "the port's link to be down")
+    wait_until(lambda: f"port {LAN}: interface eth1 is gone; restart culvert-dataplane when it is back" in gateway.log(),
+               "the log to say so")
+    assert not answers(client, FAR4)
+    assert client.ping(INNER4, 20) and client.connects() == 1
+    # A new one of the same name, as a driver makes it that is loaded again.
+    network.gateway_namespace.ip(f"link add eth1 type veth peer name eth0 netns {network.far.name}", "link set eth1 up")
+    network.far.ip(f"address add {FAR4}/24 dev eth0", "link set eth0 up", f"route add default via {LAN4}")
+    if kind == "AF_PACKET":
+        network.far.run("ethtool", "-K", "eth0", "tso", "off", "gso", "off")
+    kill_and_wait_for_next(gateway, "culvert-dataplane", 20)
+    wait_until(lambda: answers(client, FAR4), "packets through the new interface", 15)
+    assert client.connects() == 1
+
+
+def try_second_gateway(stage, network) -> str:
+    """Starts another gateway in the first one's namespace, on the same interface; returns what it says."""
+    conf = ServerConf(stage.certificates, port=1195, device="tun1")
+    port = network.port(0, "eth1", "other0", [], 1500)
+    second = Gateway(stage.network.gateway, conf, stage.folder / "second", toml=port)
+    stage.add(second).start(ready=False)
+    wait_until(lambda: second.process.exit_status() is not None, "the end of a gateway whose interface is taken")
+    assert second.process.exit_status() == 1
+    return second.log()
+
+
+@pytest.mark.parametrize("other", DEVICES)
+@kinds
+def test_a_second_gateway_on_the_same_interface_is_refused_and_harms_nobody(stage, kind, other):
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    network.kind = other
+    assert "another port has eth1, of this or another culvert-dataplane: stop that one" in try_second_gateway(stage, network)
+    assert client.ping(FAR4, 20) and client.connects() == 1
+    assert link_state(gateway, LAN) == "link up"
+
+
+def test_what_an_operator_may_have_forgotten_is_said(stage):
+    network = NicNetwork(stage, "AF_XDP")
+    network.gateway_namespace.write_sysctl("net/ipv4/ip_forward", "0")
+    network.gateway_namespace.ip("address add 198.51.100.99/24 dev eth1")
+    gateway = network.start(toml="[dataplane]\nsessions = 100\n")  # and no workers, whatever this run wants of others
+    assert f"warning: port {LAN}: eth1 has addresses of its own (198.51.100.99)" in gateway.log()
+    assert "ip address flush dev eth1" in gateway.log()
+    assert "does not forward IPv4" in gateway.log() and "sysctl -w net.ipv4.ip_forward=1" in gateway.log()
+    assert "does not forward IPv6" not in gateway.log()
+    assert "no core of its own" in gateway.log() and "workers = [1]" in gateway.log()
+    assert f"warning: port {WAN}" not in gateway.log()
+
+
 BIRD_GATEWAY = """
 router id 198.51.100.1;
 protocol device {{ }}
@@ -160,7 +287,7 @@ def start_bird(namespace, folder, name: str, text: str):
     return namespace.start(["bird", "-f", "-c", config, "-s", folder / f"{name}.ctl"], folder / f"{name}.log")
 
 
-@pytest.mark.parametrize("kind", ["AF_PACKET", "AF_XDP"])
+@kinds
 def test_a_route_of_bird_forwards_and_goes(stage, kind):
     network = NicNetwork(stage, kind)
     gateway = network.start(extra=['push "route 203.0.113.0 255.255.255.0"'])

@@ -119,6 +119,12 @@ def test_what_is_missing_is_named(gateway, tmp_path):
     assert done.returncode == 2 and "--outer DEVICE is missing" in done.stderr, done.stderr
 
 
+def test_files_that_can_not_be_written_are_named_before_anything_is_measured(gateway):
+    done = pktgen(gateway, "--json", "/nowhere/result.json")
+    assert done.returncode == 1 and "/nowhere/result.json: cannot be written" in done.stderr, done.stderr
+    assert "handshakes" not in done.stdout, done.stdout
+
+
 def test_a_gateway_that_is_not_there_is_named(gateway):
     words = gateway.pktgen_argv(SMALL)
     words[words.index("--inner-gateway") + 1] = "10.77.0.9"

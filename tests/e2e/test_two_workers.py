@@ -1,5 +1,7 @@
 """Two workers: clients are spread over them, reach each other across them, and survive what they survive with one."""
 
+import socket
+
 import pytest
 
 from harness.download import Download, RandomFile, serving
@@ -104,7 +106,7 @@ def test_a_client_that_moves_keeps_its_owner(stage):
 def test_nic_mode(stage, file):
     network = NicNetwork(stage, "AF_PACKET")
     gateway = network.start(toml=WORKERS)
-    assert "worker 1 polls" in gateway.log()
+    assert "worker 1 on core 1 polls" in gateway.log()
     alice, bob = stage.connected("alice"), stage.connected("bob")
     for client in (alice, bob):
         assert client.ping(FAR4, 20)
@@ -116,9 +118,53 @@ def test_nic_mode(stage, file):
     assert len(busy) == 2, busy
 
 
+def one_way(client, far, count: int) -> None:
+    """`count` datagrams from the client to the far host, which answers none: no packet for the client's session comes back."""
+    with far.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink, client.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as source:
+        sink.bind((FAR4, 9))
+        sink.settimeout(10)
+        for number in range(count):
+            source.sendto(b"%d" % number, (FAR4, 9))
+            assert sink.recv(100) == b"%d" % number
+
+
+@pytest.mark.parametrize("remote", ["192.0.2.1", "2001:db8::1"], ids=["outer IPv4", "outer IPv6"])
+def test_a_nic_sends_a_clients_packets_to_the_worker_that_owns_it(stage, remote):
+    """The owner is the worker whose queue the handshake came through, and the device keeps a flow on its queue."""
+    network = NicNetwork(stage, "AF_PACKET")
+    gateway = network.start(toml=WORKERS)
+    for client in one_of_each_worker(stage, gateway, remote=remote):
+        assert client.ping(FAR4, 3)  # neighbours are known from here on
+        opened, handed = gateway.counter("outer_rx_packets"), gateway.counter("handed_over_packets")
+        one_way(client, network.far, 300)
+        wait_until(lambda: gateway.counter("outer_rx_packets") - opened >= 300, "all packets to be counted")
+        assert gateway.counter("handed_over_packets") - handed < 30, "a client's packets arrive where its session is not"
+
+
+def test_a_client_that_moves_to_another_queue_of_a_nic_loses_nothing(stage):
+    """Its packets may arrive at the other worker from then on: they are handed over, in order."""
+    network = NicNetwork(stage, "AF_PACKET")
+    gateway = network.start(toml=WORKERS)
+    clients = [stage.client(f"roamer{number}", options=["bind", f"lport {OWN_PORT}"], without=["nobind"]).connect()
+               for number in range(3)]
+    owners = {client.name: gateway.ask("session", "show", client.name)["worker"] for client in clients}
+    for number, client in enumerate(clients):
+        with streaming(stage.folder, network.far, FAR4, client.namespace, client.inner4, port=5600 + number, rate=400) as stream:
+            wait_until(lambda: stream.received() > 100, "the stream to flow")
+            move_source_port(client)
+            at_move = stream.received()
+            wait_until(lambda: stream.received() > at_move + 200, "the stream to flow on")
+            assert all(account.perfect for account in stream.finish())
+        assert client.connects() == 1
+    assert owners == {client.name: gateway.ask("session", "show", client.name)["worker"] for client in clients}
+    wait_until(lambda: gateway.counter("floats") == len(clients), "all moves to be counted")
+    for reason in ("handoff_stale", "replay_duplicate", "replay_too_old"):
+        assert gateway.drops()[reason] == 0, gateway.drops()
+
+
 def test_an_interface_without_a_queue_for_each_worker_is_refused(stage):
     # DPDK 22.11 asks for combined channels, which virtual Ethernet does not name: it takes one queue of it.
     gateway = NicNetwork(stage, "AF_XDP").start(ready=False, toml=WORKERS)
     wait_until(lambda: gateway.process.exit_status() is not None, "the end of a gateway without enough queues")
     assert gateway.process.exit_status() != 0
-    assert "give the interface a queue for each worker (ethtool -L)" in gateway.log()
+    assert "give the interface a queue for each worker (ethtool -L; virtual Ethernet counts as one queue)" in gateway.log()

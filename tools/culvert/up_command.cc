@@ -25,6 +25,8 @@ std::vector<std::string> dataplane_argv(const std::string& program, const config
                                    list_of(appliance.workers),
                                    "--sessions",
                                    std::to_string(appliance.sessions),
+                                   "--tun-mtu",
+                                   std::to_string(configuration.tun.mtu),
                                    "--huge",
                                    appliance.huge == config::HugePages::kOff ? "off" : "auto"};
   for (const config::PortBlock& port : appliance.ports) {

@@ -50,6 +50,16 @@ class NicNetwork:
         self.gateway_namespace.ip(f"route add 203.0.113.0/24 via {router.ip4} dev {WAN}")
         return behind
 
+    def widen(self, mtu: int):
+        """Makes room for frames of `mtu` bytes on all wires but the gateway's own ends, which are start()'s to widen. Returns
+        a host for a client on such a wire."""
+        self.far.ip(f"link set eth0 mtu {mtu}")
+        host = self.stage.network.add_host("large")
+        for number in (self.stage.network.gateway.number, host.number):
+            self.stage.network.wire.ip(f"link set p{number} mtu {mtu}")
+        host.namespace.ip(f"link set eth0 mtu {mtu}")
+        return host
+
     def port(self, number: int, interface: str, name: str, addresses: List[str], mtu: int) -> str:
         device = DEVICES[self.kind].format(number=number, interface=interface)
         listed = ", ".join(f'"{address}"' for address in addresses)

@@ -75,7 +75,7 @@ TEST(Appliance, Findings) {
       {"[tun]\nname = \"a/b\"\n",
        "2: error: [tun] name: \"a/b\" can't be the name of an interface (at most 15 characters)"},
       {"[tun]\nname = \"\"\n", "2: error: [tun] name: \"\" can't be the name of an interface (at most 15 characters)"},
-      {"[tun]\nmtu = 9000\n", "2: error: [tun] mtu: must be a number from 576 to 1900"},
+      {"[tun]\nmtu = 9001\n", "2: error: [tun] mtu: must be a number from 576 to 9000"},
       {"[tun]\ntxqueuelen = 0\n", "2: error: [tun] txqueuelen: must be a number from 1 to 1000000"},
       {"[log]\nlevel = \"loud\"\n",
        "2: error: [log] level: must be \"debug\", \"info\", \"warning\" or \"error\", not \"loud\""},

@@ -71,7 +71,7 @@ const Case kCases[] = {
     {"dev null", "dev: a server without a tunnel device is not supported: write dev tun"},
     {"dev a/b", "dev: 'a/b' can't be the name of an interface (at most 15 characters)"},
     {"dev-type tap", "dev-type: bridges and dev tap are not supported: use dev-type tun and server"},
-    {"tun-mtu 9000", "tun-mtu: '9000' is not a number from 576 to 1900"},
+    {"tun-mtu 9001", "tun-mtu: '9001' is not a number from 576 to 9000"},
     {"mssfix 100", "mssfix: must be 0 (off) or at least 154, not 100"},
     {"mssfix 1400 udp", "mssfix: the second argument can only be mtu or fixed, not 'udp'"},
     {"max-packet-size 100", "max-packet-size: '100' is not a number from 154 to 2048"},

@@ -68,8 +68,9 @@ class GatewayTest : public ::testing::Test {
   testing::NetworkNamespace network_;
   testing::WorkerRig rig_;
   std::vector<std::string> log_;
-  Gateway gateway_{{{&rig_.mailbox, rig_.bell.get()}},
-                   {rig_.pool.get(), rig_.main_bell.get(), [this](const std::string& line) { log_.push_back(line); }}};
+  Gateway gateway_{
+      {{&rig_.mailbox, rig_.bell.get()}},
+      {{rig_.pool.get()}, rig_.main_bell.get(), [this](const std::string& line) { log_.push_back(line); }}};
   std::thread thread_;
 };
 
@@ -129,6 +130,19 @@ TEST_F(GatewayTest, TunIsMadeOnceAndReconfigured) {
   EXPECT_EQ(if_nametoindex("cvt0"), 0u);
 }
 
+TEST_F(GatewayTest, ATunLongerThanPacketBuffersIsRefusedWithTheWayOut) {
+  abi::OpenTun request = tun("cvt0");
+  request.mtu = 8900;
+  auto refused = gateway_.open_tun(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(),
+            "tun cvt0: packet buffers have no room for an MTU of 8900: start culvert-dataplane with --tun-mtu 8900");
+  EXPECT_EQ(if_nametoindex("cvt0"), 0u);
+  request.mtu = 1960;
+  auto longest = gateway_.open_tun(request);
+  EXPECT_TRUE(longest) << longest.error();
+}
+
 TEST_F(GatewayTest, ADeletedTunComesBackWithinASecond) {
   ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
   unsigned index = if_nametoindex("cvt0");
@@ -181,7 +195,7 @@ TEST(GatewayWithoutWorker, AHungWorkerIsAnErrorNotAHang) {
   testing::NetworkNamespace network;
   if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
   testing::WorkerRig rig;
-  Gateway::Options options{rig.pool.get(), rig.main_bell.get()};
+  Gateway::Options options{{rig.pool.get()}, rig.main_bell.get()};
   options.adopt_deadline_ns = 50'000'000;
   Gateway gateway({{&rig.mailbox, rig.bell.get()}}, options);
   for (uint16_t index : {0, 1}) {

@@ -35,6 +35,8 @@ TEST(CutFrame, KnowsImpossibleLengthsAtOnce) {
     Bytes header = {static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(length)};
     bool possible = length >= 1 && length <= kMaxPacket;
     EXPECT_EQ(cut_frame(header).verdict, possible ? Cut::kNeedMore : Cut::kBad) << length;
+    bool possible_in_larger_buffers = length >= 1 && length <= 9000;
+    EXPECT_EQ(cut_frame(header, 9000).verdict, possible_in_larger_buffers ? Cut::kNeedMore : Cut::kBad) << length;
   }
 }
 

@@ -267,9 +267,9 @@ TEST_F(Tun, ErrorsSayWhatIsWrong) {
   EXPECT_TRUE(has(error(settings_for("%s")), "%d"));
   TunSettings settings = settings_for("cvt1");
   settings.mtu = 1279;
-  EXPECT_TRUE(has(error(settings), "MTU 1279 is not between 1280 (with an IPv6 address) and 1960")) << error(settings);
+  EXPECT_TRUE(has(error(settings), "MTU 1279 is not between 1280 (with an IPv6 address) and 9000")) << error(settings);
   settings.mtu = kMaxTunMtu + 1;
-  EXPECT_TRUE(has(error(settings), "MTU 1961"));
+  EXPECT_TRUE(has(error(settings), "MTU 9001"));
   settings = settings_for("cvt1");
   settings.addresses[0].prefix = 33;
   EXPECT_TRUE(has(error(settings), "prefix length of 1 to 32"));

@@ -101,7 +101,7 @@ TEST_F(ApplyTest, RefusesEveryBadField) {
       {"unknown flag", [](Settings& s) { s.flags |= 8; }},
       {"remote peer-id of 25 bits", [](Settings& s) { s.remote_peer_id = 0x1000000; }},
       {"MTU 67", [](Settings& s) { s.tun_mtu = 67; }},
-      {"MTU 1961", [](Settings& s) { s.tun_mtu = 1961; }},
+      {"MTU 9001", [](Settings& s) { s.tun_mtu = 9001; }},
       {"MSS limit 255", [](Settings& s) { s.mss_limit = 255; }},
       {"replay window", [](Settings& s) { s.replay_window = ReplayWindow::kMaxSize + 1; }},
   };

@@ -68,11 +68,5 @@ TEST_F(ReportTest, PlotNamesItsPhases) {
   EXPECT_NE(svg.find("<polyline"), std::string::npos);
 }
 
-TEST(WriteFile, SaysWhy) {
-  Status written = write_file("/nonexistent/result.json", "x");
-  ASSERT_FALSE(written);
-  EXPECT_NE(written.error().find("/nonexistent/result.json"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace culvert::swarm
