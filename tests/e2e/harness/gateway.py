@@ -114,6 +114,7 @@ class Gateway:
         return {row["name"]: row["count"] for row in rows(self.ask("counters"))}
 
     def counter(self, name: str) -> int:
+        """One of them."""
         return self.counters()[name]
 
 
