@@ -113,6 +113,7 @@ int run_worker(void* worker) {
     return 1;
   }
   (void)ask_for_short_turns();  // older kernels have longer ones
+  ask_for_sharp_timers();
   static_cast<Worker*>(worker)->run();
   return 0;
 }

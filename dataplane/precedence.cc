@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -68,6 +69,11 @@ bool ask_for_short_turns() {
   attributes.runtime_ns = kTurnNs;
   return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0 && read_attributes(attributes) &&
          attributes.runtime_ns == kTurnNs;
+}
+
+void ask_for_sharp_timers() {
+  constexpr unsigned long kSlackNs = 1;  // 0 would mean the default
+  (void)prctl(PR_SET_TIMERSLACK, kSlackNs);
 }
 
 }  // namespace culvert::dataplane

@@ -19,4 +19,8 @@ void give_up_precedence();
 /// the kernel has no turns of a thread's own (Linux before 6.12), or the thread's policy has none.
 bool ask_for_short_turns();
 
+/// Calling thread: timers that wake it are as exact as the kernel's can be; its default for ordinary threads is 50 µs
+/// late at most (prctl(2), PR_SET_TIMERSLACK). Needs no privilege.
+void ask_for_sharp_timers();
+
 }  // namespace culvert::dataplane

@@ -1,6 +1,7 @@
 #include "dataplane/sleeper.h"
 
 #include <sys/epoll.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -13,8 +14,9 @@ Sleeper::Sleeper(int doorbell) : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, doorbell, &event) != 0) may_sleep_ = false;
 }
 
-void Sleeper::add(int fd) {
+void Sleeper::add(int fd, uint64_t mask) {
   epoll_event event{};
+  event.data.u64 = mask;
   event.events = EPOLLIN;
   // A port that can't be waited on is polled: warm, but never deaf.
   if (fd < 0 || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) may_sleep_ = false;
@@ -24,12 +26,20 @@ void Sleeper::remove(int fd) {
   if (fd >= 0) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void Sleeper::wait(uint64_t nanoseconds) {
+uint64_t Sleeper::wait(uint64_t nanoseconds) {
   constexpr uint64_t kMillisecond = 1'000'000;
   constexpr uint64_t kLongest = 60'000;
-  std::array<epoll_event, 8> events;  // which port it was doesn't matter: the next pass asks them all
-  epoll_wait(epoll_.get(), events.data(), events.size(),
-             static_cast<int>(std::min(kLongest, (nanoseconds + kMillisecond - 1) / kMillisecond)));
+  std::array<epoll_event, 8> events;
+  int count = epoll_wait(epoll_.get(), events.data(), events.size(),
+                         static_cast<int>(std::min(kLongest, (nanoseconds + kMillisecond - 1) / kMillisecond)));
+  uint64_t readable = 0;
+  for (int i = 0; i < count; ++i) readable |= events[static_cast<size_t>(i)].data.u64;
+  return readable;
+}
+
+void Sleeper::nap(uint64_t nanoseconds) {
+  timespec time{0, static_cast<long>(nanoseconds)};
+  clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
 }
 
 }  // namespace culvert::dataplane

@@ -12,12 +12,16 @@ class Sleeper {
   /// Starts anew with nothing but `doorbell`, an eventfd that is watched edge-triggered because nobody reads it.
   explicit Sleeper(int doorbell);
 
-  /// Also wakes when `fd` turns readable; -1 means a port that must be polled: no sleep at all from now on.
-  void add(int fd);
+  /// Also wakes when `fd` turns readable, and then says `mask`; -1 means a port that must be polled: no sleep at all
+  /// from now on.
+  void add(int fd, uint64_t mask = 0);
   void remove(int fd);
   bool may_sleep() const { return may_sleep_; }
-  /// Waits up to `nanoseconds`, rounded up to milliseconds.
-  void wait(uint64_t nanoseconds);
+  /// Waits up to `nanoseconds`, rounded up to milliseconds. Returns the masks of what is readable, all together; of
+  /// what there is no room to tell now, the next wait tells. 0: only the doorbell, or the time is over.
+  uint64_t wait(uint64_t nanoseconds);
+  /// Waits for `nanoseconds`, whatever comes. How exactly is the thread's timer slack (ask_for_sharp_timers).
+  static void nap(uint64_t nanoseconds);
 
  private:
   drivers::FileDescriptor epoll_;

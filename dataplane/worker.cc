@@ -23,11 +23,9 @@ Worker::Worker(abi::WorkerArea& area, Path& path, PortMailbox& ports, Doorbells 
       sleeper_(doorbells_.worker) {}
 
 void Worker::run() {
-  uint32_t idle = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
     uint64_t now_ns = monotonic_ns();
-    idle = pass(now_ns) ? 0 : idle + 1;
-    if (idle >= kIdlePasses && sleep(now_ns)) idle = 0;
+    rest(now_ns, pass(now_ns));
   }
   flush_path();
   flush_nics(monotonic_ns());
@@ -42,6 +40,7 @@ void Worker::stop() {
 bool Worker::pass(uint64_t now_ns) {
   area_.heartbeat_ns.store(now_ns, std::memory_order_relaxed);
   adopt_ports();
+  had_ = packets_ = 0;
   bool busy = receive(now_ns);
   busy |= carry_out_commands(now_ns);
   busy |= send_control_packets();
@@ -63,12 +62,14 @@ void Worker::adopt_ports() {
   if (!next) return;
   outer_.clear();
   sleeper_ = Sleeper(doorbells_.worker);
+  to_ask_ = kAllPorts;
   for (uint16_t i = 0; i < abi::kMaxPorts; ++i) {
     drivers::Port* port = next->outer[i].get();
     if (port != (table_ ? table_->outer[i].get() : nullptr)) path_.set_outer_port(i, port);
     if (!port) continue;
-    outer_.push_back({i, port, PortPace(port->wake_fd() >= 0)});
-    sleeper_.add(port->wake_fd());
+    // Beyond 62 ports, several share a bit and are asked together.
+    outer_.push_back({i, port, PortPace(port->wake_fd() >= 0), uint64_t{1} << std::min<size_t>(outer_.size(), 62)});
+    sleeper_.add(port->wake_fd(), outer_.back().bit);
   }
   if (next->inner.get() != inner_) {
     inner_ = next->inner.get();
@@ -77,7 +78,7 @@ void Worker::adopt_ports() {
     mailbox_.report_gone(nullptr);  // before the old port's address can become that of another
     path_.set_inner_port(inner_);
   }
-  if (inner_ && !inner_gone_) sleeper_.add(inner_->wake_fd());
+  if (inner_ && !inner_gone_) sleeper_.add(inner_->wake_fd(), kInnerBit);
   for (const auto& nic : next->nics) {
     nic->set_listeners(next->listeners);
     sleeper_.add(-1);  // polled, never asleep
@@ -87,12 +88,15 @@ void Worker::adopt_ports() {
   ring_doorbell(doorbells_.main);
 }
 
-/// One burst from `port`, 0 when it is not its turn. All have their turn once nothing is left to do, before the worker
-/// sleeps.
-uint16_t Worker::ask(drivers::Port& port, PortPace& pace, std::span<rte_mbuf*> burst, uint64_t now_ns) {
-  if (was_busy_ && !pace.is_due(now_ns)) return 0;
+/// One burst from `port`, 0 when it is not its turn. Before the worker sleeps, every port has said that it has nothing
+/// since the kernel said that it has something: in a stream all are asked when nothing is left to do; after lone
+/// packets, those that had some.
+uint16_t Worker::ask(drivers::Port& port, PortPace& pace, uint64_t bit, std::span<rte_mbuf*> burst, uint64_t now_ns) {
+  if ((to_ask_ & bit) == 0 || (was_busy_ && !pace.is_due(now_ns))) return 0;
   uint16_t count = port.rx_burst(burst, path_.tally());
   pace.asked(now_ns, count > 0);
+  if (count > 0) had_ |= bit;
+  packets_ += count;
   return count;
 }
 
@@ -101,7 +105,7 @@ bool Worker::receive(uint64_t now_ns) {
   std::array<rte_mbuf*, kBurst> burst;
   bool busy = false;
   for (OuterPort& outer : outer_) {
-    uint16_t count = ask(*outer.port, outer.pace, burst, now_ns);
+    uint16_t count = ask(*outer.port, outer.pace, outer.bit, burst, now_ns);
     if (count > 0) path_.outer_burst(std::span(burst).first(count), now_ns);
     path_.take_ended_streams(outer.index);
     busy = busy || count > 0;
@@ -109,7 +113,7 @@ bool Worker::receive(uint64_t now_ns) {
   busy |= receive_from_nics(now_ns);
   busy |= take_handed(now_ns);
   if (!inner_) return busy;
-  uint16_t count = ask(*inner_, inner_pace_, burst, now_ns);
+  uint16_t count = ask(*inner_, inner_pace_, kInnerBit, burst, now_ns);
   if (count == 0) return busy;
   path_.inner_burst(std::span(burst).first(count), now_ns);
   return true;
@@ -217,6 +221,16 @@ void Worker::check_inner_port() {
   ring_doorbell(doorbells_.main);
 }
 
+void Worker::rest(uint64_t now_ns, bool busy) {
+  WaitPolicy::Next next = wait_.passed(now_ns, packets_, busy);
+  to_ask_ = wait_.is_lone() && sleeper_.may_sleep() ? had_ : kAllPorts;
+  if (next == WaitPolicy::Next::kNap) {
+    Sleeper::nap(WaitPolicy::kNapNs);
+  } else if (next == WaitPolicy::Next::kSleep && sleep(now_ns)) {
+    wait_.slept(now_ns, to_ask_ != 0);
+  }
+}
+
 bool Worker::sleep(uint64_t now_ns) {
   if (!sleeper_.may_sleep() || stop_.load(std::memory_order_relaxed)) return false;
   uint64_t due_ns = path_.next_tick_ns();
@@ -234,7 +248,7 @@ bool Worker::sleep(uint64_t now_ns) {
     return false;
   }
   path_.tally().add(Counter::sleeps);
-  sleeper_.wait(std::min(due_ns - now_ns, kLongestSleep));
+  to_ask_ = sleeper_.wait(std::min(due_ns - now_ns, kLongestSleep));
   commands_.awake();
   control_out_.awake();
   path_.awake();

@@ -11,6 +11,7 @@
 #include "dataplane/port_pace.h"
 #include "dataplane/port_table.h"
 #include "dataplane/sleeper.h"
+#include "dataplane/wait_policy.h"
 
 namespace culvert::dataplane {
 
@@ -20,8 +21,6 @@ class Worker {
   static constexpr size_t kCommandsPerPass = 64;  ///< so that installing 10,000 sessions never stalls forwarding
   static constexpr size_t kControlPerPass = 64;   ///< packets of control per pass
   static constexpr size_t kHandedPerPass = 512;   ///< packets of other workers per pass, see take_handed()
-  static constexpr uint32_t kIdlePasses = 8;      ///< passes without work before the worker sleeps: some 4 µs, about
-                                                  ///< what falling asleep and waking up cost
   static constexpr uint64_t kLongestSleep = 1'000'000'000;      ///< ns; the heartbeat beats at least that often
   static constexpr uint64_t kCountLossesEvery = 1'000'000'000;  ///< ns between two looks at what NICs have lost
   static constexpr uint64_t kPublishEvery = 10'000'000;  ///< ns between two publications of the counters under load
@@ -44,6 +43,9 @@ class Worker {
   /// One pass of the loop. `now_ns`: CLOCK_MONOTONIC. False: there was nothing to do. (run() does it; tests step
   /// through.)
   bool pass(uint64_t now_ns);
+  /// After a pass that began at `now_ns`: sleeps, naps, or does neither, as the WaitPolicy has it. `busy`: the pass had
+  /// something to do, or whoever calls has.
+  void rest(uint64_t now_ns, bool busy);
   /// Sleeps until something arrives, a timer is due, or kLongestSleep is over. False: did not sleep, there is something
   /// to do.
   bool sleep(uint64_t now_ns);
@@ -53,11 +55,14 @@ class Worker {
     uint16_t index;
     drivers::Port* port;
     PortPace pace;
+    uint64_t bit;  // in masks of ports
   };
+  static constexpr uint64_t kAllPorts = UINT64_MAX;
+  static constexpr uint64_t kInnerBit = uint64_t{1} << 63;
 
   void adopt_ports();
   bool receive(uint64_t now_ns);
-  uint16_t ask(drivers::Port& port, PortPace& pace, std::span<rte_mbuf*> burst, uint64_t now_ns);
+  uint16_t ask(drivers::Port& port, PortPace& pace, uint64_t bit, std::span<rte_mbuf*> burst, uint64_t now_ns);
   bool receive_from_nics(uint64_t now_ns);
   bool take_handed(uint64_t now_ns);
   void flush_nics(uint64_t now_ns);
@@ -85,7 +90,11 @@ class Worker {
   drivers::Port* inner_ = nullptr;
   PortPace inner_pace_{false};
   bool inner_gone_ = false;
-  bool was_busy_ = false;  // the last pass had something to do
+  bool was_busy_ = false;        // the last pass had something to do
+  uint64_t to_ask_ = kAllPorts;  // ports that the next pass asks
+  uint64_t had_ = 0;             // ports that had something in this pass
+  size_t packets_ = 0;           // of this pass, from all ports
+  WaitPolicy wait_;
   Sleeper sleeper_;
   uint64_t published_ns_ = 0;
   uint64_t losses_counted_ns_ = 0;

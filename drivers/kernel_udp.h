@@ -57,7 +57,8 @@ class KernelUdpPort final : public Port {
     std::array<SocketAddress, kBurst> addresses;
     std::array<PacketInfoBuffer, kBurst> info;
     std::array<rte_mbuf*, kBurst> packets;
-    size_t filled = 0;  ///< packets that are there
+    size_t missing = kBurst;  ///< the first places have no packet,
+    size_t filled = kBurst;   ///< from there to here they have, and behind it they have not either
   };
   struct Tx {
     std::array<mmsghdr, kBurst> headers;
@@ -68,7 +69,7 @@ class KernelUdpPort final : public Port {
 
   // kernel_udp_rx.cc
   bool fill();
-  void prepare_receive(size_t i);
+  void put(size_t i, rte_mbuf* packet);
   int receive(size_t count);
   void drain(size_t count, abi::Tally& tally);
   void adapt(size_t messages, size_t asked);

@@ -9,30 +9,37 @@ namespace culvert::drivers {
 
 using abi::DropReason;
 
-/// Fills the places of the messages with empty packets, as many as the pool has. False: there is not one.
+/// Fills the places of the messages: those whose packets were given away, the first ones, with fresh packets, which the
+/// caches still have. So a packet that comes alone costs one place, not all of them. Without a buffer for each, what
+/// there is moves to the front. False: there is not one.
 bool KernelUdpPort::fill() {
-  if (rx_.filled == 0 && rte_pktmbuf_alloc_bulk(packets_, rx_.packets.data(), kBurst) == 0) {
-    for (size_t i = 0; i < kBurst; ++i) prepare_receive(i);
-    rx_.filled = kBurst;
-    return true;
+  size_t& missing = rx_.missing;
+  std::array<rte_mbuf*, kBurst> fresh;
+  if (missing > 0 && rte_pktmbuf_alloc_bulk(packets_, fresh.data(), static_cast<unsigned>(missing)) == 0)
+    while (missing > 0) put(missing - 1, fresh[missing - 1]), --missing;
+  if (missing > 0) {
+    for (size_t i = missing; i < rx_.filled; ++i) put(i - missing, std::exchange(rx_.packets[i], nullptr));
+    rx_.filled -= std::exchange(missing, 0);
   }
-  while (rx_.filled < ask_for_ && (rx_.packets[rx_.filled] = rte_pktmbuf_alloc(packets_)) != nullptr)
-    prepare_receive(rx_.filled++);
+  for (rte_mbuf* packet = nullptr; rx_.filled < ask_for_ && (packet = rte_pktmbuf_alloc(packets_)) != nullptr;)
+    put(rx_.filled++, packet);
   return rx_.filled > 0;
 }
 
-/// Points message `i` at its packet, and with UDP_GRO at the room behind it.
-void KernelUdpPort::prepare_receive(size_t i) {
-  rte_mbuf* packet = rx_.packets[i];
+/// Makes message `i` ready to receive into `packet`, and with UDP_GRO into the room behind it.
+void KernelUdpPort::put(size_t i, rte_mbuf* packet) {
+  rx_.packets[i] = packet;
   packet->data_off = kHeadroom;
   rx_.data[i][0] = {rte_pktmbuf_mtod(packet, void*), room_};
   if (staging_) rx_.data[i][1] = {staging(i) + room_, kStaging - room_};
   msghdr& header = rx_.headers[i].msg_hdr;
   header = {};
   header.msg_name = &rx_.addresses[i];
+  header.msg_namelen = sizeof rx_.addresses[i];
   header.msg_iov = rx_.data[i].data();
   header.msg_iovlen = staging_ ? 2 : 1;
   header.msg_control = &rx_.info[i];
+  header.msg_controllen = sizeof rx_.info[i];
 }
 
 /// recvmmsg into the first `count` prepared messages. Returns how many came, 0 when none waits.
@@ -158,22 +165,12 @@ void KernelUdpPort::adapt(size_t messages, size_t asked) {
 
 uint16_t KernelUdpPort::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
   if (waiting_.next < waiting_.received) return take_waiting(out, tally);
-  // What was received is taken: the packets that are left move to the front.
-  for (size_t i = 0, from = waiting_.received; waiting_.received > 0 && from < rx_.filled; ++i, ++from) {
-    rx_.packets[i] = std::exchange(rx_.packets[from], nullptr);
-    prepare_receive(i);
-  }
-  rx_.filled -= std::exchange(waiting_, {}).received;
+  rx_.missing += std::exchange(waiting_, {}).received;
   if (!fill()) {
     drain(std::min(out.size(), kBurst), tally);
     return 0;
   }
   size_t count = std::min({rx_.filled, staging_ ? ask_for_ : out.size(), kBurst});
-  for (size_t i = 0; i < count; ++i) {
-    msghdr& header = rx_.headers[i].msg_hdr;
-    header.msg_namelen = sizeof rx_.addresses[i];
-    header.msg_controllen = sizeof rx_.info[i];
-  }
   waiting_.received = static_cast<size_t>(receive(count));
   adapt(waiting_.received, count);
   return take_waiting(out, tally);

@@ -66,20 +66,18 @@ Result<std::vector<abi::InnerPrefix>> read_routes(const std::vector<std::string>
 /// Worker and control take turns until a signal or the end of the session. Returns why it ended, empty for a signal.
 std::string run(dataplane::Worker& worker, ClientControl& control) {
   bool said = false;
-  uint32_t idle = 0;
   control.start();
   while (!must_end() && control.ended().empty()) {
     uint64_t now_ns = dataplane::monotonic_ns();
     bool busy = worker.pass(now_ns);
     busy |= control.pass();
-    idle = busy ? 0 : idle + 1;
     if (!said && control.connected()) {
       said = true;
       std::printf("tunnel_client: connected\n");
       std::fflush(stdout);
     }
     // The worker sleeps for a second at most, which is as exactly as the engine's deadlines need once connected.
-    if (said && idle >= dataplane::Worker::kIdlePasses && worker.sleep(now_ns)) idle = 0;
+    if (said) worker.rest(now_ns, busy);
   }
   if (must_end()) {
     control.leave();

@@ -109,9 +109,13 @@ class Gateway:
         """Packets dropped so far, by reason."""
         return {row["name"]: row["count"] for row in rows(self.ask("drops", "--all"))}
 
+    def counters(self) -> Dict[str, int]:
+        """The counters of dataplane/abi/counters.def, all workers together."""
+        return {row["name"]: row["count"] for row in rows(self.ask("counters"))}
+
     def counter(self, name: str) -> int:
-        """A counter of dataplane/abi/counters.def, all workers together."""
-        return next(row["count"] for row in rows(self.ask("counters")) if row["name"] == name)
+        """One of them."""
+        return self.counters()[name]
 
 
 def workers(toml: str) -> str:

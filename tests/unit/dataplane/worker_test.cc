@@ -192,7 +192,10 @@ TEST_F(WorkerTest, AdoptsNewPortsAndLetsGoOfOldOnes) {
 /// A port that sleeps on an eventfd and can lose its device.
 class FakePort final : public drivers::Port {
  public:
-  uint16_t rx_burst(std::span<rte_mbuf*>, abi::Tally&) override { return 0; }
+  uint16_t rx_burst(std::span<rte_mbuf*>, abi::Tally&) override {
+    ++asked;
+    return 0;
+  }
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally&) override {
     for (rte_mbuf* packet : packets) rte_pktmbuf_free(packet);
   }
@@ -203,7 +206,36 @@ class FakePort final : public drivers::Port {
 
   drivers::FileDescriptor fd{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::atomic<bool> gone{false};
+  std::atomic<uint32_t> asked{0};
 };
+
+TEST_F(WorkerTest, WokenByAPortItAsksThatOneOnly) {
+  auto woken = std::make_shared<FakePort>();
+  auto other = std::make_shared<FakePort>();
+  rig_.table.inner = woken;
+  rig_.table.outer[0] = other;
+  rig_.mailbox.post(&rig_.table);
+  ring_doorbell(woken->fd.get());  // is readable: no sleep lasts
+  for (uint32_t i = 0; i < WaitPolicy::kIdlePasses; ++i) rig_.worker->rest(rig_.now, rig_.pass());
+  EXPECT_EQ(rig_.counter(Counter::sleeps), 1u);
+  EXPECT_EQ(woken->asked, WaitPolicy::kIdlePasses);
+  EXPECT_EQ(other->asked, WaitPolicy::kIdlePasses);
+
+  rig_.now += 1'000'000;  // as if it had slept for a while
+  bool busy = rig_.pass();
+  EXPECT_EQ(woken->asked, WaitPolicy::kIdlePasses + 1);
+  EXPECT_EQ(other->asked, WaitPolicy::kIdlePasses) << "the kernel has said that it has nothing";
+  rig_.worker->rest(rig_.now, busy);
+  EXPECT_EQ(rig_.counter(Counter::sleeps), 2u) << "at once";
+
+  rig_.now += 1'000;
+  rig_.worker->rest(rig_.now, rig_.pass());
+  EXPECT_EQ(other->asked, WaitPolicy::kIdlePasses);
+  rig_.pass();
+  EXPECT_EQ(other->asked, WaitPolicy::kIdlePasses + 1) << "after a short sleep, all are asked";
+  rig_.path->set_inner_port(nullptr);
+  rig_.path->set_outer_port(0, nullptr);
+}
 
 /// A worker that runs in a thread of its own.
 class RunningWorker : public WorkerTest {
@@ -243,7 +275,7 @@ TEST_F(RunningWorker, HardlyPassesWhileItSleeps) {
   uint64_t before = published(Counter::polls);
   uint64_t from_ns = monotonic_ns();
   ASSERT_TRUE(wait_until([&] { return monotonic_ns() - from_ns > 300'000'000; }));
-  EXPECT_LE(published(Counter::polls) - before, 3 * Worker::kIdlePasses);
+  EXPECT_LE(published(Counter::polls) - before, 3 * WaitPolicy::kIdlePasses);
 }
 
 TEST_F(RunningWorker, ADatagramWakesItAndTellsControl) {
@@ -282,7 +314,7 @@ TEST_F(RunningWorker, CorruptRingsDoNotKeepItAwake) {
   uint64_t before = published(Counter::polls);
   uint64_t from_ns = monotonic_ns();
   ASSERT_TRUE(wait_until([&] { return monotonic_ns() - from_ns > 200'000'000; }));
-  EXPECT_LE(published(Counter::polls) - before, 3 * Worker::kIdlePasses);
+  EXPECT_LE(published(Counter::polls) - before, 3 * WaitPolicy::kIdlePasses);
 }
 
 TEST_F(RunningWorker, TellsTheMainThreadOfALostDeviceAndSleepsOn) {
