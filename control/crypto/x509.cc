@@ -208,7 +208,7 @@ CertificateInfo describe(X509* certificate) {
   info.validity = {to_time(X509_get0_notBefore(certificate)), to_time(X509_get0_notAfter(certificate))};
   info.sha256.resize(EVP_MAX_MD_SIZE);
   unsigned size = 0;
-  X509_digest(certificate, EVP_sha256(), info.sha256.data(), &size);
+  X509_digest(certificate, fetched_sha256(), info.sha256.data(), &size);
   info.sha256.resize(size);
   info.authority = X509_check_ca(certificate) > 0;
   ERR_clear_error();
