@@ -16,14 +16,25 @@ bool over(TlsStatus status) {
   return status == TlsStatus::kFailed || status == TlsStatus::kClosed;
 }
 
+/// Empty when memory is short.
+std::vector<uint8_t> digest_of(X509* certificate, const EVP_MD* digest) {
+  std::vector<uint8_t> out(EVP_MAX_MD_SIZE);
+  unsigned size = 0;
+  if (X509_digest(certificate, digest, out.data(), &size) != 1) size = 0;
+  out.resize(size);
+  return out;
+}
+
 }  // namespace
 
 PeerCertificate as_peer(X509* certificate, bool with_pem) {
-  CertificateInfo info = describe(certificate);
-  PeerCertificate peer{std::move(info.common_name), std::move(info.subject),  std::move(info.serial),
-                       std::move(info.sha256),      std::vector<uint8_t>(20), {}};
-  unsigned size = 0;
-  if (X509_digest(certificate, fetched_sha1(), peer.sha1.data(), &size) != 1) peer.sha1.clear();
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  PeerCertificate peer;
+  peer.common_name = printable_name(common_name(subject).value_or(""));
+  peer.subject = name_parts(subject);
+  peer.serial = serial_text(X509_get0_serialNumber(certificate));
+  peer.sha256 = digest_of(certificate, fetched_sha256());
+  peer.sha1 = digest_of(certificate, fetched_sha1());
   if (with_pem) peer.pem = write_pem(certificate);
   return peer;
 }

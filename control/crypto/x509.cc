@@ -47,15 +47,6 @@ std::string entry_name(const X509_NAME_ENTRY* entry) {
   return dotted.data();
 }
 
-std::vector<std::string> name_parts(const X509_NAME* name) {
-  std::vector<std::string> parts;
-  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
-    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
-    parts.push_back(entry_name(entry) + "=" + clean(entry_value(entry).value_or("?")));
-  }
-  return parts;
-}
-
 struct PasswordRequest {
   std::string_view password;
   bool asked = false;
@@ -139,6 +130,15 @@ std::string write_pem(EVP_PKEY* key) {
   OwnedBio bio(BIO_new(BIO_s_secmem()));
   if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) return {};
   return text_of(bio.get());
+}
+
+std::vector<std::string> name_parts(const X509_NAME* name) {
+  std::vector<std::string> parts;
+  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
+    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
+    parts.push_back(entry_name(entry) + "=" + clean(entry_value(entry).value_or("?")));
+  }
+  return parts;
 }
 
 std::string name_text(const X509_NAME* name) {
