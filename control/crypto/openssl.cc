@@ -4,6 +4,16 @@
 
 namespace culvert::crypto {
 
+const EVP_MD* fetched_sha256() {
+  static const OwnedMd digest(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
+  return digest ? digest.get() : EVP_sha256();
+}
+
+const EVP_MD* fetched_sha1() {
+  static const OwnedMd digest(EVP_MD_fetch(nullptr, "SHA1", nullptr));
+  return digest ? digest.get() : EVP_sha1();
+}
+
 std::string take_errors() {
   std::string text;
   const char* data = nullptr;

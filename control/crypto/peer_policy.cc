@@ -78,7 +78,7 @@ std::optional<std::string> field_value(X509* certificate, const std::string& fie
 bool has_fingerprint(X509* certificate, const std::vector<PeerPolicy::Fingerprint>& wanted) {
   PeerPolicy::Fingerprint found{};
   unsigned size = 0;
-  return X509_digest(certificate, EVP_sha256(), found.data(), &size) == 1 && size == found.size() &&
+  return X509_digest(certificate, fetched_sha256(), found.data(), &size) == 1 && size == found.size() &&
          std::ranges::find(wanted, found) != wanted.end();
 }
 

@@ -15,26 +15,38 @@
 namespace culvert::crypto {
 namespace {
 
-/// A context that knows its digest, to be copied: looking the digest up by name takes longer than hashing a packet
-/// does, and a flood of first packets must stay cheap. Its key is zero.
-OwnedMacCtx make_hmac_template(Digest digest) {
+constexpr std::array<uint8_t, kMaxDigestSize> kNoKey{};
+
+/// A context of this thread for one digest: making one takes longer than authenticating a packet does. Between two uses
+/// its key is zero.
+OwnedMacCtx make_hmac(Digest digest) {
   OwnedMac mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
   OwnedMacCtx context(mac ? EVP_MAC_CTX_new(mac.get()) : nullptr);
   if (!context) return nullptr;
   std::string name(digest_name(digest));
   const std::array params = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
                              OSSL_PARAM_construct_end()};
-  const std::array<uint8_t, kMaxDigestSize> zero{};
-  if (EVP_MAC_init(context.get(), zero.data(), digest_size(digest), params.data()) != 1) return nullptr;
+  if (EVP_MAC_init(context.get(), kNoKey.data(), digest_size(digest), params.data()) != 1) return nullptr;
   return context;
 }
 
-EVP_MAC_CTX* hmac_template(Digest digest) {
-  static const std::array templates = {make_hmac_template(Digest::kSha1), make_hmac_template(Digest::kSha224),
-                                       make_hmac_template(Digest::kSha256), make_hmac_template(Digest::kSha384),
-                                       make_hmac_template(Digest::kSha512)};
-  size_t index = static_cast<size_t>(digest) - 1;
-  return index < templates.size() ? templates[index].get() : nullptr;
+EVP_MAC_CTX* hmac_of_thread(Digest digest) {
+  thread_local std::array<OwnedMacCtx, 5> contexts;
+  const size_t index = static_cast<size_t>(digest) - 1;
+  if (index >= contexts.size()) return nullptr;
+  if (!contexts[index]) contexts[index] = make_hmac(digest);
+  return contexts[index].get();
+}
+
+/// The same for AES-256-CTR.
+EVP_CIPHER_CTX* aes256_ctr_of_thread() {
+  static const OwnedCipher cipher(EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr));
+  thread_local OwnedCipherCtx context;
+  if (context || !cipher) return context.get();
+  context.reset(EVP_CIPHER_CTX_new());
+  if (context && EVP_EncryptInit_ex2(context.get(), cipher.get(), kNoKey.data(), kNoKey.data(), nullptr) != 1)
+    context.reset();
+  return context.get();
 }
 
 }  // namespace
@@ -61,35 +73,34 @@ bool equal_constant_time(Bytes a, Bytes b) {
 }
 
 bool hmac(Digest digest, Bytes key, std::initializer_list<Bytes> parts, std::span<uint8_t> out) {
-  const EVP_MAC_CTX* prepared = hmac_template(digest);
   // OpenSSL takes an empty key for "the key of before".
-  if (prepared == nullptr || key.empty() || out.size() < digest_size(digest)) return false;
-  OwnedMacCtx context(EVP_MAC_CTX_dup(prepared));
-  bool done = context && EVP_MAC_init(context.get(), key.data(), key.size(), nullptr) == 1;
-  for (Bytes part : parts)
-    done = done && (part.empty() || EVP_MAC_update(context.get(), part.data(), part.size()) == 1);
+  EVP_MAC_CTX* context = key.empty() || out.size() < digest_size(digest) ? nullptr : hmac_of_thread(digest);
+  bool done = context != nullptr && EVP_MAC_init(context, key.data(), key.size(), nullptr) == 1;
+  for (Bytes part : parts) done = done && (part.empty() || EVP_MAC_update(context, part.data(), part.size()) == 1);
   size_t written = 0;
-  done = done && EVP_MAC_final(context.get(), out.data(), &written, out.size()) == 1 && written == digest_size(digest);
+  done = done && EVP_MAC_final(context, out.data(), &written, out.size()) == 1 && written == digest_size(digest);
+  if (context != nullptr) done = EVP_MAC_init(context, kNoKey.data(), digest_size(digest), nullptr) == 1 && done;
   if (!done) ERR_clear_error();
   return done;
 }
 
 bool aes256_ctr(std::span<const uint8_t, 32> key, std::span<const uint8_t, 16> iv, Bytes in, std::span<uint8_t> out) {
-  static const OwnedCipher cipher(EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr));
-  if (!cipher || out.size() != in.size() || in.size() > INT_MAX) return false;
+  if (out.size() != in.size() || in.size() > INT_MAX) return false;
   if (in.empty()) return true;
-  OwnedCipherCtx context(EVP_CIPHER_CTX_new());
+  EVP_CIPHER_CTX* context = aes256_ctr_of_thread();
   int written = 0;
-  bool done = context && EVP_EncryptInit_ex2(context.get(), cipher.get(), key.data(), iv.data(), nullptr) == 1 &&
-              EVP_EncryptUpdate(context.get(), out.data(), &written, in.data(), static_cast<int>(in.size())) == 1 &&
+  bool done = context != nullptr && EVP_EncryptInit_ex2(context, nullptr, key.data(), iv.data(), nullptr) == 1 &&
+              EVP_EncryptUpdate(context, out.data(), &written, in.data(), static_cast<int>(in.size())) == 1 &&
               static_cast<size_t>(written) == in.size();
+  if (context != nullptr)
+    done = EVP_EncryptInit_ex2(context, nullptr, kNoKey.data(), kNoKey.data(), nullptr) == 1 && done;
   if (!done) ERR_clear_error();
   return done;
 }
 
 bool sha256(Bytes data, std::span<uint8_t, 32> out) {
-  size_t written = 0;
-  bool done = EVP_Q_digest(nullptr, "SHA256", nullptr, data.data(), data.size(), out.data(), &written) == 1;
+  unsigned written = 0;
+  const bool done = EVP_Digest(data.data(), data.size(), out.data(), &written, fetched_sha256(), nullptr) == 1;
   if (!done) ERR_clear_error();
   return done && written == out.size();
 }

@@ -13,31 +13,27 @@ namespace {
 using namespace std::string_view_literals;
 using Names = std::span<const std::string_view>;
 
-/// What the cipher suites of libssl are made of; "-HMAC-": AES-CBC and its MAC in one go.
+/// AES-CBC and its MAC in one go, which libssl looks up for each connection of TLS 1.2 that has it.
 constexpr std::array kCiphers = {
-    "AES-128-GCM"sv,
-    "AES-256-GCM"sv,
-    "ChaCha20-Poly1305"sv,
-    "AES-128-CCM"sv,
-    "AES-256-CCM"sv,
-    "AES-128-CBC"sv,
-    "AES-256-CBC"sv,
     "AES-128-CBC-HMAC-SHA1"sv,
     "AES-256-CBC-HMAC-SHA1"sv,
     "AES-128-CBC-HMAC-SHA256"sv,
     "AES-256-CBC-HMAC-SHA256"sv,
-    "ARIA-128-GCM"sv,
-    "ARIA-256-GCM"sv,
-    "CAMELLIA-128-CBC"sv,
-    "CAMELLIA-256-CBC"sv,
-    "DES-EDE3-CBC"sv,
+};
+
+/// The others of libssl's cipher suites: an SSL_CTX looks them up once and holds them.
+constexpr std::array kSeldomCiphers = {
+    "AES-128-GCM"sv,  "AES-256-GCM"sv,      "ChaCha20-Poly1305"sv, "AES-128-CCM"sv,
+    "AES-256-CCM"sv,  "AES-128-CBC"sv,      "AES-256-CBC"sv,       "ARIA-128-GCM"sv,
+    "ARIA-256-GCM"sv, "CAMELLIA-128-CBC"sv, "CAMELLIA-256-CBC"sv,  "DES-EDE3-CBC"sv,
     "NULL"sv,
 };
 
 /// Of the handshake, and of signatures on certificates (OBJ_find_sigid_algs knows which).
-constexpr std::array kDigests = {
-    "SHA1"sv,     "SHA2-224"sv, "SHA2-256"sv, "SHA2-384"sv, "SHA2-512"sv, "SHA2-512/224"sv, "SHA2-512/256"sv,
-    "SHA3-224"sv, "SHA3-256"sv, "SHA3-384"sv, "SHA3-512"sv, "MD5"sv,      "MD5-SHA1"sv,     "RIPEMD-160"sv,
+constexpr std::array kDigests = {"SHA1"sv, "SHA2-256"sv, "SHA2-384"sv, "SHA2-512"sv};
+constexpr std::array kSeldomDigests = {
+    "SHA2-224"sv, "SHA2-512/224"sv, "SHA2-512/256"sv, "SHA3-224"sv, "SHA3-256"sv,
+    "SHA3-384"sv, "SHA3-512"sv,     "MD5"sv,          "MD5-SHA1"sv, "RIPEMD-160"sv,
 };
 
 constexpr std::array kMacs = {"HMAC"sv};
@@ -51,7 +47,13 @@ constexpr std::array kSignatures = {"ECDSA"sv, "RSA"sv, "ED25519"sv, "ED448"sv, 
 constexpr std::array kAsymmetricCiphers = {"RSA"sv};
 constexpr std::array kCertificateKeys = {"EC"sv, "RSA"sv, "RSA-PSS"sv, "DSA"sv, "ED25519"sv, "ED448"sv};
 
-Names wanted(int operation) {
+Names seldom(int operation) {
+  if (operation == OSSL_OP_CIPHER) return kSeldomCiphers;
+  if (operation == OSSL_OP_DIGEST) return kSeldomDigests;
+  return {};
+}
+
+Names often(int operation) {
   switch (operation) {
     case OSSL_OP_CIPHER:
       return kCiphers;
@@ -92,8 +94,8 @@ bool fits(int operation, const OSSL_ALGORITHM& algorithm) {
 
 }  // namespace
 
-AlgorithmTable tls_algorithms(int operation, const OSSL_ALGORITHM* all) {
-  const Names names = wanted(operation);
+AlgorithmTable tls_algorithms(Use use, int operation, const OSSL_ALGORITHM* all) {
+  const Names names = use == Use::kOften ? often(operation) : seldom(operation);
   AlgorithmTable kept;
   for (; all != nullptr && all->algorithm_names != nullptr; ++all)
     if (std::ranges::find(names, first_name(*all)) != names.end() && fits(operation, *all)) kept.push_back(*all);

@@ -118,6 +118,13 @@ Status load_authorities(TlsContext::State& state, const std::string& pem) {
     state.signatures->add_authority(authority.get());
   }
   use_known_signatures(store);
+  AuthorityPeers known;
+  for (const OwnedX509& authority : *authorities) {
+    if (X509_up_ref(authority.get()) != 1) continue;
+    known.held.emplace_back(authority.get());
+    known.peers.emplace(authority.get(), as_peer(authority.get(), state.export_certificates));
+  }
+  state.authority_peers = std::make_shared<const AuthorityPeers>(std::move(known));
   state.authorities = std::move(*authorities);
   return {};
 }

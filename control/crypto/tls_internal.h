@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,16 @@
 
 namespace culvert::crypto {
 
+/// What a stream says of a certificate that a peer was verified with.
+PeerCertificate as_peer(X509* certificate, bool with_pem);
+
+/// The same for the CAs of a context, made once. They are held, so that no certificate of a peer stands at one's
+/// address.
+struct AuthorityPeers {
+  std::vector<OwnedX509> held;
+  std::map<const X509*, PeerCertificate> peers;
+};
+
 struct TlsContext::State {
   OwnedSslCtx context;
   TlsRole role = TlsRole::kServer;
@@ -21,6 +32,7 @@ struct TlsContext::State {
   std::shared_ptr<const PeerPolicy> policy;
   bool export_certificates = false;
   std::vector<OwnedX509> authorities;
+  std::shared_ptr<const AuthorityPeers> authority_peers = std::make_shared<const AuthorityPeers>();
   std::vector<OwnedCrl> crls;
   /// Of the context and all its streams, which may outlive it.
   std::shared_ptr<KnownSignatures> signatures = std::make_shared<KnownSignatures>();
@@ -34,6 +46,7 @@ struct TlsStream::State {
   TlsVersion min_version = TlsVersion::kTls12;
   std::shared_ptr<const PeerPolicy> policy;
   std::shared_ptr<KnownSignatures> signatures;
+  std::shared_ptr<const AuthorityPeers> authorities;
   bool export_certificates = false;
   TlsStatus status = TlsStatus::kHandshaking;
   std::string error;

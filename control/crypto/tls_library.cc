@@ -37,7 +37,7 @@ bool is_named(const OSSL_ALGORITHM& algorithm, std::string_view name) {
 
 /// What stands in the slim provider for one operation. The tables live as long as the process.
 AlgorithmTable make_table(int operation) {
-  AlgorithmTable table = tls_algorithms(operation, ask(operation));
+  AlgorithmTable table = tls_algorithms(Use::kOften, operation, ask(operation));
   if (operation == OSSL_OP_KEYMGMT)
     for (OSSL_ALGORITHM& algorithm : table)
       if (is_named(algorithm, "EC"))
@@ -55,6 +55,15 @@ const OSSL_ALGORITHM* query(void*, int operation, int* no_cache) {
   if (at == tables.end()) at = tables.emplace(operation, make_table(operation)).first;
   *no_cache = 0;
   return at->second.data();
+}
+
+/// The second provider: what OpenSSL is not to keep.
+const OSSL_ALGORITHM* query_seldom(void*, int operation, int* no_cache) {
+  static const AlgorithmTable ciphers = tls_algorithms(Use::kSeldom, OSSL_OP_CIPHER, ask(OSSL_OP_CIPHER));
+  static const AlgorithmTable digests = tls_algorithms(Use::kSeldom, OSSL_OP_DIGEST, ask(OSSL_OP_DIGEST));
+  *no_cache = 1;
+  if (operation == OSSL_OP_CIPHER) return ciphers.data();
+  return operation == OSSL_OP_DIGEST ? digests.data() : nullptr;
 }
 
 /// The groups of TLS.
@@ -78,6 +87,14 @@ int start_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH* core, const OSS
   return 1;
 }
 
+int start_seldom_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions,
+                          void** context) {
+  static const OSSL_DISPATCH table[] = {entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query_seldom), {0, nullptr}};
+  *functions = table;
+  *context = OSSL_PROVIDER_get0_provider_ctx(default_provider());
+  return 1;
+}
+
 int note_foreign(OSSL_PROVIDER* provider, void* foreign) {
   if (std::string_view(OSSL_PROVIDER_get0_name(provider)) != "default") *static_cast<bool*>(foreign) = true;
   return 1;
@@ -90,12 +107,15 @@ bool only_default_provider() {
          EVP_default_properties_is_fips_enabled(nullptr) == 0;
 }
 
+bool start(OSSL_LIB_CTX* library, const char* name, OSSL_provider_init_fn* provider) {
+  return OSSL_PROVIDER_add_builtin(library, name, provider) == 1 && OSSL_PROVIDER_load(library, name) != nullptr;
+}
+
 OSSL_LIB_CTX* make_library() {
-  constexpr const char* kName = "culvert-tls";
   if (OPENSSL_init_ssl(0, nullptr) != 1 || !only_default_provider() || default_provider() == nullptr) return nullptr;
   OSSL_LIB_CTX* library = OSSL_LIB_CTX_new();
   if (library == nullptr) return nullptr;
-  if (OSSL_PROVIDER_add_builtin(library, kName, start_provider) == 1 && OSSL_PROVIDER_load(library, kName) != nullptr)
+  if (start(library, "culvert-tls", start_provider) && start(library, "culvert-tls-seldom", start_seldom_provider))
     return library;
   OSSL_LIB_CTX_free(library);
   return nullptr;

@@ -144,7 +144,7 @@ std::optional<Mark> KnownSignatures::digest(X509* certificate) const {
   if (const auto found = authorities_.find(certificate); found != authorities_.end()) return found->second;
   Mark out{};
   unsigned size = 0;
-  if (X509_digest(certificate, EVP_sha256(), out.data(), &size) == 1 && size == out.size()) return out;
+  if (X509_digest(certificate, fetched_sha256(), out.data(), &size) == 1 && size == out.size()) return out;
   ERR_clear_error();
   return std::nullopt;
 }

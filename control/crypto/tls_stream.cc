@@ -16,17 +16,28 @@ bool over(TlsStatus status) {
   return status == TlsStatus::kFailed || status == TlsStatus::kClosed;
 }
 
-PeerCertificate as_peer(X509* certificate, bool with_pem) {
-  CertificateInfo info = describe(certificate);
-  PeerCertificate peer{std::move(info.common_name), std::move(info.subject),  std::move(info.serial),
-                       std::move(info.sha256),      std::vector<uint8_t>(20), {}};
+/// Empty when memory is short.
+std::vector<uint8_t> digest_of(X509* certificate, const EVP_MD* digest) {
+  std::vector<uint8_t> out(EVP_MAX_MD_SIZE);
   unsigned size = 0;
-  if (X509_digest(certificate, EVP_sha1(), peer.sha1.data(), &size) != 1) peer.sha1.clear();
-  if (with_pem) peer.pem = write_pem(certificate);
-  return peer;
+  if (X509_digest(certificate, digest, out.data(), &size) != 1) size = 0;
+  out.resize(size);
+  return out;
 }
 
 }  // namespace
+
+PeerCertificate as_peer(X509* certificate, bool with_pem) {
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  PeerCertificate peer;
+  peer.common_name = printable_name(common_name(subject).value_or(""));
+  peer.subject = name_parts(subject);
+  peer.serial = serial_text(X509_get0_serialNumber(certificate));
+  peer.sha256 = digest_of(certificate, fetched_sha256());
+  peer.sha1 = digest_of(certificate, fetched_sha1());
+  if (with_pem) peer.pem = write_pem(certificate);
+  return peer;
+}
 
 int stream_index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -70,15 +81,20 @@ void TlsStream::State::finish_handshake() {
   peer = as_peer(certificate, export_certificates);
   if (!policy->name_fields.empty()) peer->common_name = printable_name(peer_name(certificate, *policy).value_or(""));
   const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl.get());
-  for (int depth = 1; depth < sk_X509_num(chain); ++depth)
-    peer->issuers.push_back(as_peer(sk_X509_value(chain, depth), export_certificates));
+  for (int depth = 1; depth < sk_X509_num(chain); ++depth) {
+    X509* issuer = sk_X509_value(chain, depth);
+    const auto known = authorities->peers.find(issuer);
+    peer->issuers.push_back(known != authorities->peers.end() ? known->second : as_peer(issuer, export_certificates));
+  }
 }
 
 void TlsStream::State::receive() {
   std::array<uint8_t, kMaxRecord> record;
+  size_t used = 0;
   while (status == TlsStatus::kEstablished) {
     const int size = SSL_read(ssl.get(), record.data(), static_cast<int>(record.size()));
     if (size > 0) {
+      used = std::max(used, static_cast<size_t>(size));
       plaintext.emplace_back(record.begin(), record.begin() + size);
       continue;
     }
@@ -89,7 +105,7 @@ void TlsStream::State::receive() {
     else
       fail(explain_failure(*this));
   }
-  wipe(record);
+  wipe(std::span(record).first(used));
 }
 
 TlsStream::TlsStream() : state_(std::make_unique<State>()) {}
@@ -102,6 +118,7 @@ std::unique_ptr<TlsStream> TlsContext::open(std::chrono::sys_seconds wall) const
   state.min_version = state_->min_version;
   state.policy = state_->policy;
   state.signatures = state_->signatures;
+  state.authorities = state_->authority_peers;
   state.export_certificates = state_->export_certificates;
   state.ssl.reset(SSL_new(state_->context.get()));
   OwnedBio in(BIO_new(BIO_s_mem()));

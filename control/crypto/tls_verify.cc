@@ -133,13 +133,13 @@ int verify_peer(int accepted, X509_STORE_CTX* store) {
   }
   const int depth = X509_STORE_CTX_get_error_depth(store);
   X509* certificate = X509_STORE_CTX_get_current_cert(store);
-  const std::string subject = who(*stream, certificate, depth);
+  const auto subject = [&] { return who(*stream, certificate, depth) + " "; };
   if (depth == 1)
-    if (std::string fault = check_issuer(certificate, *stream->policy); !fault.empty())
-      return refuse(*stream, store, X509_V_ERR_APPLICATION_VERIFICATION, subject + " " + fault);
+    if (const std::string fault = check_issuer(certificate, *stream->policy); !fault.empty())
+      return refuse(*stream, store, X509_V_ERR_APPLICATION_VERIFICATION, subject() + fault);
   if (depth != 0) return 1;
   const PeerFault fault = check_peer(certificate, *stream->policy, stream->role == TlsRole::kServer);
-  if (fault.code != 0) return refuse(*stream, store, fault.code, subject + " " + fault.text);
+  if (fault.code != 0) return refuse(*stream, store, fault.code, subject() + fault.text);
   return 1;
 }
 

@@ -47,15 +47,6 @@ std::string entry_name(const X509_NAME_ENTRY* entry) {
   return dotted.data();
 }
 
-std::vector<std::string> name_parts(const X509_NAME* name) {
-  std::vector<std::string> parts;
-  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
-    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
-    parts.push_back(entry_name(entry) + "=" + clean(entry_value(entry).value_or("?")));
-  }
-  return parts;
-}
-
 struct PasswordRequest {
   std::string_view password;
   bool asked = false;
@@ -141,6 +132,15 @@ std::string write_pem(EVP_PKEY* key) {
   return text_of(bio.get());
 }
 
+std::vector<std::string> name_parts(const X509_NAME* name) {
+  std::vector<std::string> parts;
+  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
+    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
+    parts.push_back(entry_name(entry) + "=" + clean(entry_value(entry).value_or("?")));
+  }
+  return parts;
+}
+
 std::string name_text(const X509_NAME* name) {
   std::string text;
   for (const std::string& part : name_parts(name)) text += (text.empty() ? "" : ", ") + part;
@@ -208,7 +208,7 @@ CertificateInfo describe(X509* certificate) {
   info.validity = {to_time(X509_get0_notBefore(certificate)), to_time(X509_get0_notAfter(certificate))};
   info.sha256.resize(EVP_MAX_MD_SIZE);
   unsigned size = 0;
-  X509_digest(certificate, EVP_sha256(), info.sha256.data(), &size);
+  X509_digest(certificate, fetched_sha256(), info.sha256.data(), &size);
   info.sha256.resize(size);
   info.authority = X509_check_ca(certificate) > 0;
   ERR_clear_error();

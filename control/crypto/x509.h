@@ -26,7 +26,9 @@ std::string write_pem(EVP_PKEY* key);
 
 CertificateInfo describe(X509* certificate);
 
-/// "CN=…, O=…"; control characters as '_'.
+/// "CN=…", "O=…" in the certificate's order; control characters as '_'.
+std::vector<std::string> name_parts(const X509_NAME* name);
+/// All of them, with commas between.
 std::string name_text(const X509_NAME* name);
 /// The last CN of the name in UTF-8 as it stands there; nothing when there is none, it is empty or has a NUL inside.
 std::optional<std::string> common_name(const X509_NAME* name);

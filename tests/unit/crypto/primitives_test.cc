@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "control/crypto/pem.h"
 #include "tests/unit/support/vectors.h"
 
@@ -38,6 +40,22 @@ TEST(Hmac, TakesPartsAsIfTheyStoodTogether) {
   EXPECT_EQ(mac(Digest::kSha256, "k", {bytes_of("ab"), {}, bytes_of("c")}),
             mac(Digest::kSha256, "k", {bytes_of("abc")}));
   EXPECT_NE(mac(Digest::kSha256, "k", {bytes_of("abc")}), mac(Digest::kSha256, "l", {bytes_of("abc")}));
+}
+
+// Contexts are used again: nothing of one call may show in the next.
+TEST(Hmac, ForgetsTheKeysOfBefore) {
+  const std::string longer_than_a_block(200, 'x');
+  const auto first = mac(Digest::kSha256, "Jefe", {bytes_of("abc")});
+  const auto of_long_key = mac(Digest::kSha256, longer_than_a_block, {bytes_of("abc")});
+  EXPECT_NE(of_long_key, first);
+  EXPECT_EQ(mac(Digest::kSha256, "Jefe", {bytes_of("abc")}), first);
+  std::array<uint8_t, 32> out;
+  EXPECT_FALSE(hmac(Digest::kSha256, {}, {bytes_of("abc")}, out));
+  EXPECT_EQ(mac(Digest::kSha256, "Jefe", {bytes_of("abc")}), first);
+  EXPECT_EQ(mac(Digest::kSha256, longer_than_a_block, {bytes_of("abc")}), of_long_key);
+  std::vector<uint8_t> in_another_thread;
+  std::thread([&] { in_another_thread = mac(Digest::kSha256, "Jefe", {bytes_of("abc")}); }).join();
+  EXPECT_EQ(in_another_thread, first);
 }
 
 TEST(Hmac, RefusesAnEmptyKeyAndAShortOutput) {

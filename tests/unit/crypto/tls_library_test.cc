@@ -34,6 +34,28 @@ TEST(TlsLibrary, HasEveryCipherSuite) {
   EXPECT_EQ(suites(tls_library()), all);
 }
 
+/// Ciphers that OpenSSL keeps and those that it does not, twice with the same contexts.
+TEST(TlsLibrary, ConnectsWithCiphersOfBothProviders) {
+  for (const char* cipher : {"ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384",
+                             "ECDHE-ECDSA-AES128-CCM", "ECDHE-ECDSA-CHACHA20-POLY1305",
+                             "ECDHE-ECDSA-ARIA256-GCM-SHA384", "ECDHE-ECDSA-CAMELLIA128-SHA256"}) {
+    TlsSettings server = server_settings();
+    TlsSettings client = client_settings();
+    server.ciphers = client.ciphers = cipher;
+    client.max_version = TlsVersion::kTls12;
+    auto server_context = TlsContext::make(server);
+    auto client_context = TlsContext::make(client);
+    ASSERT_TRUE(server_context && client_context) << cipher;
+    for (int time = 0; time < 2; ++time) {
+      Pair pair{(*server_context)->open(kNow), (*client_context)->open(kNow)};
+      pair.client->start();
+      pair.exchange();
+      EXPECT_EQ(pair.server->status(), TlsStatus::kEstablished) << cipher << ": " << pair.server->error();
+      EXPECT_EQ(pair.server->cipher(), cipher);
+    }
+  }
+}
+
 TEST(TlsLibrary, HasEveryGroup) {
   OwnedSslCtx context(SSL_CTX_new_ex(tls_library(), nullptr, TLS_method()));
   for (const char* group :
