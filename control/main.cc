@@ -13,6 +13,7 @@
 
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
+#include "control/crypto/primitives.h"
 #include "control/gateway/cookie_secret.h"
 #include "control/gateway/gateway.h"
 #include "control/io/fd.h"
@@ -77,7 +78,7 @@ Result<int> run(const ControlOptions& options) {
   std::string run_dir = options.run_dir.empty() ? configuration->appliance.run_dir : options.run_dir;
   auto identity = io::identity_of(configuration->user, configuration->group);
   if (!identity) return Error{identity.error()};
-  io::KernelRandom random;
+  crypto::SystemRandom random;
   for (config::ServerConfig& server : configuration->servers) {
     if (Status prepared = prepare_log(server); !prepared) return Error{prepared.error()};
     auto secret = gateway::cookie_secret(run_dir, random);

@@ -3,7 +3,6 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 #include <sys/random.h>
 
 #include <cerrno>
@@ -128,14 +127,11 @@ bool tls1_prf(Bytes secret, std::initializer_list<Bytes> seed, std::span<uint8_t
 }
 
 void SystemRandom::fill(std::span<uint8_t> out) {
-  if (out.empty() || (out.size() <= INT_MAX && RAND_bytes(out.data(), static_cast<int>(out.size())) == 1)) return;
-  ERR_clear_error();
-  // OpenSSL's generator failed (it needs memory to start); the kernel's does not fail on a system that has booted.
-  for (size_t filled = 0; filled < out.size();) {
-    ssize_t got = getrandom(out.data() + filled, out.size() - filled, 0);
+  while (!out.empty()) {
+    const ssize_t got = getrandom(out.data(), out.size(), 0);
     if (got > 0)
-      filled += static_cast<size_t>(got);
-    else if (errno != EINTR)
+      out = out.subspan(static_cast<size_t>(got));
+    else if (got < 0 && errno != EINTR)
       std::abort();  // no key may ever be made of bytes that are not random
   }
 }

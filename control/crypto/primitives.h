@@ -91,7 +91,8 @@ constexpr std::string_view digest_name(Digest digest) {
 /// part of the seed. False when this machine's policy forbids MD5 (FIPS mode).
 [[nodiscard]] bool tls1_prf(Bytes secret, std::initializer_list<Bytes> seed, std::span<uint8_t> out);
 
-/// The system's random generator. Never returns without having filled `out`.
+/// The kernel's random generator, getrandom(2). It is ready before any process of ours starts, so a failure has no way
+/// on: it ends the process. Never returns without having filled `out`.
 class SystemRandom : public Random {
  public:
   void fill(std::span<uint8_t> out) override;

@@ -15,6 +15,7 @@
 
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
+#include "control/crypto/primitives.h"
 #include "control/gateway/instance.h"
 #include "control/gateway/port_keeper.h"
 #include "control/gateway/reload.h"
@@ -170,7 +171,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   io::EventLoop& loop_;
   config::Configuration configuration_;
   std::string run_dir_;
-  io::KernelRandom random_;
+  crypto::SystemRandom random_;
   config::KeptFiles& loader_;
   hooks::Runner runner_;  ///< before what uses it
   TunScripts tun_scripts_{runner_};

@@ -1,11 +1,7 @@
-// The only reader of the clocks and of the kernel's randomness in control: engines take both as arguments.
+// The only reader of the clocks in control: engines take time as an argument.
 #pragma once
 
-#include <sys/random.h>
 #include <time.h>
-
-#include <cstdlib>
-#include <span>
 
 #include "control/now.h"
 
@@ -25,21 +21,5 @@ inline Now now() {
 inline uint64_t to_ns(MonoTime t) {
   return static_cast<uint64_t>(t.time_since_epoch().count());
 }
-
-/// getrandom(2). The kernel's pool is ready before any process of ours starts, so a failure has no way on: it ends the
-/// process.
-class KernelRandom final : public Random {
- public:
-  void fill(std::span<uint8_t> out) override {
-    while (!out.empty()) {
-      ssize_t n = getrandom(out.data(), out.size(), 0);
-      if (n < 0) {
-        if (errno == EINTR) continue;
-        abort();
-      }
-      out = out.subspan(static_cast<size_t>(n));
-    }
-  }
-};
 
 }  // namespace culvert::io

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "control/crypto/primitives.h"
 #include "control/io/clock.h"
 #include "perf/pktgen/options.h"
 #include "perf/pktgen/traffic.h"
@@ -69,7 +70,7 @@ class Generator {
 
   const Options& options_;
   Log log_;
-  io::KernelRandom random_;
+  crypto::SystemRandom random_;
   std::unique_ptr<aead::Engine> engine_;
   std::unique_ptr<NetPort> outer_, inner_;
   std::unique_ptr<Clients> clients_;

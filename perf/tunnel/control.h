@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "control/crypto/primitives.h"
 #include "control/io/clock.h"
 #include "control/openvpn/client.h"
 #include "dataplane/abi/layout.h"
@@ -30,7 +31,7 @@ class ClientControl {
   void push(abi::Command& command);
   bool take_packets(abi::Consumer<abi::PacketMessage, abi::PacketRing::kCapacity>& ring);
 
-  io::KernelRandom random_;
+  crypto::SystemRandom random_;
   openvpn::Client client_;
   std::vector<abi::InnerPrefix> routes_;
   abi::Producer<abi::Command, abi::CommandRing::kCapacity> commands_;
