@@ -30,6 +30,7 @@ void into_session(Burst& burst, PathContext& context) {
              hand_over(Handed::kInner),  // of another worker: inner_to_outer there
              check_mtu, clamp_mss,       //
              check_room,                 // TCP: what can't be queued must not use up a packet-id
+             limit_to_client,            // what its limit does not let through must not either
              add_framing);
   seal(burst, context);  // AEAD
   burst.each(context, send_outer);
@@ -49,6 +50,7 @@ void outer_to_inner(Burst& burst, PathContext& context) {
              check_inner);                // whole IPv4 or IPv6
   burst.each(context,                     //
              check_source,                // inner source routes to this session
+             limit_from_client,           //
              clamp_mss,                   //
              route_from_session);         // to the TUN: they end here; to another session: they go on
   into_session(burst, context);

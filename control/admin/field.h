@@ -15,6 +15,7 @@ using nlohmann::ordered_json;
 enum class Format : uint8_t {
   kPlain,    ///< text or number
   kBytes,    ///< number of bytes: "1.5 MiB"
+  kBitRate,  ///< bits per second: "1.5 Mbit/s"
   kSeconds,  ///< number of seconds, for how long: "3 min 4 s"
 };
 

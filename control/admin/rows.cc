@@ -13,7 +13,8 @@ ordered_json text_or_null(const std::string& text) {
   return text.empty() ? ordered_json() : ordered_json(text);
 }
 
-ordered_json number_or_null(const std::optional<uint32_t>& number) {
+template <class Number>
+ordered_json number_or_null(const std::optional<Number>& number) {
   return number ? ordered_json(*number) : ordered_json();
 }
 
@@ -77,6 +78,10 @@ const std::vector<Field<SessionRow>>& fields<SessionRow>() {
       {"rx_packets", "PACKETS RECEIVED", [](const Row& r) -> ordered_json { return r.rx_packets; }, kPlain, kDetails},
       {"tx_packets", "PACKETS SENT", [](const Row& r) -> ordered_json { return r.tx_packets; }, kPlain, kDetails},
       {"drops", "PACKETS DROPPED", [](const Row& r) -> ordered_json { return r.drops; }, kPlain, kDetails},
+      {"limit_in", "LIMIT IN", [](const Row& r) -> ordered_json { return number_or_null(r.limit_in); },
+       Format::kBitRate, kDetails},
+      {"limit_out", "LIMIT OUT", [](const Row& r) -> ordered_json { return number_or_null(r.limit_out); },
+       Format::kBitRate, kDetails},
       {"last_seen_s", "LAST SEEN",
        [](const Row& r) -> ordered_json { return r.last_seen_s ? ordered_json(*r.last_seen_s) : ordered_json(); },
        Format::kSeconds},

@@ -47,6 +47,8 @@ struct SessionRow {
   uint64_t rx_packets = 0;
   uint64_t tx_packets = 0;
   uint64_t drops = 0;
+  std::optional<uint64_t> limit_in;     ///< bits of inner packets per second, from the client; none: no limit
+  std::optional<uint64_t> limit_out;    ///< likewise, to it
   std::optional<uint64_t> last_seen_s;  ///< seconds since its last packet
   std::string wrap;
   bool dynamic_wrap = false;  ///< renegotiations are wrapped with a key of this session (dyn-tls-crypt)

@@ -92,10 +92,11 @@ void Gateway::tell_workers(abi::Command& command, uint32_t owner) {
   if (workers == 0) return;
   owner = static_cast<uint32_t>(owner % workers);
   command.owner = static_cast<uint16_t>(owner);
-  bool of_a_key = command.kind == abi::CommandKind::kInstallKey || command.kind == abi::CommandKind::kSendWithKey ||
-                  command.kind == abi::CommandKind::kRemoveKey;
+  using Kind = abi::CommandKind;
+  bool owners_only = command.kind == Kind::kInstallKey || command.kind == Kind::kSendWithKey ||
+                     command.kind == Kind::kRemoveKey || command.kind == Kind::kLimitSession;
   // The owner last: what it does with the session, the others must be able to hand to it.
-  for (uint32_t other = 0; other < workers && !of_a_key; ++other)
+  for (uint32_t other = 0; other < workers && !owners_only; ++other)
     if (other != owner) push_command(command, other);
   if (command.kind != abi::CommandKind::kMoveSession) push_command(command, owner);
 }

@@ -39,6 +39,10 @@ bool goes_by(const admin::SessionRow& row, const std::string& wanted) {
          (!row.ip4.empty() && wanted == row.ip4) || (!row.ip6.empty() && wanted == row.ip6);
 }
 
+std::string limit_text(uint64_t bits) {
+  return bits == 0 ? std::string("no limit") : std::to_string(bits) + " bit/s";
+}
+
 std::string by(const io::PeerCredentials& who) {
   return "by uid " + std::to_string(who.uid);
 }
@@ -54,6 +58,7 @@ ordered_json Operator::answer(const json& request, const io::PeerCredentials& wh
   if (command == "sessions") return admin_ok(admin::to_json(sessions()));
   if (command == "session show") return session_show(request);
   if (command == "session kill") return session_kill(request, who);
+  if (command == "session limit") return session_limit(request, who);
   if (command == "push-update") return push_update(request, who);
   if (command == "drops") return admin_ok(admin::to_json(drops(request.value("all", false))));
   if (command == "counters") return admin_ok(admin::to_json(counters()));
@@ -217,6 +222,26 @@ ordered_json Operator::session_kill(const json& request, const io::PeerCredentia
   gateway_.instances_[instance]->server->disconnect(session, goodbye, openvpn::EndReason::kKilled, by(who), io::now());
   gateway_.carry_out(instance, worker);
   return admin_ok(admin::to_json(*row));
+}
+
+ordered_json Operator::session_limit(const json& request, const io::PeerCredentials& who) {
+  Result<admin::SessionRow> row = find(request.value("session", ""));
+  if (!row) return admin_error(row.error());
+  abi::SessionLimit limit{request.value("in", row->limit_in.value_or(0)),
+                          request.value("out", row->limit_out.value_or(0))};
+  if (limit.from_client > abi::kMaxLimit || limit.to_client > abi::kMaxLimit)
+    return admin_error("a limit may be at most " + std::to_string(abi::kMaxLimit) +
+                       " bits per second: give a lower one, or lift it with `culvert session limit SESSION --none`");
+  abi::SessionRef session{row->id, row->generation};
+  BookEntry* entry = gateway_.book_->find(session);
+  if (!entry || !gateway_.instances_[entry->instance]->server->limit(session, limit, io::now()))
+    return admin_error("the session has just ended");
+  gateway_.carry_out(entry->instance, entry->worker);
+  io::log(io::LogLevel::kInfo, row->common_name + " (id " + std::to_string(row->id) + "): limited to " +
+                                   limit_text(limit.from_client) + " from the client and " +
+                                   limit_text(limit.to_client) + " to it, asked " + by(who));
+  row = find(std::to_string(row->id));
+  return row ? admin_ok(admin::to_json(*row)) : admin_error(row.error());
 }
 
 ordered_json Operator::push_update(const json& request, const io::PeerCredentials& who) {

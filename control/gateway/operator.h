@@ -30,6 +30,7 @@ class Operator {
   nlohmann::ordered_json session_show(const nlohmann::json& request) const;
   nlohmann::ordered_json push_update(const nlohmann::json& request, const io::PeerCredentials& who);
   nlohmann::ordered_json session_kill(const nlohmann::json& request, const io::PeerCredentials& who);
+  nlohmann::ordered_json session_limit(const nlohmann::json& request, const io::PeerCredentials& who);
   nlohmann::ordered_json reload(const io::PeerCredentials& who);
   nlohmann::ordered_json reload_crl(const io::PeerCredentials& who);
   /// The one connected session that `wanted` names: a peer-id, a common name, an inner or an outer address.

@@ -65,6 +65,8 @@ admin::SessionRow session_row(const openvpn::SessionInfo& session, const std::st
   row.client_version = peer_info(session.identity.peer_info, "IV_VER");
   row.platform = peer_info(session.identity.peer_info, "IV_PLAT");
   row.server = server;
+  if (session.limit.from_client != 0) row.limit_in = session.limit.from_client;
+  if (session.limit.to_client != 0) row.limit_out = session.limit.to_client;
   if (entry) {
     row.worker = entry->worker;
     row.rx_bytes = entry->earlier_rx_bytes;

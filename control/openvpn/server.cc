@@ -121,6 +121,14 @@ bool Server::push_update(abi::SessionRef ref, const std::vector<PushChange>& cha
   return true;
 }
 
+bool Server::limit(abi::SessionRef ref, const abi::SessionLimit& limit, Now now) {
+  ServerSession* session = state_->find(ref);
+  if (!session || session->phase() != ServerSession::Phase::kConnected) return false;
+  session->limit(limit);
+  state_->settle(*session, now);
+  return true;
+}
+
 void Server::disconnect(abi::SessionRef ref, Goodbye goodbye, EndReason reason, std::string_view text, Now now) {
   if (ServerSession* session = state_->find(ref)) state_->end(*session, goodbye, reason, text, now);
 }

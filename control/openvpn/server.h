@@ -50,6 +50,7 @@ struct SessionInfo {
   abi::Endpoint remote;
   ClientIdentity identity;  ///< without password
   ClientGrant grant;
+  abi::SessionLimit limit;
   abi::Cipher cipher{};
   uint8_t key_id = 0;
   uint64_t renegotiations = 0;
@@ -92,6 +93,10 @@ class Server {
 
   /// Changes what a connected client was pushed (PUSH_UPDATE). False: it is gone, or does not announce that it can.
   bool push_update(abi::SessionRef session, const std::vector<PushChange>& changes, Now now);
+
+  /// What the session may carry from now on, as long as it lives; each direction at most abi::kMaxLimit. False: it is
+  /// gone, or not connected yet.
+  bool limit(abi::SessionRef session, const abi::SessionLimit& limit, Now now);
 
   /// Ends a session: at once for the dataplane; the goodbye is sent (and re-sent until acknowledged or hand-window).
   void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);

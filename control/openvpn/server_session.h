@@ -37,6 +37,8 @@ class ServerSession final : public Session {
   void refuse(std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
   /// Tells the client to change what it was pushed. False: it does not announce that it can.
   bool push_update(const std::vector<PushChange>& changes, Now now);
+  /// Of a connected session.
+  void limit(const abi::SessionLimit& limit);
   void accept_renewal(const std::vector<std::string>& options, Now now);
   void push(const std::vector<std::string>& options, Now now);
   void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);

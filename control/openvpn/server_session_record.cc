@@ -28,7 +28,9 @@ uint16_t seconds16(std::chrono::seconds value) {
 
 void ServerSession::install_session() {
   const ServerSettings& settings = server_settings();
+  abi::SessionLimit limit = installed_.limit;  // the operator's: stays as long as the session
   installed_ = {};
+  installed_.limit = limit;
   installed_.remote = path_.remote;
   installed_.local = path_.local;
   installed_.port = path_.port;
@@ -49,6 +51,15 @@ void ServerSession::install_session() {
   command.kind = abi::CommandKind::kInstallSession;
   command.body.install_session = installed_;
   send_command(command);
+}
+
+void ServerSession::limit(const abi::SessionLimit& limit) {
+  installed_.limit = limit;
+  abi::Command command{};
+  command.kind = abi::CommandKind::kLimitSession;
+  command.body.limit = limit;
+  send_command(command);
+  on_changed();
 }
 
 void ServerSession::install_routes() {
@@ -139,6 +150,7 @@ SessionInfo ServerSession::info() const {
   SessionInfo info = common_info();
   info.identity = identity_;
   info.grant = grant_;
+  info.limit = installed_.limit;
   return info;
 }
 

@@ -4,7 +4,7 @@
 // only after every command pushed before it, so "install the key, then tell the client" needs no answer in between.
 //
 // Several workers: a session has one owner, which holds its keys. Sessions and routes (install, remove, move) are told
-// to every worker, so that each knows whose a packet is; key commands to the owner only.
+// to every worker, so that each knows whose a packet is; key commands and limits to the owner only.
 #pragma once
 
 #include <array>
@@ -38,6 +38,7 @@ enum class CommandKind : uint16_t {
   kRemoveRoute = 7,     ///< takes it away
   kCloseStream = 8,     ///< close a TCP connection when all that waits for it has been sent; it needs no session
   kMoveSession = 9,     ///< the owner has followed the peer elsewhere: for the other workers
+  kLimitSession = 10,   ///< what the session may carry from now on
 };
 
 enum class Cipher : uint8_t {
@@ -91,6 +92,15 @@ inline constexpr uint32_t kMayFloat = 2;        ///< follows its peer to a new s
 inline constexpr uint32_t kInitiator = 4;       ///< we are the client of this session (its peer is the server)
 }  // namespace session_flag
 
+/// Body of kLimitSession: bits of inner packets per second, at most kMaxLimit; 0: no limit.
+struct SessionLimit {
+  uint64_t from_client;
+  uint64_t to_client;
+
+  friend bool operator==(const SessionLimit&, const SessionLimit&) = default;
+};
+inline constexpr uint64_t kMaxLimit = 400'000'000'000;  ///< more than a port has
+
 /// Body of kInstallSession.
 struct InstallSession {
   Endpoint remote;          ///< where the peer is now
@@ -107,6 +117,7 @@ struct InstallSession {
   uint32_t replay_window;   ///< packets that may arrive late (directive replay-window; 64 by default)
   std::array<uint8_t, 4> ip4;   ///< inner address, 0.0.0.0: none
   std::array<uint8_t, 16> ip6;  ///< inner address, ::: none
+  SessionLimit limit;
 };
 
 /// One direction of a data-channel key.
@@ -168,6 +179,7 @@ struct Command {
     KeyRef key;
     InnerPrefix route;
     StreamRef stream;
+    SessionLimit limit;
     std::array<uint8_t, 240> raw;
   } body;
 };

@@ -20,7 +20,7 @@
 namespace culvert::abi {
 
 inline constexpr uint64_t kLinkMagic = 0x6b6e'696c'7476'6c63;  // "clvtlink", little endian
-inline constexpr uint32_t kAbiVersion = 5;                     ///< any change of tests/arch/abi_layout.golden raises it
+inline constexpr uint32_t kAbiVersion = 6;                     ///< any change of tests/arch/abi_layout.golden raises it
 
 using CommandRing = SpscRing<Command, 1024>;
 using EventRing = SpscRing<Event, 4096>;

@@ -30,6 +30,10 @@ bool valid(const abi::Endpoint& remote) {
   return is_ip(remote.address.family) && transport && remote.port != 0 && rest_is_zero;
 }
 
+bool valid(const abi::SessionLimit& limit) {
+  return limit.from_client <= abi::kMaxLimit && limit.to_client <= abi::kMaxLimit;
+}
+
 bool valid(const abi::InstallSession& settings) {
   bool format = settings.format == abi::DataFormat::kV1 || settings.format == abi::DataFormat::kV2;
   bool local = settings.local.address.family == Family::kNone || is_ip(settings.local.address.family);
@@ -38,7 +42,7 @@ bool valid(const abi::InstallSession& settings) {
                settings.replay_window <= ReplayWindow::kMaxSize;
   return valid(settings.remote) && format && local && sizes && settings.port < abi::kMaxPorts &&
          (settings.flags & ~kAllFlags) == 0 && settings.framing <= abi::Framing::kLzoStub &&
-         settings.remote_peer_id <= abi::kNoPeerId;
+         settings.remote_peer_id <= abi::kNoPeerId && valid(settings.limit);
 }
 
 /// The session's own addresses as routes.
@@ -85,6 +89,7 @@ Applied install_session(Table& table, const abi::SessionRef& ref, uint16_t owner
   session.mss_limit = settings.mss_limit;
   session.ping_interval = settings.ping_interval;
   session.ping_timeout = settings.ping_timeout;
+  if (table.owns(session)) table.set_limit(session, settings.limit, now_ns);
   for (const Prefix& prefix : prefixes) table.add_route(session, prefix);
   table.set_remote(session, settings.remote, settings.port);
   Table::refresh_headers(session);
@@ -210,7 +215,7 @@ Applied change_key(Table& table, aead::Engine& aead, Session& session, const abi
 
 Applied apply(Table& table, aead::Engine& aead, const abi::Command& command, uint64_t now_ns) {
   using abi::CommandKind;
-  bool of_a_session = command.kind >= CommandKind::kInstallSession && command.kind <= CommandKind::kMoveSession &&
+  bool of_a_session = command.kind >= CommandKind::kInstallSession && command.kind <= CommandKind::kLimitSession &&
                       command.kind != CommandKind::kCloseStream;
   if (!of_a_session) return Applied::kInvalid;
   if (command.kind == CommandKind::kInstallSession)
@@ -234,6 +239,10 @@ Applied apply(Table& table, aead::Engine& aead, const abi::Command& command, uin
       return change_route(table, *session, command.body.route, false);
     case CommandKind::kMoveSession:
       return move_session(table, *session, command.body.stream);
+    case CommandKind::kLimitSession:
+      if (!table.owns(*session) || !valid(command.body.limit)) return Applied::kInvalid;
+      table.set_limit(*session, command.body.limit, now_ns);
+      return Applied::kDone;
     case CommandKind::kInstallSession:
     case CommandKind::kCloseStream:
       break;

@@ -32,7 +32,8 @@ struct alignas(64) Where {
   abi::Framing framing{};
   bool client_to_client = false;
   bool may_float = false;
-  uint16_t owner = 0;  ///< worker that holds the keys; on the others only this part is in use
+  uint16_t owner = 0;    ///< worker that holds the keys; on the others only this part is in use
+  bool limited = false;  ///< Table::limit_buckets() are in use; the owner's only
 };
 static_assert(sizeof(Where) == 64);
 

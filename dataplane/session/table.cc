@@ -47,11 +47,12 @@ Table::Table(abi::LinkView link, uint32_t worker)
       routes_(route_capacity(capacity_)) {
   // Slots are constructed when their first session comes: until then they are untouched pages, and generation is 0.
   sessions_ = static_cast<Session*>(map_pages(size_t{capacity_} * sizeof(Session)));
+  limits_ = static_cast<LimitBuckets*>(map_pages(size_t{capacity_} * sizeof(LimitBuckets)));
 }
 
 Result<std::unique_ptr<Table>> Table::make(abi::LinkView link, uint32_t worker) {
   std::unique_ptr<Table> table(new Table(link, worker));
-  if (table->sessions_ == nullptr || !table->addresses_.ok() || !table->routes_.ok())
+  if (table->sessions_ == nullptr || table->limits_ == nullptr || !table->addresses_.ok() || !table->routes_.ok())
     return Error{"no memory for a table of " + std::to_string(link.sessions()) + " sessions: lower max sessions"};
   return table;
 }
@@ -60,6 +61,7 @@ Table::~Table() {
   for (std::vector<uint32_t>* list : {&live_, &foreign_})
     while (!list->empty()) remove(sessions_[list->back()]);
   unmap_pages(sessions_, size_t{capacity_} * sizeof(Session));
+  unmap_pages(limits_, size_t{capacity_} * sizeof(LimitBuckets));
 }
 
 Session& Table::create(const abi::SessionRef& ref, uint16_t owner, uint64_t now_ns) {
@@ -91,6 +93,16 @@ void Table::set_framing(Session& session, abi::Framing framing) {
   framed_ -= session.where.framing != abi::Framing::kNone;
   framed_ += framing != abi::Framing::kNone;
   session.where.framing = framing;
+}
+
+void Table::set_limit(Session& session, const abi::SessionLimit& limit, uint64_t now_ns) {
+  LimitBuckets& buckets = limit_buckets(session);
+  if (!session.where.limited && limit == abi::SessionLimit{}) return;
+  if (!session.where.limited) new (&buckets) LimitBuckets;  // whoever had the peer-id before may have left something
+  for (auto [bucket, rate] :
+       {std::pair{&buckets.from_client, limit.from_client}, {&buckets.to_client, limit.to_client}})
+    if (bucket->rate() != rate) *bucket = LimitBucket(rate, now_ns);
+  session.where.limited = limit != abi::SessionLimit{};
 }
 
 void Table::remove(Session& session) {

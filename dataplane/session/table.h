@@ -11,6 +11,7 @@
 #include "dataplane/abi/result.h"
 #include "dataplane/session/epochs.h"
 #include "dataplane/session/flat_map.h"
+#include "dataplane/session/limit_bucket.h"
 #include "dataplane/session/routes.h"
 #include "dataplane/session/secret_pool.h"
 #include "dataplane/session/session.h"
@@ -64,6 +65,9 @@ class Table {
   std::span<const uint32_t> live() const { return live_; }
   abi::WorkerRecord& record(const Session& session) { return link_.session(session.where.peer_id).worker; }
 
+  /// What a session whose `where.limited` is set may still carry.
+  LimitBuckets& limit_buckets(const Session& session) { return limits_[session.where.peer_id]; }
+
   /// Sessions with a framing: mostly none, and then nobody looks for it.
   uint32_t framed_sessions() const { return framed_; }
 
@@ -79,6 +83,9 @@ class Table {
   /// A key slot for `key_id`, emptied; the oldest key makes room. `epochs`: with what kEpoch needs. False: no memory.
   bool make_key(Session& session, uint8_t key_id, bool epochs = false);
   void remove_key(Session& session, uint8_t key_id);
+  /// A limit that stays as it is goes on where it is; a new one begins with its whole burst. For sessions of this
+  /// worker.
+  void set_limit(Session& session, const abi::SessionLimit& limit, uint64_t now_ns);
   void set_framing(Session& session, abi::Framing framing);
   /// Sends with this key, which the session has, from now on.
   void send_with(Session& session, uint8_t key_id);
@@ -97,6 +104,7 @@ class Table {
   uint32_t worker_;
   uint32_t capacity_;
   Session* sessions_ = nullptr;
+  LimitBuckets* limits_ = nullptr;  ///< by peer-id; pages that no limited session needs stay untouched
   FlatMap<OuterAddress> addresses_;
   Routes routes_;
   std::vector<uint32_t> live_;

@@ -22,4 +22,5 @@
 #include "dataplane/steps/clamp_mss.h"
 #include "dataplane/steps/framing.h"
 #include "dataplane/steps/hand_over.h"
+#include "dataplane/steps/limit.h"
 #include "dataplane/steps/route.h"

@@ -56,12 +56,12 @@ class Fields {
 
 void print_values() {
   CONSTANTS(kLinkMagic, kSetupMagic, kMaxWorkers, kMaxSessions, kMaxPorts, kCounterSlots, kDropSlots, kMaxControlPacket,
-            kNoPeerId, CommandRing::kCapacity, EventRing::kCapacity, PacketRing::kCapacity,
+            kNoPeerId, kMaxLimit, CommandRing::kCapacity, EventRing::kCapacity, PacketRing::kCapacity,
             session_flag::kClientToClient, session_flag::kMayFloat, session_flag::kInitiator);
   ENUM(Family, kNone, kIpv4, kIpv6);
   ENUM(Transport, kUdp, kTcp);
   ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute,
-       kCloseStream, kMoveSession);
+       kCloseStream, kMoveSession, kLimitSession);
   ENUM(Cipher, kAes128Gcm, kAes192Gcm, kAes256Gcm, kChacha20Poly1305, kAes128Cbc, kAes192Cbc, kAes256Cbc);
   ENUM(Digest, kNone, kSha1, kSha224, kSha256, kSha384, kSha512);
   ENUM(KeyFormat, kAead, kCbcHmac, kEpoch);
@@ -77,8 +77,9 @@ void print_messages() {
   STRUCT(IpAddress, bytes, family);
   STRUCT(Endpoint, address, transport, port, scope_id, stream);
   STRUCT(SessionRef, peer_id, generation);
+  STRUCT(SessionLimit, from_client, to_client);
   STRUCT(InstallSession, remote, local, port, format, framing, flags, remote_peer_id, tun_mtu, mss_limit, ping_interval,
-         ping_timeout, replay_window, ip4, ip6);
+         ping_timeout, replay_window, ip4, ip6, limit);
   STRUCT(DirectionKey, key, implicit_iv, hmac);
   STRUCT(InstallKey, key_id, cipher, send_at_once, format, digest, reserved, first_packet_id, replay_floor, send,
          receive);

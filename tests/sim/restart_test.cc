@@ -75,6 +75,40 @@ TEST_P(Restart, ControlAdoptsAndGoesOn) {
   EXPECT_EQ(world->ended.back().reason, EndReason::kClientExit);
 }
 
+TEST_P(Restart, ALimitLastsAsLongAsItsSession) {
+  start();
+  const abi::SessionLimit limit{20'000'000, 0};
+  auto installed = [this] { return world->worker.sessions().begin()->second.settings.limit; };
+  EXPECT_EQ(installed(), abi::SessionLimit{});
+  world->with_server([&](Server& server, Now now) {
+    EXPECT_TRUE(server.limit(server.sessions().at(0).session, limit, now));
+    abi::SessionRef gone = server.sessions().at(0).session;
+    ++gone.generation;
+    EXPECT_FALSE(server.limit(gone, {1, 1}, now));
+  });
+  EXPECT_EQ(installed(), limit);
+  ASSERT_TRUE(world->run_until([&] { return renegotiations() >= 1; }, 150s));
+  EXPECT_EQ(installed(), limit);
+
+  auto records = world->records;
+  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+  world->with_server([&](Server& server, Now now) {
+    for (auto& [peer_id, record] : records) EXPECT_TRUE(server.adopt(peer_id, record, record.settings.remote, now));
+  });
+  EXPECT_EQ(world->server->sessions().at(0).limit, limit);
+
+  world->worker = WorkerModel();  // a new dataplane: told everything again
+  world->with_server([](Server& server, Now now) {
+    auto progress = [](void*, abi::SessionRef, uint8_t) -> std::optional<std::pair<uint64_t, uint64_t>> { return {}; };
+    server.reinstall(progress, nullptr, now);
+  });
+  ASSERT_EQ(world->worker.sessions().size(), 1u);
+  EXPECT_EQ(installed(), limit);
+  world->with_server(
+      [](Server& server, Now now) { EXPECT_TRUE(server.limit(server.sessions().at(0).session, {}, now)); });
+  EXPECT_EQ(installed(), abi::SessionLimit{});
+}
+
 TEST_P(Restart, WhatIsAdoptedRenegotiatesBeforeItsTokenExpires) {
   start();
   auto settings = world->server->settings();

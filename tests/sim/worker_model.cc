@@ -39,6 +39,10 @@ void WorkerModel::carry_out(const abi::Command& command) {
       if (!live) return complain("kRemoveSession without session");
       sessions_.erase(found);
       return;
+    case abi::CommandKind::kLimitSession:
+      if (!live) return complain("kLimitSession without session");
+      found->second.settings.limit = command.body.limit;
+      return;
     case abi::CommandKind::kCloseStream:
       closed_streams_.push_back(command.body.stream.remote.stream);
       return;

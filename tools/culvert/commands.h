@@ -17,7 +17,7 @@ struct Context {
   void fail(const std::string& text);
 };
 
-/// status, sessions, session show|kill, drops, counters, workers, ports.
+/// status, sessions, session show|limit|kill, drops, counters, workers, ports.
 void add_gateway_commands(CLI::App& app, Context& context);
 /// trace, capture.
 void add_trace_commands(CLI::App& app, Context& context);

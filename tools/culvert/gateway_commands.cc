@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include <memory>
+#include <utility>
 
 #include "control/admin/rows.h"
 #include "tools/culvert/admin_client.h"
+#include "tools/culvert/bit_rate.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/table.h"
 
@@ -87,6 +89,55 @@ void add_status(CLI::App& app, Context& context) {
   });
 }
 
+/// Options of `session limit`.
+struct LimitOptions {
+  std::string in;  ///< empty: stays as it is
+  std::string out;
+  bool none = false;
+};
+
+/// What control is asked for; the error is one in the words of the options.
+Result<ordered_json> limit_request(const std::string& session, const LimitOptions& options) {
+  ordered_json request = {{"command", "session limit"}, {"session", session}};
+  if (options.none) request["in"] = request["out"] = 0;
+  for (auto [name, text] : {std::pair{"in", &options.in}, std::pair{"out", &options.out}}) {
+    if (text->empty()) continue;
+    Result<uint64_t> bits = parse_bit_rate(*text);
+    if (!bits) return Error{std::string("--") + name + ": " + bits.error()};
+    request[name] = *bits;
+  }
+  if (!request.contains("in") && !request.contains("out"))
+    return Error{"nothing to do: give --in RATE, --out RATE or both, or --none to lift what there is"};
+  return request;
+}
+
+void add_session_limit(CLI::App& session, Context& context, const char* which) {
+  CLI::App* command =
+      session.add_subcommand("limit", "how much a session may carry, until it ends; what is not given stays as it is");
+  auto shape = add_shape(*command, false);
+  auto options = std::make_shared<LimitOptions>();
+  command->add_option("SESSION", shape->session, which)->required();
+  CLI::Option* none = command->add_flag("--none", options->none, "lift the limits of both directions");
+  const std::string rate = "in bits of inner packets per second, such as 800K, 20M or 1.5G; none: no limit";
+  command->add_option("--in", options->in, "from the client, " + rate)->type_name("RATE")->excludes(none);
+  command->add_option("--out", options->out, "to the client, " + rate)->type_name("RATE")->excludes(none);
+  command->callback([&context, shape, options] {
+    Result<ordered_json> request = limit_request(shape->session, *options);
+    if (!request) return context.fail(request.error());
+    Result<ordered_json> data = ask(context.run_dir_or_default(), *request);
+    if (!data) return context.fail(data.error());
+    if (shape->json) return print_json(*data, false);
+    auto limit = [&data](const char* name) {
+      const ordered_json& bits = (*data)[name];
+      return bits.is_null() ? std::string("no limit") : cell_text(bits, admin::Format::kBitRate);
+    };
+    std::printf("session %s of %s: %s from the client, %s to it\n",
+                cell_text((*data)["id"], admin::Format::kPlain).c_str(),
+                cell_text((*data)["common_name"], admin::Format::kPlain).c_str(), limit("limit_in").c_str(),
+                limit("limit_out").c_str());
+  });
+}
+
 void add_session(CLI::App& app, Context& context) {
   CLI::App* session = app.add_subcommand("session", "one session")->require_subcommand(1);
   const char* which = "ID, common name, or inner or outer address, as in `culvert sessions`";
@@ -113,6 +164,8 @@ void add_session(CLI::App& app, Context& context) {
                 cell_text((*data)["common_name"], admin::Format::kPlain).c_str(),
                 cell_text((*data)["remote"], admin::Format::kPlain).c_str());
   });
+
+  add_session_limit(*session, context, which);
 }
 
 void add_push_update(CLI::App& app, Context& context) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 
+#include "dataplane/session/limit_bucket.h"
 #include "tests/unit/support/path_rig.h"
 
 namespace culvert {
@@ -134,6 +135,21 @@ void wrong_padding_of_cbc(PathRig& rig) {
   rig.from_outer(packet, peer.remote);
 }
 
+// A low limit lets its burst through at once, and nothing behind it.
+constexpr uint32_t kLimitedPacket = 1000;  // bytes
+constexpr uint64_t kInBurst = session::LimitBucket::kLeastBurst / kLimitedPacket;
+
+void send_until_limited(PathRig& rig) {
+  Peer peer = rig.connect(0, [](auto& session, auto&) { session.limit.from_client = 1; });
+  for (uint64_t i = 0; i <= kInBurst; ++i)
+    rig.from_peer(peer, ipv4_packet("10.8.0.2", "192.0.2.1", kLimitedPacket - 20));
+}
+
+void receive_until_limited(PathRig& rig) {
+  rig.connect(0, [](auto& session, auto&) { session.limit.to_client = 1; });
+  for (uint64_t i = 0; i <= kInBurst; ++i) rig.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2", kLimitedPacket - 20));
+}
+
 const std::map<DropReason, Scenario> kScenarios = {
     {DropReason::cbc_bad_padding, wrong_padding_of_cbc},
     {DropReason::epoch_unknown,
@@ -199,6 +215,8 @@ const std::map<DropReason, Scenario> kScenarios = {
     {DropReason::mempool_empty, control_sends_while_no_buffer_is_left},
     {DropReason::punt_ring_full, flood_of_resets},
     {DropReason::punt_too_long, [](PathRig& rig) { rig.from_outer(Bytes(1961, 0x38), endpoint("192.0.2.77", 5)); }},
+    {DropReason::limit_from_client, send_until_limited},
+    {DropReason::limit_to_client, receive_until_limited},
     {DropReason::link_bad_message,
      [](PathRig& rig) {
        rig.remove({abi::kNoPeerId, 1});

@@ -1,0 +1,145 @@
+"""`culvert session limit`: what is over it is dropped and counted, and it lives as long as its session."""
+
+import socket
+
+import pytest
+
+from harness.server_conf import INNER4
+from harness.waiting import wait_until
+from test_restart import kill_and_wait_for_next
+
+pytestmark = pytest.mark.culvert_only
+
+PORT = 9000
+PACKETS = 60
+SIZE = 1000  # bytes of payload: a low limit lets 11 of them through at once, and one a second after that
+LOW = "8K"
+
+
+class Sink:
+    """A UDP socket at one end of the tunnel, and packets sent to it from the other."""
+
+    def __init__(self, receiver, address: str, sender):
+        self.to = (address, PORT)
+        self.receiver = receiver.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.receiver.bind(self.to)
+        self.receiver.setblocking(False)
+        self.sender = sender.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.arrived = 0
+
+    def send(self) -> None:
+        for _ in range(PACKETS):
+            self.sender.sendto(bytes(SIZE), self.to)
+
+    def received(self) -> int:
+        """Packets that have arrived so far."""
+        try:
+            while self.receiver.recv(2 * SIZE):
+                self.arrived += 1
+        except BlockingIOError:
+            return self.arrived
+
+    def close(self) -> None:
+        self.receiver.close()
+        self.sender.close()
+
+
+@pytest.fixture
+def sink():
+    made = []
+
+    def make(*arguments) -> Sink:
+        made.append(Sink(*arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def dropped_since(gateway, before) -> dict:
+    """By reason; without what every client's system sends by itself (router solicitations, multicast DNS)."""
+    return {name: count - before[name] for name, count in gateway.drops().items()
+            if count != before[name] and name != "inner_multicast"}
+
+
+def check_limited(gateway, sink: Sink, reason: str) -> None:
+    """Each packet of a burst arrives or is dropped for `reason`, and most are."""
+    before, arrived = gateway.drops(), sink.received()
+    sink.send()
+    wait_until(lambda: sink.received() - arrived + dropped_since(gateway, before).get(reason, 0) == PACKETS,
+               "every packet to have arrived or be counted", 20)
+    drops = dropped_since(gateway, before)
+    assert set(drops) == {reason} and drops[reason] > PACKETS // 2, drops
+
+
+def check_free(gateway, sink: Sink) -> None:
+    before, arrived = gateway.drops(), sink.received()
+    sink.send()
+    wait_until(lambda: sink.received() - arrived == PACKETS, "every packet to arrive", 20)
+    assert dropped_since(gateway, before) == {}
+
+
+def test_each_direction_and_lifted(stage, sink):
+    gateway = stage.gateway()
+    alice = stage.connected("alice")
+    up = sink(gateway.namespace, INNER4, alice.namespace)
+    down = sink(alice.namespace, alice.inner4, gateway.namespace)
+    check_free(gateway, up)
+    said = gateway.cli("session", "limit", "alice", "--in", LOW)
+    assert said.endswith(" of alice: 8 kbit/s from the client, no limit to it\n"), said
+    check_limited(gateway, up, "limit_from_client")
+    check_free(gateway, down)
+    row = gateway.ask("session", "limit", alice.inner4, "--in", "1.5G", "--out", LOW)
+    assert (row["limit_in"], row["limit_out"]) == (1_500_000_000, 8000)
+    assert "limit out           8 kbit/s" in gateway.cli("session", "show", "alice")
+    check_free(gateway, up)
+    check_limited(gateway, down, "limit_to_client")
+    gateway.cli("session", "limit", "alice", "--none")
+    assert gateway.session_of("alice")["limit_out"] is None
+    check_free(gateway, up)
+    check_free(gateway, down)
+
+
+@pytest.mark.parametrize("program", ["culvert-control", "culvert-dataplane"])
+def test_survives_a_restart(stage, sink, program):
+    gateway = stage.gateway()
+    alice = stage.connected("alice", options=["reneg-sec 8 8"])
+    gateway.cli("session", "limit", "alice", "--in", LOW, "--out", "20M")
+    kill_and_wait_for_next(gateway, program)
+    wait_until(lambda: gateway.session_names() == ["alice"], "the session to be listed again", 20)
+    row = gateway.session_of("alice")
+    assert (row["limit_in"], row["limit_out"]) == (8000, 20_000_000)
+    wait_until(lambda: alice.ping(INNER4), "packets to flow again", 20)  # a new dataplane's TUN has its address then
+    up = sink(gateway.namespace, INNER4, alice.namespace)
+    check_limited(gateway, up, "limit_from_client")
+    before = alice.renegotiations()
+    wait_until(lambda: alice.renegotiations() > before, "a renegotiation", 30)
+    check_limited(gateway, up, "limit_from_client")
+    gateway.cli("session", "limit", "alice", "--in", "none")
+    check_free(gateway, up)
+    assert alice.connects() == 1
+
+
+def test_ends_with_the_session(stage):
+    gateway = stage.gateway()
+    alice = stage.connected("alice")
+    gateway.cli("session", "limit", "alice", "--in", "20M")
+    gateway.cli("session", "kill", "alice", "--restart")
+    alice.wait_connected(times=2)
+    wait_until(lambda: gateway.session_names() == ["alice"], "the next session", 20)
+    assert gateway.session_of("alice")["limit_in"] is None
+
+
+@pytest.mark.parametrize("words, says", [
+    (["alice"], "nothing to do: give --in RATE"),
+    (["alice", "--in", "20Q"], '--in: "20Q" is no limit: give bits per second, such as 800K'),
+    (["bob", "--in", "20M"], 'no session "bob": give an ID, a common name or an address of `culvert sessions`')])
+def test_wrong_uses_say_the_way_out(stage, words, says):
+    gateway = stage.gateway()
+    stage.connected("alice")
+    done = gateway.try_cli("session", "limit", *words)
+    assert done.returncode == 1 and says in done.stderr
+    both = gateway.try_cli("session", "limit", "alice", "--none", "--in", "20M")
+    assert both.returncode == 2 and "excludes" in both.stderr
+    assert gateway.session_of("alice")["limit_in"] is None
