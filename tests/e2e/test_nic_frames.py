@@ -101,6 +101,15 @@ def whole(namespace, size: int, address: str, count: int = 5) -> bool:
     return " 0% packet loss" in done.stdout
 
 
+def goes_past_the_kernel(gateway, client, size: int) -> None:
+    """Packets of this size pass in one piece, and hardly anything takes the twin's way meanwhile."""
+    before = packets(gateway)
+    assert whole(client.namespace, size, FAR4, 60)
+    wait_until(lambda: packets(gateway)["inner_tx_packets"] - before["inner_tx_packets"] >= 60, "all packets to be counted")
+    went = {name: count - before[name] for name, count in packets(gateway).items()}
+    assert went["twin_rx_packets"] + went["twin_tx_packets"] < 20, f"took the kernel's way: {went}"
+
+
 @pytest.mark.parametrize("kind,mtu", [("AF_PACKET", 9000), ("AF_XDP", 3000)])
 def test_larger_frames_than_1500_bytes(stage, file, kind, mtu):
     """Tunnel packets of nearly 2,000 bytes in one frame, past the kernel. AF_XDP has a page of memory for each packet."""
@@ -110,11 +119,7 @@ def test_larger_frames_than_1500_bytes(stage, file, kind, mtu):
     assert whole(network.far, mtu - 28, LAN4) and not whole(network.far, mtu - 27, LAN4, 1)
     client = stage.client(host=host, options=["tun-mtu 1900", "mssfix 0"]).connect()
     assert whole(client.namespace, 1872, FAR4)
-    before = packets(gateway)
-    assert whole(client.namespace, 1872, FAR4, 60)
-    wait_until(lambda: packets(gateway)["inner_tx_packets"] - before["inner_tx_packets"] >= 60, "all packets to be counted")
-    went = {name: count - before[name] for name, count in packets(gateway).items()}
-    assert went["twin_rx_packets"] + went["twin_tx_packets"] < 20, f"took the kernel's way: {went}"
+    goes_past_the_kernel(gateway, client, 1872)
     with serving(network.far, file):
         Download(client.namespace, FAR4).finish(file)
     assert gateway.drops()["nic_malformed"] == 0, gateway.drops()
@@ -131,11 +136,7 @@ def test_jumbo_packets_inside_and_outside(stage, file, cipher):
     gateway = network.start(mtu=9000, extra=JUMBO, data_ciphers=cipher)
     client = stage.client(host=host, options=[*JUMBO, f"data-ciphers {cipher}"]).connect()
     assert whole(client.namespace, 8872, FAR4) and not whole(client.namespace, 8873, FAR4, 1)
-    before = packets(gateway)
-    assert whole(client.namespace, 8872, FAR4, 60)
-    wait_until(lambda: packets(gateway)["inner_tx_packets"] - before["inner_tx_packets"] >= 60, "all packets to be counted")
-    went = {name: count - before[name] for name, count in packets(gateway).items()}
-    assert went["twin_rx_packets"] + went["twin_tx_packets"] < 20, f"took the kernel's way: {went}"
+    goes_past_the_kernel(gateway, client, 8872)
     with serving(network.far, file):
         Download(client.namespace, FAR4).finish(file)
     with serving(client.namespace, file):

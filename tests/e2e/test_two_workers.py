@@ -85,6 +85,16 @@ def test_either_process_killed(stage):
         assert client.connects() == 1
 
 
+def flows_on_after_a_move(stream, client, before: int, after: int) -> None:
+    """The client's source port changes once `before` packets have come; `after` more come, none lost, doubled or late."""
+    wait_until(lambda: stream.received() > before, "the stream to flow")
+    move_source_port(client)
+    at_move = stream.received()
+    wait_until(lambda: stream.received() > at_move + after, "the stream to flow on")
+    assert all(account.perfect for account in stream.finish())
+    assert client.connects() == 1
+
+
 def test_a_client_that_moves_keeps_its_owner(stage):
     gateway = start(stage)
     clients = [stage.client(f"roamer{number}", options=["bind", f"lport {OWN_PORT}"], without=["nobind"]).connect()
@@ -92,12 +102,7 @@ def test_a_client_that_moves_keeps_its_owner(stage):
     owners = {row["common_name"]: gateway.ask("session", "show", row["common_name"])["worker"] for row in gateway.sessions()}
     for number, client in enumerate(clients):
         with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, port=5600 + number) as stream:
-            wait_until(lambda: stream.received() > 300, "the stream to flow")
-            move_source_port(client)
-            at_move = stream.received()
-            wait_until(lambda: stream.received() > at_move + 500, "the stream to flow on")
-            assert all(account.perfect for account in stream.finish())
-        assert client.connects() == 1
+            flows_on_after_a_move(stream, client, 300, 500)
     assert owners == {row["common_name"]: gateway.ask("session", "show", row["common_name"])["worker"]
                       for row in gateway.sessions()}
     assert gateway.counter("floats") == len(clients)
@@ -150,12 +155,7 @@ def test_a_client_that_moves_to_another_queue_of_a_nic_loses_nothing(stage):
     owners = {client.name: gateway.ask("session", "show", client.name)["worker"] for client in clients}
     for number, client in enumerate(clients):
         with streaming(stage.folder, network.far, FAR4, client.namespace, client.inner4, port=5600 + number, rate=400) as stream:
-            wait_until(lambda: stream.received() > 100, "the stream to flow")
-            move_source_port(client)
-            at_move = stream.received()
-            wait_until(lambda: stream.received() > at_move + 200, "the stream to flow on")
-            assert all(account.perfect for account in stream.finish())
-        assert client.connects() == 1
+            flows_on_after_a_move(stream, client, 100, 200)
     assert owners == {client.name: gateway.ask("session", "show", client.name)["worker"] for client in clients}
     wait_until(lambda: gateway.counter("floats") == len(clients), "all moves to be counted")
     for reason in ("handoff_stale", "replay_duplicate", "replay_too_old"):
