@@ -53,18 +53,18 @@ CULVERT_VAES_INLINE __m512i sums(const __m512i (&each)[kSmallTogether], const __
 }
 
 /// GHASH of the four packets, whose ciphertext is in `text`, byte-reversed; in lane i that of packet i.
-CULVERT_VAES_INLINE __m512i hash_small(const Job* jobs, const __m512i (&text)[kSmallTogether]) {
+CULVERT_VAES_INLINE __m512i hash_small(Job* const* jobs, const __m512i (&text)[kSmallTogether]) {
   __m512i low[kSmallTogether], middle[kSmallTogether], high[kSmallTogether];
   CULVERT_UNROLL
   for (size_t i = 0; i < kSmallTogether; ++i) {
-    Products all = multiply(text[i], falling_powers(jobs[i].key->gcm_vaes, blocks_of(jobs[i]) + 1));
+    Products all = multiply(text[i], falling_powers(jobs[i]->key->gcm_vaes, blocks_of(*jobs[i]) + 1));
     low[i] = all.low, middle[i] = all.middle, high[i] = all.high;
   }
   __m512i edge_low[2], edge_middle[2], edge_high[2];
   CULVERT_UNROLL
   for (size_t i = 0; i < 2; ++i) {
-    const Job& a = jobs[2 * i];
-    const Job& b = jobs[2 * i + 1];
+    const Job& a = *jobs[2 * i];
+    const Job& b = *jobs[2 * i + 1];
     Products all = multiply(_mm512_inserti64x4(_mm512_castsi256_si512(edge_of(a)), edge_of(b), 1), edge_powers(a, b));
     edge_low[i] = all.low, edge_middle[i] = all.middle, edge_high[i] = all.high;
   }
@@ -73,24 +73,24 @@ CULVERT_VAES_INLINE __m512i hash_small(const Job* jobs, const __m512i (&text)[kS
 
 /// Four packets on their way through AES.
 struct SmallPackets {
-  Job* jobs;
+  Job* const* jobs;
   __m512i text[kSmallTogether];
   __m512i stream[kSmallTogether];
   __m128i mask_of_tag[kSmallTogether];
   __mmask64 present[kSmallTogether];
 
-  CULVERT_VAES_INLINE explicit SmallPackets(Job* four) : jobs(four) {
+  CULVERT_VAES_INLINE explicit SmallPackets(Job* const* four) : jobs(four) {
     const __m512i counter = _mm512_set_epi32(5 << 24, 0, 0, 0, 4 << 24, 0, 0, 0, 3 << 24, 0, 0, 0, 2 << 24, 0, 0, 0);
     const __m128i one = _mm_set_epi32(1 << 24, 0, 0, 0);
     constexpr int kXor3 = 0x96;
     CULVERT_UNROLL
     for (size_t i = 0; i < kSmallTogether; ++i) {
-      __m512i with = round_key(jobs[i].key->gcm_vaes, 0);
-      __m128i nonce = _mm_maskz_loadu_epi32(7, jobs[i].nonce.data());
+      __m512i with = round_key(jobs[i]->key->gcm_vaes, 0);
+      __m128i nonce = _mm_maskz_loadu_epi32(7, jobs[i]->nonce.data());
       stream[i] = _mm512_ternarylogic_epi64(_mm512_broadcast_i32x4(nonce), counter, with, kXor3);
       mask_of_tag[i] = _mm_ternarylogic_epi64(nonce, one, _mm512_castsi512_si128(with), kXor3);
-      present[i] = _bzhi_u64(~uint64_t{0}, jobs[i].length);
-      text[i] = _mm512_maskz_loadu_epi8(present[i], jobs[i].text);
+      present[i] = _bzhi_u64(~uint64_t{0}, jobs[i]->length);
+      text[i] = _mm512_maskz_loadu_epi8(present[i], jobs[i]->text);
     }
   }
 
@@ -101,17 +101,17 @@ struct SmallPackets {
     for (int round = 1; round < kRounds; ++round) {
       CULVERT_UNROLL
       for (size_t i = 0; i < kSmallTogether; ++i) {
-        __m512i with = round_key(jobs[i].key->gcm_vaes, round);
+        __m512i with = round_key(jobs[i]->key->gcm_vaes, round);
         stream[i] = _mm512_aesenc_epi128(stream[i], with);
         mask_of_tag[i] = _mm_aesenc_si128(mask_of_tag[i], _mm512_castsi512_si128(with));
       }
     }
     CULVERT_UNROLL
     for (size_t i = 0; i < kSmallTogether; ++i) {
-      __m512i with = round_key(jobs[i].key->gcm_vaes, kRounds);
+      __m512i with = round_key(jobs[i]->key->gcm_vaes, kRounds);
       stream[i] = _mm512_xor_si512(text[i], _mm512_aesenclast_epi128(stream[i], with));
       mask_of_tag[i] = _mm_aesenclast_si128(mask_of_tag[i], _mm512_castsi512_si128(with));
-      _mm512_mask_storeu_epi8(jobs[i].text, present[i], stream[i]);
+      _mm512_mask_storeu_epi8(jobs[i]->text, present[i], stream[i]);
     }
   }
 };
@@ -119,7 +119,7 @@ struct SmallPackets {
 /// Ciphertext of four packets that are sealed but for their tags. Their hash is left for beside the AES of the next
 /// four.
 struct SmallSealed {
-  Job* jobs = nullptr;  ///< null: there are none
+  Job* const* jobs = nullptr;  ///< null: there are none
   __m512i hashed[kSmallTogether];
   __m128i mask_of_tag[kSmallTogether];
 };
@@ -137,13 +137,14 @@ CULVERT_VAES_INLINE void write_tags(SmallSealed& sealed) {
   __m128i tags[kSmallTogether];
   tags_of(reversed(hash_small(sealed.jobs, sealed.hashed)), sealed.mask_of_tag, tags);
   CULVERT_UNROLL
-  for (size_t i = 0; i < kSmallTogether; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(sealed.jobs[i].tag), tags[i]);
+  for (size_t i = 0; i < kSmallTogether; ++i)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sealed.jobs[i]->tag), tags[i]);
   sealed.jobs = nullptr;
 }
 
 /// Seals four jobs of at most kSmallBytes each, and writes the tags of the four before.
 template <int kRounds>
-CULVERT_VAES_INLINE void seal_small(Job* jobs, SmallSealed& before) {
+CULVERT_VAES_INLINE void seal_small(Job* const* jobs, SmallSealed& before) {
   SmallPackets packets(jobs);
   write_tags(before);
   packets.encrypt<kRounds>();
@@ -157,7 +158,7 @@ CULVERT_VAES_INLINE void seal_small(Job* jobs, SmallSealed& before) {
 
 /// Opens four jobs of at most kSmallBytes each.
 template <int kRounds>
-CULVERT_VAES_INLINE void open_small(Job* jobs) {
+CULVERT_VAES_INLINE void open_small(Job* const* jobs) {
   SmallPackets packets(jobs);
   __m512i hashed[kSmallTogether];
   CULVERT_UNROLL
@@ -168,8 +169,8 @@ CULVERT_VAES_INLINE void open_small(Job* jobs) {
   tags_of(hash, packets.mask_of_tag, tags);
   CULVERT_UNROLL
   for (size_t i = 0; i < kSmallTogether; ++i) {
-    __m128i difference = _mm_xor_si128(tags[i], load(jobs[i].tag));
-    jobs[i].authentic = _mm_testz_si128(difference, difference) != 0;
+    __m128i difference = _mm_xor_si128(tags[i], load(jobs[i]->tag));
+    jobs[i]->authentic = _mm_testz_si128(difference, difference) != 0;
   }
 }
 

@@ -70,6 +70,10 @@ CULVERT_VAES_INLINE __m128i sum_of_lanes(__m512i lanes) {
   __m256i halves = _mm256_xor_si256(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
   return _mm_xor_si128(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 }
+/// The sum of the lanes, reduced.
+CULVERT_VAES_INLINE __m128i reduce_lanes(const Products& products) {
+  return reduce(Product{sum_of_lanes(products.low), sum_of_lanes(products.middle), sum_of_lanes(products.high)});
+}
 
 // A running hash of four lanes: lane i stands where block i of the next vector will be added to it.
 

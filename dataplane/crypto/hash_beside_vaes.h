@@ -86,4 +86,11 @@ CULVERT_VAES_INLINE void encrypt_beside(const GcmVaesKey& key, __m512i (&blocks)
   for (auto& block : blocks) block = _mm512_aesenclast_epi128(block, round_key(key, kRounds));
 }
 
+/// The same without other blocks.
+template <int kRounds, int kVectors>
+CULVERT_VAES_INLINE void encrypt_alone(const GcmVaesKey& key, __m512i (&blocks)[kVectors], const uint8_t* ahead) {
+  Hashing<0> nothing(Products{});
+  encrypt_beside<kRounds>(key, blocks, nothing, NoTerm{}, ahead);
+}
+
 }  // namespace culvert::aead::vaes

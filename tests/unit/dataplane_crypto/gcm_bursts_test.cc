@@ -1,5 +1,6 @@
-// Small AES-GCM packets, four side by side, against OpenSSL: bursts of every size up to a few fours, all lengths mixed,
-// with large packets in between, each packet under its own key.
+// AES-GCM in bursts against OpenSSL, each packet under its own key: small ones, four side by side, in bursts of every
+// size up to a few fours, all lengths mixed; longer ones, whose end is hashed beside the next one's start, behind every
+// other kind; and all of them in one burst.
 #include "dataplane/crypto/gcm_small_vaes.h"
 
 #include <gtest/gtest.h>
@@ -41,7 +42,7 @@ struct Packet {
 };
 using Burst = std::vector<std::unique_ptr<Packet>>;
 
-class GcmSmall : public ::testing::TestWithParam<Cipher> {
+class GcmBursts : public ::testing::TestWithParam<Cipher> {
  protected:
   void SetUp() override {
     if (!gcm_vaes_supported()) GTEST_SKIP() << "this CPU lacks VAES or AVX-512";
@@ -94,7 +95,7 @@ class GcmSmall : public ::testing::TestWithParam<Cipher> {
   std::independent_bits_engine<std::mt19937, 8, uint32_t> random{23};
 };
 
-TEST_P(GcmSmall, EveryLengthInEveryPlace) {
+TEST_P(GcmBursts, EveryLengthInEveryPlace) {
   for (size_t length = 0; length <= kSmallBytes; ++length)
     for (size_t place = 0; place < kSmallTogether; ++place) {
       std::vector<size_t> lengths(kSmallTogether);
@@ -103,7 +104,7 @@ TEST_P(GcmSmall, EveryLengthInEveryPlace) {
     }
 }
 
-TEST_P(GcmSmall, BurstsOfEverySize) {
+TEST_P(GcmBursts, BurstsOfEverySize) {
   for (size_t size = 1; size <= 4 * kSmallTogether + 1; ++size) {
     std::vector<size_t> lengths(size);
     for (size_t i = 0; i < size; ++i) lengths[i] = (7 * size + 13 * i) % 65;
@@ -111,7 +112,7 @@ TEST_P(GcmSmall, BurstsOfEverySize) {
   }
 }
 
-TEST_P(GcmSmall, LargePacketsInBetween) {
+TEST_P(GcmBursts, LargePacketsInBetween) {
   for (size_t large : {65, 128, 600, 1400})
     for (size_t place = 0; place < 11; ++place) {
       std::vector<size_t> lengths(11, 40);
@@ -122,7 +123,47 @@ TEST_P(GcmSmall, LargePacketsInBetween) {
     }
 }
 
-TEST_P(GcmSmall, AForgedOneIsRefusedAndDisturbsNobody) {
+/// Lengths that differ in what their kernels see: each number of vectors at once, whole and with a block and a byte
+/// less and more; groups in front of each of those.
+std::vector<size_t> kinds() {
+  std::vector<size_t> all;
+  for (size_t vectors = 1; vectors * 64 <= vaes::kLastBytes; ++vectors)
+    for (size_t length : {64 * vectors - 16, 64 * vectors - 1, 64 * vectors})
+      for (size_t groups : {size_t{0}, size_t{1}, size_t{2}}) all.push_back(groups * vaes::kGroupBytes + length);
+  return all;
+}
+
+TEST_P(GcmBursts, EveryNumberOfVectorsBehindEveryOther) {
+  std::vector<size_t> first = kinds();
+  for (size_t apart = 0; apart < first.size(); ++apart) {
+    std::vector<size_t> lengths;
+    for (size_t i = 0; i < first.size(); ++i) {
+      lengths.push_back(first[i]);
+      lengths.push_back(first[(i + apart) % first.size()]);
+    }
+    ASSERT_NO_FATAL_FAILURE(check(lengths));
+  }
+}
+
+TEST_P(GcmBursts, LongOnesInARow) {
+  for (size_t length : {65, 128, 300, 512, 576, 577, 1088, 1400, 1500})
+    for (size_t size : {1, 2, 3, 16})
+      ASSERT_NO_FATAL_FAILURE(check(std::vector<size_t>(size, static_cast<size_t>(length))));
+}
+
+TEST_P(GcmBursts, AllSizesMixed) {
+  for (size_t size : {5, 16, 64, 65, 150})
+    for (int round = 0; round < 6; ++round) {
+      std::vector<size_t> lengths(static_cast<size_t>(size));
+      for (size_t& length : lengths) {
+        constexpr size_t kUpTo[] = {65, 65, 577, 1501};
+        length = (size_t{random()} << 8 | random()) % kUpTo[random() % std::size(kUpTo)];
+      }
+      ASSERT_NO_FATAL_FAILURE(check(lengths));
+    }
+}
+
+TEST_P(GcmBursts, AForgedOneIsRefusedAndDisturbsNobody) {
   for (size_t bad = 0; bad < kSmallTogether; ++bad)
     for (int what = 0; what < 4; ++what) {
       Burst packets = burst({64, 40, 1, 52});
@@ -143,7 +184,7 @@ TEST_P(GcmSmall, AForgedOneIsRefusedAndDisturbsNobody) {
 }
 
 // Reading or writing a byte more would end the program.
-TEST_P(GcmSmall, UpToTheEdgeOfAPage) {
+TEST_P(GcmBursts, UpToTheEdgeOfAPage) {
   auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   std::array<uint8_t*, kSmallTogether> pages;
   for (uint8_t*& at : pages) {
@@ -173,7 +214,7 @@ std::string name_of(const ::testing::TestParamInfo<Cipher>& test) {
   constexpr std::array kNames = {"", "AES128GCM", "AES192GCM", "AES256GCM"};
   return kNames[static_cast<size_t>(test.param)];
 }
-INSTANTIATE_TEST_SUITE_P(All, GcmSmall, ::testing::Values(Cipher::kAes128Gcm, Cipher::kAes192Gcm, Cipher::kAes256Gcm),
+INSTANTIATE_TEST_SUITE_P(All, GcmBursts, ::testing::Values(Cipher::kAes128Gcm, Cipher::kAes192Gcm, Cipher::kAes256Gcm),
                          name_of);
 
 }  // namespace
