@@ -11,6 +11,7 @@
 #include "control/io/clock.h"
 #include "tests/unit/support/temporary_folder.h"
 #include "tools/culvert/commands.h"
+#include "tools/culvert/table.h"
 
 namespace culvert::cli {
 namespace {
@@ -129,6 +130,16 @@ TEST_F(SessionLimit, SaysWhatHoldsNowNotWhatWasAsked) {
   json printed = json::parse(run({"alice", "--out", "none", "--json"}).out);
   EXPECT_EQ(printed["limit_in"], 20'000'000);
   EXPECT_TRUE(printed["limit_out"].is_null());
+}
+
+TEST_F(SessionLimit, IsInJsonAndTable) {
+  admin::SessionRow row;
+  EXPECT_TRUE(admin::to_json(row)["limit_in"].is_null());
+  row.limit_in = 20'000'000;
+  EXPECT_EQ(admin::to_json(row)["limit_in"], 20'000'000);
+  EXPECT_TRUE(admin::to_json(row)["limit_out"].is_null());
+  std::string text = details_text(columns_of<admin::SessionRow>(), admin::to_json(row));
+  EXPECT_NE(text.find(" 20 Mbit/s\n"), std::string::npos) << text;
 }
 
 TEST_F(SessionLimit, RefusesWithTheWayOutBeforeAnybodyIsAsked) {
