@@ -66,21 +66,27 @@ def dropped_since(gateway, before) -> dict:
             if count != before[name] and name != "inner_multicast"}
 
 
+def check_strays(drops: dict) -> None:
+    """What clients' systems send by themselves may meet the limit of another direction or client."""
+    assert set(drops) <= {"limit_from_client", "limit_to_client"} and sum(drops.values()) < PACKETS // 10, drops
+
+
 def check_limited(gateway, sink: Sink, reason: str) -> None:
     """Each packet of a burst arrives or is dropped for `reason`, and most are."""
     before, arrived = gateway.drops(), sink.received()
     sink.send()
-    wait_until(lambda: sink.received() - arrived + dropped_since(gateway, before).get(reason, 0) == PACKETS,
+    wait_until(lambda: sink.received() - arrived + dropped_since(gateway, before).get(reason, 0) >= PACKETS,
                "every packet to have arrived or be counted", 20)
     drops = dropped_since(gateway, before)
-    assert set(drops) == {reason} and drops[reason] > PACKETS // 2, drops
+    assert drops.pop(reason) > PACKETS // 2, drops
+    check_strays(drops)
 
 
 def check_free(gateway, sink: Sink) -> None:
     before, arrived = gateway.drops(), sink.received()
     sink.send()
-    wait_until(lambda: sink.received() - arrived == PACKETS, "every packet to arrive", 20)
-    assert dropped_since(gateway, before) == {}
+    wait_until(lambda: sink.received() - arrived >= PACKETS, "every packet to arrive", 20)
+    check_strays(dropped_since(gateway, before))
 
 
 def test_each_direction_and_lifted(stage, sink):
