@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "control/config/arguments.h"
+#include "control/config/bit_rate.h"
 #include "control/config/file_loader.h"
 #include "dataplane/abi/endpoint_text.h"
 #include "dataplane/abi/layout.h"
@@ -135,6 +136,22 @@ void read_hook_processes(const Reading& reading, const Value& value) {
   if (auto n = number_of(reading, value, 1, 4096)) reading.appliance.hook_processes = *n;
 }
 
+void read_limit(const Reading& reading, const Value& value, uint64_t& limit) {
+  auto text = text_of(reading, value);
+  if (!text) return;
+  auto bits = parse_bit_rate(*text);
+  if (!bits) return reading.error(value.node, value.path + ": " + bits.error());
+  limit = *bits;
+}
+
+void read_limit_in(const Reading& reading, const Value& value) {
+  read_limit(reading, value, reading.appliance.client_limit.from_client);
+}
+
+void read_limit_out(const Reading& reading, const Value& value) {
+  read_limit(reading, value, reading.appliance.client_limit.to_client);
+}
+
 void read_level(const Reading& reading, const Value& value) {
   auto text = text_of(reading, value);
   if (!text) return;
@@ -209,13 +226,15 @@ constexpr Key kKeys[] = {{"", "run_dir", read_run_dir},
                          {"control", "group", read_group_key},
                          {"control", "hook_timeout", read_hook_timeout},
                          {"control", "hook_processes", read_hook_processes},
+                         {"clients", "limit_in", read_limit_in},
+                         {"clients", "limit_out", read_limit_out},
                          {"log", "level", read_level},
                          {"port", "device", read_port_device},
                          {"port", "name", read_port_name},
                          {"port", "mtu", read_port_mtu},
                          {"port", "addresses", read_port_addresses},
                          {"openvpn", "config", read_openvpn_config}};
-constexpr std::string_view kSections[] = {"dataplane", "tun", "control", "log", "port", "openvpn"};
+constexpr std::string_view kSections[] = {"dataplane", "tun", "control", "clients", "log", "port", "openvpn"};
 /// Sections that later versions have.
 constexpr std::string_view kLater[] = {"wireguard", "metrics"};
 

@@ -11,6 +11,7 @@
 
 #include "control/config/diagnostic.h"
 #include "control/openvpn/output.h"
+#include "dataplane/abi/command.h"
 
 namespace culvert::config {
 
@@ -49,6 +50,7 @@ struct Appliance {
   std::string group;
   std::chrono::seconds hook_timeout{60};       ///< a script that is not done by then is killed
   uint32_t hook_processes = 128;               ///< scripts that run at once
+  abi::SessionLimit client_limit{};            ///< of every client that its own file gives no other
   std::optional<openvpn::LogLevel> log_level;  ///< unset: from `verb` of the server.conf
   std::vector<PortBlock> ports;                ///< empty: kernel mode
   std::vector<OpenvpnBlock> openvpn;

@@ -44,6 +44,7 @@ std::optional<Configuration> load(const std::string& path, FileLoader& loader, R
       continue;
     }
     made.servers.push_back(parse_openvpn(conf->bytes, block.config, loader, report));
+    made.servers.back().limits.rate = made.appliance.client_limit;
   }
   if (!report.ok() || made.servers.empty()) return std::nullopt;
 

@@ -125,14 +125,16 @@ struct AccessConfig {
   std::optional<Network4> ifconfig_push_constraint;
 };
 
-/// What ends a session, or renews its keys, depending on what it carries. 0: no limit.
+/// What ends a session, or renews its keys, depending on what it carries, and how much that may be. 0: no limit.
 struct SessionLimits {
   std::chrono::seconds inactive{0};
   uint64_t inactive_bytes = 0;  ///< that count as activity within `inactive`; 0: any packet does
   std::chrono::seconds session_timeout{0};
   uint64_t reneg_bytes = 0;
   uint64_t reneg_packets = 0;
+  abi::SessionLimit rate{};  ///< culvert.toml's [clients] limit_in and limit_out, or the client's own file
 
+  /// Something that only looking at the session again and again can hold it to.
   bool any() const {
     return inactive.count() > 0 || session_timeout.count() > 0 || reneg_bytes != 0 || reneg_packets != 0;
   }

@@ -151,6 +151,10 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   size_t push_update(const std::vector<abi::SessionRef>& sessions, const std::vector<openvpn::PushChange>& changes);
 
   // gateway_limits.cc
+  /// Brings the session to the limits that the configuration gives now, in each direction that still has what it gave
+  /// before. Lines of its file that make no sense.
+  std::vector<std::string> follow_configured_limit(abi::SessionRef session, BookEntry& entry);
+  void follow_configured_limits(ReloadReport& report);
   void watch_sessions();
   void look_at_sessions();
   Traffic carried_by(abi::SessionRef session, const BookEntry& entry) const;

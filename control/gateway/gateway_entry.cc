@@ -171,6 +171,7 @@ void Gateway::admit(size_t index, Waiting client) {
   }
   policy::ClientSettings own = policy::settings_for_all(instance.config);
   policy::apply_client_config_dir(own, request.identity.common_name, instance.config, loader_);
+  const abi::SessionLimit configured = own.limits.rate;
   std::string lines;
   for (const std::string& line : client.allowed.config) lines += line + "\n";
   policy::apply_lines(own, lines, "lines for " + request.identity.common_name, instance.config, loader_);
@@ -187,6 +188,7 @@ void Gateway::admit(size_t index, Waiting client) {
   entry->lease = admitted.lease;
   entry->name = request.identity.common_name;
   entry->admitted = true;
+  entry->configured = configured;
   entry->since = now.wall;
   connect(index, std::move(client), std::move(own), std::move(admitted.grant));
 }

@@ -1,4 +1,6 @@
-// Limits of sessions that depend on what they carry: the dataplane counts, and we look once a second.
+// Limits of sessions. Those that depend on what they carry: the dataplane counts, and we look once a second. Those of
+// what they may carry: the dataplane holds them to it, and we follow the configuration.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,34 @@ namespace {
 constexpr auto kLookEvery = std::chrono::seconds(1);
 
 }  // namespace
+
+std::vector<std::string> Gateway::follow_configured_limit(abi::SessionRef session, BookEntry& entry) {
+  Instance& instance = *instances_[entry.instance];
+  auto info = instance.server->session(session);
+  if (!info || !info->connected) {
+    entry.missed_reload = true;
+    return {};
+  }
+  policy::ClientSettings own = policy::settings_for_all(instance.config);
+  policy::apply_client_config_dir(own, entry.name, instance.config, loader_);
+  const abi::SessionLimit before = std::exchange(entry.configured, own.limits.rate);
+  abi::SessionLimit limit = info->limit;
+  if (limit.from_client == before.from_client) limit.from_client = entry.configured.from_client;
+  if (limit.to_client == before.to_client) limit.to_client = entry.configured.to_client;
+  if (limit != info->limit) instance.server->limit(session, limit, io::now());
+  return own.findings;
+}
+
+void Gateway::follow_configured_limits(ReloadReport& report) {
+  if (!book_) return;
+  std::vector<std::string>& warnings = report.warnings;
+  book_->each([&](abi::SessionRef session, BookEntry& entry) {
+    if (!entry.admitted) return;  // the new configuration is there for its decision
+    for (const std::string& finding : follow_configured_limit(session, entry))
+      if (std::ranges::find(warnings, finding) == warnings.end()) warnings.push_back(finding);
+  });
+  for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, 0);
+}
 
 void Gateway::watch_sessions() {
   loop_.at(io::mono_now() + kLookEvery, [this] {

@@ -263,6 +263,7 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   policy::ClientSettings own = policy::settings_for_all(instance.config);
   policy::apply_client_config_dir(own, name, instance.config, loader_);
   entry->limits = own.limits;
+  entry->configured = own.limits.rate;
   auto age = std::max(std::chrono::seconds(0), now.wall - entry->since);
   entry->watch = SessionWatch(entry->limits, now.mono - age, now.mono);
   if (auto info = instance.server->session(session)) {

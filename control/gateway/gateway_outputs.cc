@@ -126,7 +126,10 @@ void Gateway::on_connected(size_t index, const openvpn::SessionConnected& connec
   auto info = instances_[index]->server->session(connected.session);
   if (!info) return;
   MonoTime now = io::mono_now();
-  if (BookEntry* entry = book_->find(connected.session)) entry->watch = SessionWatch(entry->limits, now, now);
+  if (BookEntry* entry = book_->find(connected.session)) {
+    entry->watch = SessionWatch(entry->limits, now, now);
+    if (std::exchange(entry->missed_reload, false)) follow_configured_limit(connected.session, *entry);
+  }
   for (auto& desk : desks_)
     if (desk->instance() == index) desk->client_connected(*info);
   std::string addresses = abi::to_text(abi::ipv4(info->grant.ip4)) + " " + abi::to_text(abi::ipv6(info->grant.ip6));

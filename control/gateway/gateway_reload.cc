@@ -65,6 +65,7 @@ Result<ReloadReport> Gateway::reload() {
     take_over(i, std::move(next->servers[i]));
     report.ended += end_revoked(i);
   }
+  follow_configured_limits(report);
   take_over_routes();
   std::string run_dir = configuration_.appliance.run_dir;
   configuration_.appliance = std::move(next->appliance);

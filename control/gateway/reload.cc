@@ -144,6 +144,8 @@ void compare(const config::Appliance& before, const config::Appliance& after, Re
   note(report.needs_restart, "[control] hook_timeout", before.hook_timeout, after.hook_timeout);
   note(report.needs_restart, "[control] hook_processes", before.hook_processes, after.hook_processes);
   note(report.needs_restart, "run_dir", before.run_dir, after.run_dir);
+  note(report.applied, "[clients] limit_in", before.client_limit.from_client, after.client_limit.from_client);
+  note(report.applied, "[clients] limit_out", before.client_limit.to_client, after.client_limit.to_client);
   note(report.applied, "[log] level", before.log_level, after.log_level);
 }
 

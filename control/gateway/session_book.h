@@ -28,6 +28,9 @@ struct BookEntry {
   std::chrono::sys_seconds since{};
   SessionWatch watch;              ///< from its connect on
   config::SessionLimits limits{};  ///< for that
+  /// What the configuration gives the client. A limit that is another one was set by an operator or a script.
+  abi::SessionLimit configured{};
+  bool missed_reload = false;  ///< one came while it was on its way in
   // Traffic of this session in dataplanes that are gone:
   uint64_t earlier_rx_bytes = 0;
   uint64_t earlier_tx_bytes = 0;

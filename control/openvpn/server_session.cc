@@ -188,6 +188,7 @@ void ServerSession::accept(const ClientGrant& grant, Now now) {
     return;
   }
   phase_ = Phase::kAccepted;
+  installed_.limit = grant_.limit;
   install_session();
   install_routes();
   if (!install_keys(*first)) {

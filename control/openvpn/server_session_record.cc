@@ -28,7 +28,7 @@ uint16_t seconds16(std::chrono::seconds value) {
 
 void ServerSession::install_session() {
   const ServerSettings& settings = server_settings();
-  abi::SessionLimit limit = installed_.limit;  // the operator's: stays as long as the session
+  abi::SessionLimit limit = installed_.limit;  // the grant's, or what it was changed to
   installed_ = {};
   installed_.limit = limit;
   installed_.remote = path_.remote;

@@ -118,7 +118,8 @@ struct ClientGrant {
   std::vector<abi::InnerPrefix> routes;  ///< networks behind the client (iroute)
   bool refused_ip4 = false;              ///< the client is told ip4, but no packet from or to it passes (learn-address)
   bool refused_ip6 = false;
-  std::string name;  ///< what the session is called instead of the certificate's common name; empty: that
+  abi::SessionLimit limit{};  ///< what the session begins with; Server::limit() changes it
+  std::string name;           ///< what the session is called instead of the certificate's common name; empty: that
 };
 
 }  // namespace culvert::openvpn

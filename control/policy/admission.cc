@@ -82,6 +82,7 @@ static std::string why_not(const config::ServerConfig& config, const openvpn::Co
 void apply(const config::ServerConfig&, const ClientSettings& own, openvpn::ClientGrant& grant) {
   grant.push = own.push;
   grant.routes = own.routes;
+  grant.limit = own.limits.rate;
   if (own.no_ip6) grant.ip6 = {};
 }
 

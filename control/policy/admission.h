@@ -37,7 +37,7 @@ std::string session_name(const config::ServerConfig& config, const openvpn::Clie
 Decision decide(const config::ServerConfig& config, const openvpn::ConnectRequest& request, bool revoked,
                 const ClientSettings& own, pool::AddressPool& addresses, MonoTime now);
 
-/// Applies what is set for the client to a grant that has its addresses: options, networks.
+/// Applies what is set for the client to a grant that has its addresses: options, networks, limits.
 void apply(const config::ServerConfig& config, const ClientSettings& own, openvpn::ClientGrant& grant);
 
 }  // namespace culvert::policy

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/config/arguments.h"
+#include "control/config/bit_rate.h"
 #include "control/config/statement.h"
 #include "control/hooks/environment.h"
 #include "dataplane/abi/endpoint_text.h"
@@ -16,7 +17,7 @@ constexpr size_t kMaxFindings = 20;
 constexpr int kMaxDepth = 4;
 constexpr std::string_view kHere =
     "can't stand here: push, push-reset, push-remove, ifconfig-push, ifconfig-ipv6-push, iroute, iroute-ipv6, disable, "
-    "inactive, session-timeout and config can";
+    "inactive, session-timeout, limit-in, limit-out and config can";
 
 using Words = std::vector<std::string>;
 
@@ -125,6 +126,14 @@ std::string read_inactive(Applying& to, const Words& words) {
   return "";
 }
 
+std::string read_limit(const Words& words, uint64_t& limit) {
+  if (words.size() != 2) return "takes bits per second, such as 20M, or none";
+  auto bits = config::parse_bit_rate(words[1]);
+  if (!bits) return bits.error();
+  limit = *bits;
+  return "";
+}
+
 void apply_text(Applying& to, std::string_view text, const std::string& source, int depth);
 
 std::string include(Applying& to, const Words& words, int depth) {
@@ -147,6 +156,8 @@ std::string apply_line(Applying& to, const Words& words, int depth) {
   if (name == "iroute-ipv6") return read_iroute6(to, words);
   if (name == "inactive") return read_inactive(to, words);
   if (name == "session-timeout") return read_session_timeout(to, words);
+  if (name == "limit-in") return read_limit(words, to.settings.limits.rate.from_client);
+  if (name == "limit-out") return read_limit(words, to.settings.limits.rate.to_client);
   if (name == "config") return include(to, words, depth);
   if (name == "push-reset" || name == "disable") {
     if (words.size() != 1) return "takes no argument";

@@ -33,7 +33,7 @@ struct ClientSettings {
   std::optional<Static6> ip6;
   std::vector<std::string> push;         ///< what the client is pushed in all, besides what is made for it
   std::vector<abi::InnerPrefix> routes;  ///< iroute, iroute-ipv6
-  config::SessionLimits limits;          ///< inactive, session-timeout
+  config::SessionLimits limits;          ///< inactive, session-timeout, limit-in, limit-out
   std::vector<std::string> findings;     ///< lines that could not be applied: "alice:3: …"
 };
 

@@ -82,6 +82,17 @@ std::vector<char> drop_everything(const std::string& table, const std::string& i
   return batch.end();
 }
 
+/// A socket for requests about interfaces.
+FileDescriptor any_socket() {
+  return FileDescriptor(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+ifreq request_about(const std::string& name) {
+  ifreq request{};
+  std::strncpy(request.ifr_name, name.c_str(), sizeof request.ifr_name - 1);
+  return request;
+}
+
 }  // namespace
 
 Result<ParentInterface> ParentInterface::take(const Settings& settings) {
@@ -98,7 +109,19 @@ Result<ParentInterface> ParentInterface::take(const Settings& settings) {
 }
 
 ParentInterface::~ParentInterface() {
-  if (detaches_ && if_nametoindex(name_.c_str()) != 0) detach_xdp(index_);
+  if (if_nametoindex(name_.c_str()) != static_cast<unsigned>(index_)) return;  // gone, or another of its name
+  if (detaches_) detach_xdp(index_);
+  give_mtu_back();  // after the program, which limits what the interface takes
+}
+
+void ParentInterface::give_mtu_back() const {
+  if (mtu_.set == 0) return;
+  FileDescriptor any = any_socket();
+  ifreq request = request_about(name_);
+  if (ioctl(any.get(), SIOCGIFMTU, &request) != 0 || request.ifr_mtu != mtu_.set) return;
+  request.ifr_mtu = mtu_.found;
+  // Should it fail, the interface has the MTU of the port, as it had all the time.
+  (void)ioctl(any.get(), SIOCSIFMTU, &request);
 }
 
 /// A socket with a name made of the interface's: names of that kind belong to the network namespace, as interfaces do,
@@ -132,19 +155,20 @@ Status ParentInterface::clear_of_xdp(bool may_stay) {
                " xdp off removes it; net_af_packet0,iface=" + name_ + " gets what it lets through"};
 }
 
-Status ParentInterface::set_up(uint32_t mtu) const {
+Status ParentInterface::set_up(uint32_t mtu) {
   auto fail = [this](const std::string& what) {
     return Error{"cannot " + what + " interface " + name_ + ": " + std::strerror(errno)};
   };
-  FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  std::strncpy(request.ifr_name, name_.c_str(), sizeof request.ifr_name - 1);
+  FileDescriptor any = any_socket();
+  ifreq request = request_about(name_);
   if (ioctl(any.get(), SIOCGIFMTU, &request) != 0) return fail("read the MTU of");
   if (request.ifr_mtu != static_cast<int>(mtu)) {
+    mtu_.found = request.ifr_mtu;
     request.ifr_mtu = static_cast<int>(mtu);
     if (ioctl(any.get(), SIOCSIFMTU, &request) != 0)
       return Error{"interface " + name_ + " does not take an MTU of " + std::to_string(mtu) + ": " +
                    std::strerror(errno) + "; ip -details link show " + name_ + " says how much it takes (maxmtu)"};
+    mtu_.set = static_cast<int>(mtu);
   }
   if (ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) return fail("read the flags of");
   request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);

@@ -31,10 +31,12 @@ class ParentInterface {
       : name_(std::move(other.name_)),
         index_(other.index_),
         detaches_(std::exchange(other.detaches_, false)),
+        mtu_(std::exchange(other.mtu_, {})),
         claim_(std::move(other.claim_)),
         filter_(std::move(other.filter_)) {}
   ParentInterface& operator=(ParentInterface&&) = delete;
-  /// Detaches the XDP program of an AF_XDP port that is still there.
+  /// Detaches the XDP program of an AF_XDP port that is still there, and gives the interface the MTU back that it had,
+  /// unless somebody has changed it since. (What a process that was killed had found is not known to the next one.)
   ~ParentInterface();
 
   int index() const { return index_; }
@@ -49,12 +51,18 @@ class ParentInterface {
   ParentInterface(std::string name, int index) : name_(std::move(name)), index_(index) {}
   Status claim();
   Status clear_of_xdp(bool may_stay);
-  Status set_up(uint32_t mtu) const;
+  Status set_up(uint32_t mtu);
+  void give_mtu_back() const;
   Status shut_the_kernel_out();
 
   std::string name_;
   int index_;
-  bool detaches_ = false;                        ///< a program on it is ours, so that it goes when we go
+  bool detaches_ = false;  ///< a program on it is ours, so that it goes when we go
+  struct Mtu {
+    int found = 0;
+    int set = 0;  ///< 0: it was left as it was found
+  };
+  Mtu mtu_;
   FileDescriptor claim_;                         ///< as long as it is open, no other dataplane takes the interface
   std::unique_ptr<nl_sock, FreeSocket> filter_;  ///< owns the nftables table
 };

@@ -1,7 +1,7 @@
 #include "perf/bench_path/engine_cost.h"
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <cstring>
 
 #include "dataplane/crypto/ipsec_mb.h"
 
@@ -47,61 +47,38 @@ Result<EngineCost> measure_engines(const Case& what, const Options& options,
   // Engines expand keys in forms of their own, so each has its traffic; the buffers are the same.
   std::vector<std::unique_ptr<Traffic>> traffic;
   for (const auto& engine : engines) traffic.push_back(std::make_unique<Traffic>(what, *engine, mbufs));
-  std::array<std::vector<double>, kEngines> cycles, ratios;
-  constexpr uint32_t kWarmUp = 1;
-  for (uint32_t repeat = 0; repeat < kWarmUp + options.repeats; ++repeat) {
-    std::array<double, kEngines> round{};
-    for (size_t turn = 0; turn < kEngines; ++turn) {
-      size_t i = (repeat + turn) % kEngines;  // none always goes first
-      traffic[i]->prepare(Kind::kRaw);
-      round[i] = time_engine(*traffic[i], *engines[i], what.direction, options.burst);
-      if (std::string wrong = traffic[i]->check(Kind::kRaw, {}); !wrong.empty())
-        return Error{std::string(kCandidates[i].name) + ": " + wrong};
-    }
-    if (repeat < kWarmUp) continue;
-    for (size_t i = 0; i < kEngines; ++i) {
-      cycles[i].push_back(round[i]);
-      ratios[i].push_back(round[kCandidates[i].against] / round[i]);
-    }
-  }
-  EngineCost cost{what, {}, {}};
-  for (size_t i = 0; i < kEngines; ++i) {
-    cost.cycles[i] = figure_of(cycles[i]);
-    cost.ratios[i] = figure_of(ratios[i]);
-  }
-  return cost;
+  auto time = [&](size_t i) -> Result<double> {
+    traffic[i]->prepare(Kind::kRaw);
+    double cycles = time_engine(*traffic[i], *engines[i], what.direction, options.burst);
+    if (std::string wrong = traffic[i]->check(Kind::kRaw, {}); !wrong.empty())
+      return Error{std::string(kCandidates[i].name) + ": " + wrong};
+    return cycles;
+  };
+  return in_turns<kEngines>(what, options.repeats, time,
+                            [](const auto& round, size_t i) { return round[kCandidates[i].against] / round[i]; });
 }
 
 void print_engines(const std::vector<EngineCost>& rows, bool json) {
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  if (!json) {
-    std::printf(
-        "Cycles per packet of the AEAD alone: ipsec-mb, then the workers' engine up to each level of instructions, and "
-        "its throughput ÷ ipsec-mb's with the same vectors.\n\n"
-        "dir  cipher             size  sessions");
-    for (size_t i = 0; i < kEngines; ++i) std::printf(i == 0 ? " %10s" : "  %13s", kCandidates[i].name);
-    std::printf("\n");
+  std::array<const char*, kEngines> names;
+  std::string titles;
+  for (size_t i = 0; i < kEngines; ++i) {
+    names[i] = kCandidates[i].name;
+    titles += std::string(i == 0 ? 11 - std::strlen(names[i]) : 15 - std::strlen(names[i]), ' ') + names[i];
   }
-  for (const EngineCost& row : rows) {
-    nlohmann::ordered_json entry = {{"direction", to_text(row.what.direction)},
-                                    {"cipher", to_text(row.what.cipher)},
-                                    {"size", size_text(row.what.size)},
-                                    {"sessions", row.what.sessions}};
-    if (!json)
-      std::printf("%-4s %-17s %5s %9u", to_text(row.what.direction).c_str(), to_text(row.what.cipher).c_str(),
-                  size_text(row.what.size).c_str(), row.what.sessions);
-    for (size_t i = 0; i < kEngines; ++i) {
-      const std::string name = kCandidates[i].name;
-      entry[name + "_cycles"] = row.cycles[i].median;
-      entry[name + "_spread"] = row.cycles[i].spread;
-      entry[name + "_ratio"] = row.ratios[i].median;
-      if (!json && i == 0) std::printf("     %6.0f", row.cycles[i].median);
-      if (!json && i > 0) std::printf("    %6.0f %.2f", row.cycles[i].median, row.ratios[i].median);
-    }
-    all.push_back(std::move(entry));
-    if (!json) std::printf("\n");
-  }
-  if (json) std::printf("%s\n", all.dump(2).c_str());
+  print_costs(
+      rows, names,
+      "Cycles per packet of the AEAD alone: ipsec-mb, then the workers' engine up to each level of instructions, "
+      "and its throughput ÷ ipsec-mb's with the same vectors.\n\n"
+      "dir  cipher             size  sessions" +
+          titles + "\n",
+      json, [](double cycles, double ratio, size_t i) {
+        std::array<char, 32> text{};
+        if (i == 0)
+          std::snprintf(text.data(), text.size(), "     %6.0f", cycles);
+        else
+          std::snprintf(text.data(), text.size(), "    %6.0f %.2f", cycles, ratio);
+        return std::string(text.data());
+      });
 }
 
 }  // namespace culvert::perf

@@ -8,7 +8,7 @@
 
 #include "dataplane/abi/result.h"
 #include "dataplane/crypto/engine.h"
-#include "perf/bench_path/measure.h"
+#include "perf/bench_path/turns.h"
 
 namespace culvert::perf {
 
@@ -16,11 +16,8 @@ namespace culvert::perf {
 /// CPU lacks is measured with what it has.
 inline constexpr size_t kEngines = 5;
 
-struct EngineCost {
-  Case what;
-  std::array<Figure, kEngines> cycles;  ///< per packet
-  std::array<Figure, kEngines> ratios;  ///< throughput ÷ that of ipsec-mb with the same vectors, in the same round
-};
+/// The ratio: throughput ÷ that of ipsec-mb with the same vectors.
+using EngineCost = Cost<kEngines>;
 
 /// Measures one case. Error: a packet came out wrong.
 Result<EngineCost> measure_engines(const Case& what, const Options& options,

@@ -11,7 +11,7 @@
 
 namespace culvert::perf {
 
-/// Cycles (of the time-stamp counter) per packet.
+/// Cycles (of the time-stamp counter) per packet, or a ratio of them.
 struct Figure {
   double median = 0;
   double spread = 0;  ///< half the distance between the quartiles
@@ -39,6 +39,8 @@ struct Row {
 Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw, aead::Engine& engine,
                     rte_mempool* pool, const std::vector<rte_mbuf*>& mbufs);
 
+/// Direction, cipher, size, sessions: the first columns of a line.
+std::string case_columns(const Case& what);
 void print_table_head(double cycles_per_ns);
 void print_table_row(const Row& row, double cycles_per_ns);
 std::string to_json(const std::vector<Row>& rows, double cycles_per_ns);

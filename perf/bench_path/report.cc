@@ -1,9 +1,17 @@
+#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "perf/bench_path/measure.h"
 
 namespace culvert::perf {
+
+std::string case_columns(const Case& what) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%-4s %-17s %5s %9u", to_text(what.direction).c_str(),
+                to_text(what.cipher).c_str(), size_text(what.size).c_str(), what.sessions);
+  return text.data();
+}
 
 void print_table_head(double cycles_per_ns) {
   std::printf(
@@ -18,10 +26,9 @@ void print_table_head(double cycles_per_ns) {
 void print_table_row(const Row& row, double cycles_per_ns) {
   double ns = row.whole.median / cycles_per_ns;
   double bytes = row.what.size == kImix ? (7 * 64 + 4 * 576 + 1400) / 12.0 : row.what.size;
-  std::printf("%-4s %-17s %5s %9u %6u  %7.1f ±%5.1f %7.1f ±%5.1f %7.1f ±%5.1f %8.1f %6.1f  %5.2f\n",
-              to_text(row.what.direction).c_str(), to_text(row.what.cipher).c_str(), size_text(row.what.size).c_str(),
-              row.what.sessions, row.burst, row.raw.median, row.raw.spread, row.path_only.median, row.path_only.spread,
-              row.whole.median, row.whole.spread, ns, bytes * 8 / ns, row.ratio);
+  std::printf("%s %6u  %7.1f ±%5.1f %7.1f ±%5.1f %7.1f ±%5.1f %8.1f %6.1f  %5.2f\n", case_columns(row.what).c_str(),
+              row.burst, row.raw.median, row.raw.spread, row.path_only.median, row.path_only.spread, row.whole.median,
+              row.whole.spread, ns, bytes * 8 / ns, row.ratio);
   std::fflush(stdout);
 }
 

@@ -1,7 +1,6 @@
 #include "perf/bench_path/trace_cost.h"
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "dataplane/steps/trace.h"
 
@@ -77,63 +76,36 @@ Result<TraceCost> measure_tracing(const Case& what, const Options& options, aead
   std::vector<std::unique_ptr<Watcher>> watchers;
   for (Watch watch : kWatches) watchers.push_back(std::make_unique<Watcher>(watch, mbufs.size()));
 
-  std::array<std::vector<double>, kWatches.size()> cycles, ratios;
-  constexpr uint32_t kWarmUp = 1;
-  for (uint32_t repeat = 0; repeat < kWarmUp + options.repeats; ++repeat) {
-    std::array<double, kWatches.size()> round{};
-    for (size_t turn = 0; turn < kWatches.size(); ++turn) {
-      size_t index = (repeat + turn) % kWatches.size();  // none always goes first
-      Watcher& watcher = *watchers[index];
-      traffic.prepare(Kind::kWhole);
-      gateway.sink.packets.clear();
-      mailbox.post(kWatches[index] == Watch::kNothing ? nullptr : watcher.plan());
-      gateway.path->flush();  // adopts it
-      round[index] = time_pass(traffic, gateway, what.direction, options.burst, kTracedPiece);
-      if (std::string wrong = traffic.check(Kind::kWhole, gateway.sink.packets); !wrong.empty()) return Error{wrong};
-      size_t entries = watcher.empty();
-      if (!is_expected(kWatches[index], entries, mbufs.size()))
-        return Error{std::string(kNames[index]) + ": the trace saw " + std::to_string(entries) + " packets"};
-    }
-    if (repeat < kWarmUp) continue;
-    for (size_t i = 0; i < kWatches.size(); ++i) {
-      cycles[i].push_back(round[i]);
-      ratios[i].push_back(round[i] / round[0]);
-    }
-  }
-  TraceCost cost{what, {}, {}};
-  for (size_t i = 0; i < kWatches.size(); ++i) {
-    cost.cycles[i] = figure_of(cycles[i]);
-    cost.ratios[i] = figure_of(ratios[i]);
-  }
-  return cost;
+  auto time = [&](size_t i) -> Result<double> {
+    Watcher& watcher = *watchers[i];
+    traffic.prepare(Kind::kWhole);
+    gateway.sink.packets.clear();
+    mailbox.post(kWatches[i] == Watch::kNothing ? nullptr : watcher.plan());
+    gateway.path->flush();  // adopts it
+    double cycles = time_pass(traffic, gateway, what.direction, options.burst, kTracedPiece);
+    if (std::string wrong = traffic.check(Kind::kWhole, gateway.sink.packets); !wrong.empty()) return Error{wrong};
+    size_t entries = watcher.empty();
+    if (!is_expected(kWatches[i], entries, mbufs.size()))
+      return Error{std::string(kNames[i]) + ": the trace saw " + std::to_string(entries) + " packets"};
+    return cycles;
+  };
+  return in_turns<kWatches.size()>(what, options.repeats, time,
+                                   [](const auto& round, size_t i) { return round[i] / round[0]; });
 }
 
 void print_tracing(const std::vector<TraceCost>& rows, bool json) {
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  if (!json)
-    std::printf(
-        "Cycles per packet of the whole path, and beside them how many times those without a trace.\n\n"
-        "dir  cipher             size  sessions   nobody        drops    every 1000th            all  all, bytes\n");
-  for (const TraceCost& row : rows) {
-    nlohmann::ordered_json entry = {{"direction", to_text(row.what.direction)},
-                                    {"cipher", to_text(row.what.cipher)},
-                                    {"size", size_text(row.what.size)},
-                                    {"sessions", row.what.sessions}};
-    if (!json)
-      std::printf("%-4s %-17s %5s %9u", to_text(row.what.direction).c_str(), to_text(row.what.cipher).c_str(),
-                  size_text(row.what.size).c_str(), row.what.sessions);
-    for (size_t i = 0; i < kWatches.size(); ++i) {
-      std::string name = kNames[i];
-      entry[name + "_cycles"] = row.cycles[i].median;
-      entry[name + "_ratio"] = row.ratios[i].median;
-      entry[name + "_ratio_spread"] = row.ratios[i].spread;
-      if (!json && i == 0) std::printf(" %8.1f", row.cycles[i].median);
-      if (!json && i > 0) std::printf(" %7.1f %.3f", row.cycles[i].median, row.ratios[i].median);
-    }
-    all.push_back(std::move(entry));
-    if (!json) std::printf("\n");
-  }
-  if (json) std::printf("%s\n", all.dump(2).c_str());
+  print_costs(
+      rows, kNames,
+      "Cycles per packet of the whole path, and beside them how many times those without a trace.\n\n"
+      "dir  cipher             size  sessions   nobody        drops    every 1000th            all  all, bytes\n",
+      json, [](double cycles, double ratio, size_t i) {
+        std::array<char, 32> text{};
+        if (i == 0)
+          std::snprintf(text.data(), text.size(), " %8.1f", cycles);
+        else
+          std::snprintf(text.data(), text.size(), " %7.1f %.3f", cycles, ratio);
+        return std::string(text.data());
+      });
 }
 
 }  // namespace culvert::perf

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "dataplane/abi/result.h"
-#include "perf/bench_path/measure.h"
+#include "perf/bench_path/turns.h"
 
 namespace culvert::perf {
 
@@ -21,11 +21,8 @@ enum class Watch : uint8_t {
 inline constexpr std::array kWatches = {Watch::kNothing, Watch::kDrops, Watch::kEveryThousand, Watch::kAll,
                                         Watch::kAllBytes};
 
-struct TraceCost {
-  Case what;
-  std::array<Figure, kWatches.size()> cycles;  ///< by Watch, per packet of the whole path
-  std::array<Figure, kWatches.size()> ratios;  ///< cycles ÷ those of kNothing in the same round
-};
+/// By Watch, of the whole path. The ratio: cycles ÷ those of kNothing.
+using TraceCost = Cost<kWatches.size()>;
 
 /// Measures one case. Error: a packet came out wrong, or was not seen by the trace.
 Result<TraceCost> measure_tracing(const Case& what, const Options& options, aead::Engine& engine, rte_mempool* pool,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.download import Download, RandomFile, serving
+from harness.download import RandomFile, download
 from harness.server_conf import INNER4
 
 pytestmark = pytest.mark.culvert_only
@@ -30,9 +30,7 @@ def test_long_packets_go_both_ways(stage, file, protocol, outside):
         # Not faster: over TCP a packet that fills no segment may wait for the acknowledgement of the one before (Nagle).
         done = source.try_run("ping", "-n", "-q", "-c", "10", "-i", "0.1", "-W", "5", "-M", "do", "-s", "8872", address)
         assert " 0% packet loss" in done.stdout, done.stdout
-    with serving(gateway.namespace, file):
-        Download(client.namespace, INNER4).finish(file)
-    with serving(client.namespace, file):
-        Download(gateway.namespace, client.inner4).finish(file)
+    download(file, gateway.namespace, client.namespace, INNER4)
+    download(file, client.namespace, gateway.namespace, client.inner4)
     for reason in ("inner_too_big", "outer_too_long", "stream_bad_length"):
         assert gateway.drops()[reason] == 0, gateway.drops()

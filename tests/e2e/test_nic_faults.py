@@ -1,5 +1,7 @@
 """NIC mode when its surroundings change: links, addresses, neighbours, routes of a routing daemon, a killed dataplane."""
 
+from typing import Dict, Optional
+
 import pytest
 from test_restart import kill_and_wait_for_next
 
@@ -13,6 +15,22 @@ pytestmark = pytest.mark.culvert_only
 kinds = pytest.mark.parametrize("kind", DEVICES)
 
 
+# A kernel that soon wants to hear of its neighbours again.
+SOON_ASKED_AGAIN = {"base_reachable_time_ms": 500, "delay_first_probe_time": 1, "retrans_time_ms": 100}
+
+
+def forwarding(stage, kind: str = "AF_XDP", neighbours: Optional[Dict[str, int]] = None):
+    """A network, its gateway, and a client whose packets reach the far host. `neighbours`: the kernel's settings for those at
+    the far host's port."""
+    network = NicNetwork(stage, kind)
+    gateway = network.start()
+    for name, value in (neighbours or {}).items():
+        network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/{name}", str(value))
+    client = stage.connected()
+    assert client.ping(FAR4, 5)
+    return network, gateway, client
+
+
 def link_state(gateway, twin: str) -> str:
     return next(row["state"] for row in rows(gateway.ask("ports")) if row["address"].startswith(twin + " "))
 
@@ -23,10 +41,7 @@ def answers(client, address: str) -> bool:
 
 @kinds
 def test_the_link_goes_down_and_up(stage, kind):
-    network = NicNetwork(stage, kind)
-    gateway = network.start()
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, gateway, client = forwarding(stage, kind)
     for interface, twin in (("eth0", LAN), (f"p{stage.network.gateway.number}", WAN)):
         peer = network.far if twin == LAN else stage.network.wire
         peer.ip(f"link set {interface} down")
@@ -46,10 +61,7 @@ def test_the_link_goes_down_and_up(stage, kind):
 @kinds
 def test_a_download_outlives_a_link_flap_on_either_side(stage, kind, tmp_path):
     file = RandomFile(tmp_path, 100_000_000)
-    network = NicNetwork(stage, kind)
-    gateway = network.start()
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, gateway, client = forwarding(stage, kind)
     with serving(network.far, file):
         download = Download(client.namespace, FAR4)
         for interface, twin in (("eth0", LAN), (f"p{stage.network.gateway.number}", WAN)):
@@ -69,11 +81,7 @@ def test_a_download_outlives_a_link_flap_on_either_side(stage, kind, tmp_path):
 
 def test_a_link_that_is_up_again_waits_for_no_old_question(stage):
     """While the link is down the kernel asks for its neighbour in vain, and then only now and then: here, once a minute."""
-    network = NicNetwork(stage, "AF_XDP")
-    network.start()
-    network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/retrans_time_ms", "60000")
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, _, client = forwarding(stage, neighbours={"retrans_time_ms": 60000})
     network.far.ip("link set eth0 down")
     wait_until(lambda: "NO-CARRIER" in network.gateway_namespace.run("ip", "link", "show", LAN), "the link to be down")
     assert not answers(client, FAR4)
@@ -84,10 +92,7 @@ def test_a_link_that_is_up_again_waits_for_no_old_question(stage):
 
 
 def test_addresses_change(stage):
-    network = NicNetwork(stage, "AF_XDP")
-    gateway = network.start()
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, gateway, client = forwarding(stage)
     # Another address towards the far host.
     network.gateway_namespace.ip(f"address del {LAN4}/24 dev {LAN}", f"address add 198.51.100.2/24 dev {LAN}")
     network.far.ip("route replace default via 198.51.100.2")
@@ -104,13 +109,7 @@ def test_addresses_change(stage):
 
 
 def test_a_neighbour_moves_and_is_forgotten(stage):
-    network = NicNetwork(stage, "AF_XDP")
-    network.start()
-    # A kernel that soon wants to hear of its neighbours again.
-    for name, value in (("base_reachable_time_ms", 500), ("delay_first_probe_time", 1), ("retrans_time_ms", 100)):
-        network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/{name}", str(value))
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, _, client = forwarding(stage, neighbours=SOON_ASKED_AGAIN)
     network.gateway_namespace.ip(f"neighbour flush dev {LAN}")
     wait_until(lambda: answers(client, FAR4), "a neighbour that was forgotten", 5)
     network.far.ip("link set eth0 address 02:00:5e:00:53:07")
@@ -120,12 +119,7 @@ def test_a_neighbour_moves_and_is_forgotten(stage):
 
 def test_a_neighbour_that_is_gone_is_said_to_be(stage):
     """Packets for a host that no longer answers go to the kernel, which tells their sender."""
-    network = NicNetwork(stage, "AF_XDP")
-    network.start()
-    for name, value in (("base_reachable_time_ms", 500), ("delay_first_probe_time", 1), ("retrans_time_ms", 100)):
-        network.gateway_namespace.write_sysctl(f"net/ipv4/neigh/{LAN}/{name}", str(value))
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, _, client = forwarding(stage, neighbours=SOON_ASKED_AGAIN)
     network.far.ip(f"address del {FAR4}/24 dev eth0")
     said = "Destination Host Unreachable"
     wait_until(lambda: said in client.namespace.try_run("ping", "-n", "-c", "1", "-W", "1", FAR4).stdout,
@@ -146,9 +140,7 @@ def test_a_path_with_a_small_mtu_is_no_black_hole(stage):
 
 
 def test_the_mtu_of_a_twin_is_lowered(stage):
-    network = NicNetwork(stage, "AF_XDP")
-    network.start()
-    client = stage.connected()
+    network, _, client = forwarding(stage)
     assert client.ping(FAR4, 5, size=1400)
     network.gateway_namespace.ip(f"link set {LAN} mtu 1300")
     refused = "Frag needed and DF set (mtu = 1300)"
@@ -185,10 +177,7 @@ def test_the_mtu_of_the_interface_below_changes(stage, kind):
 @kinds
 def test_the_interface_below_is_set_down_and_up(stage, kind):
     """By an operator, or by a network manager that does not know whose it is."""
-    network = NicNetwork(stage, kind)
-    gateway = network.start()
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, gateway, client = forwarding(stage, kind)
     network.gateway_namespace.ip("link set eth1 down")
     wait_until(lambda: link_state(gateway, LAN) == "link down", "the port's link to be down")
     assert not answers(client, FAR4)
@@ -201,10 +190,7 @@ def test_the_interface_below_is_set_down_and_up(stage, kind):
 
 @kinds
 def test_an_interface_that_goes_away_takes_only_its_port_with_it(stage, kind):
-    network = NicNetwork(stage, kind)
-    gateway = network.start()
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, gateway, client = forwarding(stage, kind)
     network.gateway_namespace.ip("link delete eth1")
     wait_until(lambda: link_state(gateway, LAN) == "link down", "the port's link to be down")
     wait_until(lambda: f"port {LAN}: interface eth1 is gone; restart culvert-dataplane when it is back" in gateway.log(),
@@ -235,10 +221,7 @@ def try_second_gateway(stage, network) -> str:
 @pytest.mark.parametrize("other", DEVICES)
 @kinds
 def test_a_second_gateway_on_the_same_interface_is_refused_and_harms_nobody(stage, kind, other):
-    network = NicNetwork(stage, kind)
-    gateway = network.start()
-    client = stage.connected()
-    assert client.ping(FAR4, 5)
+    network, gateway, client = forwarding(stage, kind)
     network.kind = other
     assert "another port has eth1, of this or another culvert-dataplane: stop that one" in try_second_gateway(stage, network)
     assert client.ping(FAR4, 20) and client.connects() == 1
@@ -314,9 +297,7 @@ def test_a_route_of_bird_forwards_and_goes(stage, kind):
 
 def test_a_killed_dataplane_finds_its_twins_again(stage):
     """What the operator put on a twin outlives the dataplane: addresses, routes, neighbours."""
-    network = NicNetwork(stage, "AF_XDP")
-    gateway = network.start()
-    client = stage.connected()
+    network, gateway, client = forwarding(stage)
     network.gateway_namespace.ip(f"address add 198.51.100.9/24 dev {LAN}", f"route add 203.0.113.0/24 via {FAR4}")
     assert client.ping(FAR4, 3)
     kill_and_wait_for_next(gateway, "culvert-dataplane", 20)

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from harness.download import Download, RandomFile, serving
+from harness.download import RandomFile, download
 from harness.nic_network import DEVICES, FAR4, LAN, LAN4, NicNetwork, packets
 from harness.waiting import wait_until
 
@@ -84,8 +84,7 @@ def test_a_vlan_interface_on_the_twin_carries_inner_packets(stage, file, kind):
     assert network.far.ping(TAGGED_GATEWAY, 5)
     assert client.ping(TAGGED, 20)
     assert network.far.ping(client.inner4, 20)
-    with serving(network.far, file):
-        Download(client.namespace, TAGGED).finish(file)
+    download(file, network.far, client.namespace, TAGGED)
     # Another tag is another network: nobody there.
     network.gateway_namespace.ip("link set tagged down", "link delete tagged")
     assert not client.ping(TAGGED, seconds=0.5)
@@ -120,8 +119,7 @@ def test_larger_frames_than_1500_bytes(stage, file, kind, mtu):
     client = stage.client(host=host, options=["tun-mtu 1900", "mssfix 0"]).connect()
     assert whole(client.namespace, 1872, FAR4)
     goes_past_the_kernel(gateway, client, 1872)
-    with serving(network.far, file):
-        Download(client.namespace, FAR4).finish(file)
+    download(file, network.far, client.namespace, FAR4)
     assert gateway.drops()["nic_malformed"] == 0, gateway.drops()
 
 
@@ -137,9 +135,7 @@ def test_jumbo_packets_inside_and_outside(stage, file, cipher):
     client = stage.client(host=host, options=[*JUMBO, f"data-ciphers {cipher}"]).connect()
     assert whole(client.namespace, 8872, FAR4) and not whole(client.namespace, 8873, FAR4, 1)
     goes_past_the_kernel(gateway, client, 8872)
-    with serving(network.far, file):
-        Download(client.namespace, FAR4).finish(file)
-    with serving(client.namespace, file):
-        Download(network.far, client.inner4).finish(file)
+    download(file, network.far, client.namespace, FAR4)
+    download(file, client.namespace, network.far, client.inner4)
     for reason in ("nic_malformed", "inner_too_big", "outer_too_long"):
         assert gateway.drops()[reason] == 0, gateway.drops()

@@ -1,5 +1,7 @@
 """NIC mode on virtual Ethernet: the gateway's interfaces belong to DPDK, the kernel has a twin of each."""
 
+import json
+
 import pytest
 
 from harness.download import Download, RandomFile, serving
@@ -105,6 +107,24 @@ def test_nothing_is_left_behind(stage):
     links = network.gateway_namespace.run("ip", "-d", "link")
     assert "wan0" not in links and "prog/xdp" not in links, links
     assert "lan0" not in links
+
+
+def mtus(network) -> tuple:
+    """Of the interfaces below: the one towards clients and the one towards the far host."""
+    return tuple(json.loads(network.gateway_namespace.run("ip", "-json", "link", "show", name))[0]["mtu"]
+                 for name in ("eth0", "eth1"))
+
+
+@kinds
+def test_the_interfaces_below_get_their_mtu_back(stage, kind):
+    """At an orderly end, and where nobody has changed it since."""
+    network = NicNetwork(stage, kind)
+    gateway = network.start(mtu=1400)
+    assert mtus(network) == (1400, 1400)
+    assert stage.connected().ping(FAR4, 5)
+    network.gateway_namespace.ip("link set eth1 mtu 1300")
+    assert gateway.stop() == 0
+    assert mtus(network) == (1500, 1300)
 
 
 def test_a_port_that_is_not_there_is_named(stage):

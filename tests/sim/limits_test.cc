@@ -1,4 +1,5 @@
-// connect-freq, force-tls-key-material-export, and renegotiations that control asks for.
+// connect-freq, force-tls-key-material-export, limits that a client is granted, and renegotiations that control asks
+// for.
 #include <gtest/gtest.h>
 
 #include "control/openvpn/negotiate.h"
@@ -54,6 +55,35 @@ TEST(Limits, RenegotiatesWhenAsked) {
   EXPECT_TRUE(world.run_until([&] { return world.server->renegotiations(session) == 1; }, 60s));
   EXPECT_TRUE(world.ended.empty());
   EXPECT_EQ(world.server->renegotiations({session.peer_id, session.generation + 1}), 0u);
+}
+
+TEST(Limits, ASessionBeginsWithTheOnesOfItsGrant) {
+  World::Options options;
+  options.seed = seed();
+  World world(options);
+  const abi::SessionLimit limit{20'000'000, 8000};
+  world.decide = [&, decide = world.decide](Server& engine, const ConnectRequest& request, Now now) {
+    if (request.identity.common_name == "free") return decide(engine, request, now);
+    ClientGrant grant;
+    grant.ip4 = {10, 8, 0, 200};
+    grant.ip4_gateway = {10, 8, 255, 254};
+    grant.limit = limit;
+    engine.accept(request.session, grant, now);
+    // Accepted, and not connected yet: no packet of it may pass unlimited.
+    EXPECT_EQ(engine.session(request.session)->limit, limit);
+  };
+  World::Peer& alice = world.add_client(client_settings("alice"), 1);
+  World::Peer& free = world.add_client(client_settings("free"), 2);
+  world.start(alice);
+  world.start(free);
+  ASSERT_TRUE(world.run_until([&] { return alice.engine->connected() && free.engine->connected(); }, 60s));
+  for (const SessionInfo& session : world.server->sessions()) {
+    abi::SessionLimit expected = session.identity.common_name == "alice" ? limit : abi::SessionLimit{};
+    EXPECT_EQ(session.limit, expected) << session.identity.common_name;
+    EXPECT_EQ(world.worker.sessions().at(session.session.peer_id).settings.limit, expected);
+    EXPECT_EQ(world.records.at(session.session.peer_id).settings.limit, expected);
+  }
+  EXPECT_EQ(world.worker.errors(), std::vector<std::string>());
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "control/admin/rows.h"
+#include "control/config/bit_rate.h"
 #include "tools/culvert/admin_client.h"
-#include "tools/culvert/bit_rate.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/table.h"
 
@@ -102,7 +102,7 @@ Result<ordered_json> limit_request(const std::string& session, const LimitOption
   if (options.none) request["in"] = request["out"] = 0;
   for (auto [name, text] : {std::pair{"in", &options.in}, std::pair{"out", &options.out}}) {
     if (text->empty()) continue;
-    Result<uint64_t> bits = parse_bit_rate(*text);
+    Result<uint64_t> bits = config::parse_bit_rate(*text);
     if (!bits) return Error{std::string("--") + name + ": " + bits.error()};
     request[name] = *bits;
   }

@@ -4,8 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "control/config/bit_rate.h"
 #include "control/io/log.h"
-#include "tools/culvert/bit_rate.h"
 
 namespace culvert::cli {
 namespace {
@@ -58,7 +58,7 @@ std::string cell_text(const ordered_json& value, admin::Format format) {
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_number_unsigned() || value.is_number_integer()) {
     if (format == admin::Format::kBytes) return bytes_text(value.get<uint64_t>());
-    if (format == admin::Format::kBitRate) return bit_rate_text(value.get<uint64_t>());
+    if (format == admin::Format::kBitRate) return config::bit_rate_text(value.get<uint64_t>());
     if (format == admin::Format::kSeconds) return duration_text(value.get<uint64_t>());
     return value.dump();
   }

@@ -107,3 +107,9 @@ def serving(namespace: Namespace, file: RandomFile) -> Iterator[FileServer]:
         yield server
     finally:
         server.close()
+
+
+def download(file: RandomFile, server: Namespace, client: Namespace, address: str) -> None:
+    """The whole file from `server` at `address` to `client`."""
+    with serving(server, file):
+        Download(client, address).finish(file)

@@ -27,6 +27,7 @@ TEST(Appliance, SmallestAndDefaults) {
   EXPECT_EQ(appliance.huge, HugePages::kAuto);
   EXPECT_FALSE(appliance.tun_name);
   EXPECT_FALSE(appliance.log_level);
+  EXPECT_EQ(appliance.client_limit, abi::SessionLimit{});
 }
 
 TEST(Appliance, EveryKey) {
@@ -34,7 +35,8 @@ TEST(Appliance, EveryKey) {
   Appliance appliance = parse_appliance(
       "run_dir = \"/run/vpn\"\n[dataplane]\nworkers = [3]\nsessions = 100\nhuge = \"off\"\n"
       "[tun]\nname = \"vpn0\"\nmtu = 1400\ntxqueuelen = 500\n[control]\nuser = \"culvert\"\ngroup = \"vpn\"\n"
-      "[log]\nlevel = \"debug\"\n[[openvpn]]\nconfig = \"/srv/server.conf\"\n",
+      "[clients]\nlimit_in = \"1.5G\"\nlimit_out = \"64k\"\n[log]\nlevel = \"debug\"\n[[openvpn]]\nconfig = "
+      "\"/srv/server.conf\"\n",
       "etc/culvert.toml", report);
   EXPECT_TRUE(report.all().empty());
   EXPECT_EQ(appliance.run_dir, "/run/vpn");
@@ -46,6 +48,7 @@ TEST(Appliance, EveryKey) {
   EXPECT_EQ(appliance.tun_tx_queue_length, 500u);
   EXPECT_EQ(appliance.user, "culvert");
   EXPECT_EQ(appliance.group, "vpn");
+  EXPECT_EQ(appliance.client_limit, (abi::SessionLimit{1'500'000'000, 64'000}));
   EXPECT_EQ(appliance.log_level, openvpn::LogLevel::kDebug);
   EXPECT_EQ(appliance.openvpn[0].config, "/srv/server.conf");
 }
@@ -77,6 +80,16 @@ TEST(Appliance, Findings) {
       {"[tun]\nname = \"\"\n", "2: error: [tun] name: \"\" can't be the name of an interface (at most 15 characters)"},
       {"[tun]\nmtu = 9001\n", "2: error: [tun] mtu: must be a number from 576 to 9000"},
       {"[tun]\ntxqueuelen = 0\n", "2: error: [tun] txqueuelen: must be a number from 1 to 1000000"},
+      {"\n[clients]\nlimit_in = \"20Q\"\n",
+       "3: error: [clients] limit_in: \"20Q\" is no limit: give bits per second, such as 800K, 20M or 1.5G (1 to "
+       "400G), or "
+       "none"},
+      {"[clients]\nlimit_out = \"0\"\n",
+       "2: error: [clients] limit_out: \"0\" is no limit: give bits per second, such as 800K, 20M or 1.5G (1 to 400G), "
+       "or "
+       "none"},
+      {"[clients]\nlimit_out = 20\n", "2: error: [clients] limit_out: must be a text in double quotes"},
+      {"[clients]\nlimit_inn = \"20M\"\n", "2: error: [clients] limit_inn: no such key: did you mean limit_in?"},
       {"[log]\nlevel = \"loud\"\n",
        "2: error: [log] level: must be \"debug\", \"info\", \"warning\" or \"error\", not \"loud\""},
       {"log = \"debug\"\n", "1: error: log: is a section: write [log]"},

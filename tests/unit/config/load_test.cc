@@ -42,6 +42,13 @@ TEST(Load, TheTunComesFromBoth) {
   EXPECT_EQ(tun.addresses[2].address.family, abi::Family::kNone);
 }
 
+TEST(Load, LimitsOfClientsAreEveryServers) {
+  Loaded loaded = load_texts("[clients]\nlimit_out = \"20M\"\n" + kToml, kBase);
+  EXPECT_EQ(loaded.findings, "");
+  ASSERT_TRUE(loaded.configuration);
+  EXPECT_EQ(loaded.configuration->servers[0].limits.rate, (abi::SessionLimit{0, 20'000'000}));
+}
+
 TEST(Load, ThisGoesFirst) {
   std::string conf = std::string(kBase) + "dev tun9\ntxqueuelen 50\nverb 0\nuser a\ngroup b\ntun-mtu 1400\n";
   Loaded loaded = load_texts(kToml, conf);

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <random>
 
-#include "dataplane/crypto/engine.h"
 #include "dataplane/crypto/wipe.h"
+#include "tests/unit/dataplane_crypto/candidates.h"
 #include "tests/unit/support/evp_aead.h"
 #include "tests/unit/support/fenced_page.h"
 
@@ -19,27 +19,6 @@ using abi::Cipher;
 using testing::EvpAead;
 using Bytes = std::vector<uint8_t>;
 
-/// What is under test: ipsec-mb at one level, or an engine as workers use it (kernels of our own where the CPU can).
-struct Candidate {
-  const char* name;
-  Result<std::unique_ptr<Engine>> (*make)();
-};
-template <Isa kIsa>
-Result<std::unique_ptr<Engine>> ipsec_mb() {
-  return make_ipsec_mb(kIsa);
-}
-template <Level kMost>
-Result<std::unique_ptr<Engine>> engine_up_to() {
-  return make_engine(kMost);
-}
-constexpr Candidate kCandidates[] = {{"SSE", ipsec_mb<Isa::kSse>},
-                                     {"AVX", ipsec_mb<Isa::kAvx>},
-                                     {"AVX2", ipsec_mb<Isa::kAvx2>},
-                                     {"AVX512", ipsec_mb<Isa::kAvx512>},
-                                     {"WorkersUpToSSE", engine_up_to<Level::kSse>},
-                                     {"WorkersUpToAVX2", engine_up_to<Level::kAvx2>},
-                                     {"WorkersUpToVAES", engine_up_to<Level::kVaes>},
-                                     {"Workers", engine_up_to<Level::kAvx512>}};
 std::string name_of(Cipher cipher) {
   constexpr std::array kNames = {"", "AES128GCM", "AES192GCM", "AES256GCM", "CHACHA20POLY1305"};
   return kNames[static_cast<size_t>(cipher)];

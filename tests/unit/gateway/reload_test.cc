@@ -68,6 +68,19 @@ TEST(Reload, FilesWithNewContents) {
   EXPECT_EQ(difference(after).applied, (Names{"contents of ca", "contents of crl-verify"}));
 }
 
+TEST(Reload, LimitsOfClientsAreInForceAtOnce) {
+  config::Appliance before, after;
+  after.client_limit = {20'000'000, 0};
+  ReloadReport report;
+  compare(before, after, report);
+  EXPECT_EQ(report.applied, Names{"[clients] limit_in"});
+  before.client_limit = {0, 1};
+  report = {};
+  compare(before, after, report);
+  EXPECT_EQ(report.applied, (Names{"[clients] limit_in", "[clients] limit_out"}));
+  EXPECT_TRUE(report.needs_restart.empty());
+}
+
 TEST(Reload, WhatTheTunHasStays) {
   ServerConfig running = base();
   ServerConfig after = base();

@@ -96,5 +96,43 @@ TEST(ParentInterfaceTest, WhatAKilledPortLeftIsRemoved) {
   }
 }
 
+int mtu_of(const char* name, int change_to = 0) {
+  FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strcpy(request.ifr_name, name);
+  request.ifr_mtu = change_to;
+  EXPECT_EQ(ioctl(any.get(), change_to != 0 ? SIOCSIFMTU : SIOCGIFMTU, &request), 0);
+  return request.ifr_mtu;
+}
+
+TEST(ParentInterfaceTest, TheMtuIsGivenBackUnlessSomebodyHasChangedIt) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  testing::Cable cable;
+  for (bool is_af_packet : {false, true}) {
+    {
+      auto taken = ParentInterface::take({"near", 1400, is_af_packet});
+      ASSERT_TRUE(taken) << taken.error();
+      EXPECT_EQ(mtu_of("near"), 1400);
+      auto moved = std::move(*taken);
+      EXPECT_EQ(mtu_of("near"), 1400);
+      EXPECT_FALSE(ParentInterface::take({"near", 1450, is_af_packet})) << "it has another port";
+      EXPECT_EQ(mtu_of("near"), 1400);
+    }
+    EXPECT_EQ(mtu_of("near"), 1500);
+  }
+  for (uint32_t wanted : {1400, 1500}) {
+    {
+      auto taken = ParentInterface::take({"near", wanted, false});
+      ASSERT_TRUE(taken) << taken.error();
+      mtu_of("near", 1300);
+    }
+    EXPECT_EQ(mtu_of("near"), 1300) << "somebody's own";
+    mtu_of("near", 1500);
+  }
+  EXPECT_FALSE(ParentInterface::take({"near", 10'000'000, false})) << "more than it takes";
+  EXPECT_EQ(mtu_of("near"), 1500);
+}
+
 }  // namespace
 }  // namespace culvert::drivers

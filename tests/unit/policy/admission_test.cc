@@ -51,6 +51,14 @@ TEST_F(AdmissionTest, GrantsAddressesAndThePushListAsItIs) {
   EXPECT_EQ(grant.ip6_prefix, 112);
   EXPECT_EQ(abi::to_text(abi::ipv6(grant.ip6_gateway)), "fd00::1");
   EXPECT_EQ(grant.push, config.push);
+  EXPECT_EQ(grant.limit, abi::SessionLimit{});
+}
+
+TEST_F(AdmissionTest, GrantsTheLimitsOfTheConfiguration) {
+  config.limits.rate = {20'000'000, 8000};
+  Decision decision = ask("alice");
+  ASSERT_TRUE(std::holds_alternative<Admitted>(decision)) << refusal(decision);
+  EXPECT_EQ(std::get<Admitted>(decision).grant.limit, config.limits.rate);
 }
 
 TEST_F(AdmissionTest, RefusesWhoHasNoNameOrIsRevokedWithoutTakingAnAddress) {

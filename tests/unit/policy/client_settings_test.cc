@@ -67,6 +67,19 @@ TEST_F(ClientSettingsTest, LimitsOfOneClient) {
   EXPECT_EQ(wrong("inactive soon"), "alice:1: inactive: takes a number of seconds, and perhaps one of bytes");
 }
 
+TEST_F(ClientSettingsTest, WhatOneClientMayCarry) {
+  server.limits.rate = {20'000'000, 50'000'000};
+  EXPECT_EQ(lines("").limits.rate, server.limits.rate);
+  EXPECT_EQ(lines("limit-in 1.5M\n").limits.rate, (abi::SessionLimit{1'500'000, 50'000'000}));
+  EXPECT_EQ(lines("limit-in none\nlimit-out 8K\nlimit-out 9K\n").limits.rate, (abi::SessionLimit{0, 9000}));
+  EXPECT_EQ(wrong("limit-in"), "alice:1: limit-in: takes bits per second, such as 20M, or none");
+  EXPECT_EQ(wrong("limit-out 20M 30M"), "alice:1: limit-out: takes bits per second, such as 20M, or none");
+  EXPECT_EQ(wrong("limit-out 20Q"),
+            "alice:1: limit-out: \"20Q\" is no limit: give bits per second, such as 800K, 20M or 1.5G (1 to 400G), or "
+            "none");
+  EXPECT_EQ(lines("limit-in 0\n").limits.rate, server.limits.rate) << "a wrong line changes nothing";
+}
+
 TEST_F(ClientSettingsTest, TakesAllKindsOfLines) {
   ClientSettings settings = lines(
       "# comment\n\nifconfig-push 10.8.0.7 255.255.255.0\nifconfig-ipv6-push fd00:8::7/64 fd00:8::1\r\n"

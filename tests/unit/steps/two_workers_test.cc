@@ -1,6 +1,7 @@
 // Two paths over one link: whose a session is, and what becomes of packets that arrive at the other worker.
 #include <gtest/gtest.h>
 
+#include "dataplane/session/limit_bucket.h"
 #include "dataplane/steps/handoff.h"
 #include "tests/unit/support/path_rig.h"
 
@@ -145,6 +146,41 @@ TEST_F(TwoWorkers, AFloatSeenByTheOwnerIsFollowedAndToldToTheOther) {
   EXPECT_EQ(sides_[0].counter(Counter::commands_refused), 0u);
   apply(1, CommandKind::kMoveSession, peer.session, 1, [&](auto& body) { body.stream = {moved, 0}; });
   EXPECT_EQ(sides_[1].counter(Counter::commands_refused), 1u) << "the owner knows better";
+}
+
+TEST_F(TwoWorkers, ALimitIsTheOwnersWhereverItsPacketsArrive) {
+  constexpr uint32_t kSize = 1000;
+  constexpr size_t kBurst = session::LimitBucket::kLeastBurst / kSize;  // packets that so low a limit lets through
+  Peer peer = connect(3, 1);
+  apply(1, CommandKind::kLimitSession, peer.session, 1, [](auto& body) { body.limit = {8000, 8000}; });
+  Bytes out = ipv4_packet("10.8.0.5", "192.0.2.1", kSize - 20), in = ipv4_packet("192.0.2.1", "10.8.0.5", kSize - 20);
+  // In turn at one worker and the other: one bucket, from which each packet takes once.
+  for (size_t i = 0; i < 2 * kBurst; ++i) {
+    from_outer(i % 2, peer.seal(out), peer.remote);
+    from_tun(i % 2, in);
+    take_handed(1);
+  }
+  EXPECT_EQ(sides_[1].sent_tun().size(), kBurst);
+  auto sealed = sides_[1].sent_outer();
+  EXPECT_EQ(sealed.size(), kBurst);
+  for (size_t i = 0; i < sealed.size(); ++i) {
+    auto opened = peer.open(sealed[i].bytes);
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(opened->packet_id, i + 1) << "what is dropped uses none up";
+  }
+  for (DropReason reason : {DropReason::limit_from_client, DropReason::limit_to_client}) {
+    EXPECT_EQ(sides_[0].drops(reason), 0u);
+    EXPECT_EQ(sides_[1].drops(reason), kBurst);
+  }
+  EXPECT_TRUE(sides_[0].sent_tun().empty());
+  EXPECT_TRUE(sides_[0].sent_outer().empty());
+
+  // The command is the owner's as well; another worker has no bucket that it could mean.
+  apply(0, CommandKind::kLimitSession, peer.session, 1, [](auto& body) { body.limit = {}; });
+  EXPECT_EQ(sides_[0].counter(Counter::commands_refused), 1u);
+  from_outer(0, peer.seal(out), peer.remote);
+  EXPECT_EQ(take_handed(1), 1u);
+  EXPECT_TRUE(sides_[1].sent_tun().empty());
 }
 
 TEST_F(TwoWorkers, WorkersThatDisagreeDoNotPlayBall) {

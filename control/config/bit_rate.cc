@@ -1,4 +1,4 @@
-#include "tools/culvert/bit_rate.h"
+#include "control/config/bit_rate.h"
 
 #include <array>
 #include <cstdio>
@@ -6,7 +6,7 @@
 
 #include "dataplane/abi/command.h"
 
-namespace culvert::cli {
+namespace culvert::config {
 namespace {
 
 /// What the unit at the end of `text` stands for, which is taken off; 1: none.
@@ -80,4 +80,4 @@ std::string bit_rate_text(uint64_t bits) {
   return text + " " + kUnits[unit];
 }
 
-}  // namespace culvert::cli
+}  // namespace culvert::config

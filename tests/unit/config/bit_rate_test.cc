@@ -1,13 +1,11 @@
 // Rates as an operator writes and reads them.
-#include "tools/culvert/bit_rate.h"
+#include "control/config/bit_rate.h"
 
 #include <gtest/gtest.h>
 
-#include "control/admin/rows.h"
 #include "dataplane/abi/command.h"
-#include "tools/culvert/table.h"
 
-namespace culvert::cli {
+namespace culvert::config {
 namespace {
 
 TEST(BitRate, ReadsNumberAndUnit) {
@@ -48,15 +46,5 @@ TEST(BitRate, IsShownWithItsUnit) {
   EXPECT_EQ(bit_rate_text(abi::kMaxLimit), "400 Gbit/s");
 }
 
-TEST(BitRate, OfASessionIsInJsonAndTable) {
-  admin::SessionRow row;
-  EXPECT_TRUE(admin::to_json(row)["limit_in"].is_null());
-  row.limit_in = 20'000'000;
-  EXPECT_EQ(admin::to_json(row)["limit_in"], 20'000'000);
-  EXPECT_TRUE(admin::to_json(row)["limit_out"].is_null());
-  std::string text = details_text(columns_of<admin::SessionRow>(), admin::to_json(row));
-  EXPECT_NE(text.find(" 20 Mbit/s\n"), std::string::npos) << text;
-}
-
 }  // namespace
-}  // namespace culvert::cli
+}  // namespace culvert::config

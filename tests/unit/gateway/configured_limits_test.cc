@@ -1,0 +1,125 @@
+// Limits of the configuration: what a reload changes of connected sessions, and what it leaves alone.
+#include <gtest/gtest.h>
+
+#include "tests/unit/gateway/gateway_rig.h"
+
+namespace culvert::gateway {
+namespace {
+
+using abi::SessionLimit;
+using nlohmann::json;
+
+class ConfiguredLimits : public ::testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::create_directory(rig_.etc() + "/ccd"); }
+  void write(const std::string& file, const std::string& text) {
+    std::ofstream(rig_.etc() + "/" + file, std::ios::trunc) << text;
+  }
+  void write_toml(const std::string& clients) {
+    write("culvert.toml", "[clients]\n" + clients + "[[openvpn]]\nconfig = \"server.conf\"\n");
+  }
+  json reload() { return rig_.ask({{"command", "reload"}}); }
+  void limit(const std::string& session, json request) {
+    request["command"] = "session limit";
+    request["session"] = session;
+    rig_.ask(request);
+  }
+  SessionLimit of(uint32_t peer_id) { return rig_.record(peer_id).settings.limit; }
+  /// Limits that workers were told since the last call, by peer-id; each session is told once at most.
+  std::map<uint32_t, SessionLimit> told() {
+    std::map<uint32_t, SessionLimit> limits;
+    for (uint32_t worker = 0; worker < GatewayRig::kWorkers; ++worker)
+      for (const abi::Command& command : rig_.take_commands(worker)) {
+        EXPECT_EQ(command.kind, abi::CommandKind::kLimitSession);
+        EXPECT_TRUE(limits.emplace(command.session.peer_id, command.body.limit).second);
+      }
+    return limits;
+  }
+
+  GatewayRig rig_;
+};
+
+TEST_F(ConfiguredLimits, AReloadChangesThoseThatItGave) {
+  write_toml("limit_in = \"1M\"\n");
+  rig_.leave_session(3, "alice", 1, {1'000'000, 0});
+  rig_.leave_session(4, "bob", 0, {1'000'000, 0});
+  rig_.start();
+  EXPECT_TRUE(told().empty());
+  reload();
+  EXPECT_TRUE(told().empty()) << "nothing has changed";
+
+  write_toml("limit_in = \"2M\"\nlimit_out = \"3M\"\n");
+  EXPECT_EQ(reload()["applied"], (json{"[clients] limit_in", "[clients] limit_out"}));
+  const SessionLimit next{2'000'000, 3'000'000};
+  EXPECT_EQ(told(), (std::map<uint32_t, SessionLimit>{{3, next}, {4, next}}));
+  EXPECT_EQ(of(3), next);
+
+  write_toml("");
+  reload();
+  EXPECT_EQ(told(), (std::map<uint32_t, SessionLimit>{{3, {}}, {4, {}}}));
+}
+
+TEST_F(ConfiguredLimits, AnOperatorsOwnStaysInItsDirection) {
+  write_toml("limit_in = \"1M\"\nlimit_out = \"1M\"\n");
+  rig_.leave_session(3, "alice", 1, {1'000'000, 1'000'000});
+  rig_.leave_session(4, "bob", 0, {1'000'000, 1'000'000});
+  rig_.start();
+  limit("alice", {{"in", 5000}});
+  limit("bob", {{"in", 0}, {"out", 0}});
+  told();
+  for (const char* rate : {"2M", "3M"}) {
+    write_toml("limit_in = \"" + std::string(rate) + "\"\nlimit_out = \"" + std::string(rate) + "\"\n");
+    reload();
+  }
+  EXPECT_EQ(of(3), (SessionLimit{5000, 3'000'000}));
+  EXPECT_EQ(of(4), SessionLimit{});
+}
+
+TEST_F(ConfiguredLimits, WhatAnEarlierControlLeftOtherwiseCountsAsAnOperators) {
+  write_toml("limit_in = \"1M\"\n");
+  rig_.leave_session(3, "alice", 1, {7000, 0});
+  rig_.start();
+  EXPECT_EQ(of(3), (SessionLimit{7000, 0}));
+  write_toml("limit_in = \"2M\"\nlimit_out = \"2M\"\n");
+  reload();
+  EXPECT_EQ(of(3), (SessionLimit{7000, 2'000'000}));
+}
+
+TEST_F(ConfiguredLimits, TheClientsOwnFileGoesFirst) {
+  rig_.add_to("server.conf", "client-config-dir ccd\n");
+  write_toml("limit_out = \"1M\"\n");
+  write("ccd/alice", "limit-out 9K\n");
+  rig_.leave_session(3, "alice", 1, {0, 9000});
+  rig_.leave_session(4, "bob", 0, {0, 1'000'000});
+  rig_.start();
+  write_toml("limit_out = \"2M\"\n");
+  reload();
+  EXPECT_EQ(told(), (std::map<uint32_t, SessionLimit>{{4, {0, 2'000'000}}}));
+  write("ccd/alice", "limit-in 8K\nlimit-out none\n");
+  reload();
+  EXPECT_EQ(told(), (std::map<uint32_t, SessionLimit>{{3, {8000, 0}}}));
+
+  write("ccd/alice", "\nlimit-in 8Q\n");
+  json said = reload();
+  EXPECT_EQ(
+      said["warnings"],
+      json{rig_.etc() + "/ccd/alice:2: limit-in: \"8Q\" is no limit: give bits per second, such as 800K, 20M or 1.5G "
+                        "(1 to 400G), or none"});
+  EXPECT_EQ(told(), (std::map<uint32_t, SessionLimit>{{3, {0, 2'000'000}}}));
+}
+
+TEST_F(ConfiguredLimits, AWrongOneChangesNothing) {
+  write_toml("limit_in = \"1M\"\n");
+  rig_.leave_session(3, "alice", 1, {1'000'000, 0});
+  rig_.start();
+  write_toml("limit_in = \"1000T\"\n");
+  std::string says = rig_.refusal({{"command", "reload"}});
+  EXPECT_NE(says.find("culvert.toml:2: error: [clients] limit_in: \"1000T\" is no limit: give bits per second"),
+            std::string::npos)
+      << says;
+  EXPECT_TRUE(told().empty());
+  EXPECT_EQ(of(3), (SessionLimit{1'000'000, 0}));
+}
+
+}  // namespace
+}  // namespace culvert::gateway
