@@ -157,6 +157,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
 
   // gateway_hooks.cc
   bool run_client_connect(size_t instance, abi::SessionRef session);
+  bool start_client_connect(size_t instance, abi::SessionRef session);
   void on_client_connect(size_t instance, abi::SessionRef session, const hooks::Outcome& outcome);
   void look_at_deferred(size_t instance, abi::SessionRef session);
   void finish_client_connect(size_t instance, abi::SessionRef session);
@@ -165,6 +166,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   static void remember_environment(const Instance& instance, BookEntry& entry, const openvpn::SessionInfo& session);
   std::optional<std::pair<uint64_t, uint64_t>> traffic_of(abi::SessionRef session) const;
   void client_left(size_t instance, abi::SessionRef session, const BookEntry& entry, const abi::Endpoint& remote);
+  void has_left(size_t instance, const std::string& name);
   void run_client_disconnect(size_t instance, abi::SessionRef session, const BookEntry& entry,
                              const abi::Endpoint& remote, std::pair<uint64_t, uint64_t> traffic);
 

@@ -6,7 +6,7 @@ from typing import Dict
 import pytest
 
 from harness.gateway import Gateway
-from harness.scripts import write
+from harness.scripts import lines, write
 from harness.server_conf import INNER4, ServerConf
 from harness.waiting import wait_until
 
@@ -45,6 +45,21 @@ def test_environment_of_connect_and_disconnect(stage, tmp_path):
     assert {name: went.get(name) for name in expected} == expected
     assert int(went["bytes_received"]) >= 3 * 84 and int(went["bytes_sent"]) >= 3 * 84
     assert 0 <= int(went["time_duration"]) < 60
+
+
+@pytest.mark.culvert_only  # the stock gateway runs with duplicate-cn
+def test_a_client_that_comes_back_is_taken_leave_of_first(stage, tmp_path):
+    """Whoever keeps books by name would take the end of the session before for that of the new one."""
+    notes = tmp_path / "notes"
+    script = write(tmp_path / "note", f"#!/bin/sh\necho $script_type begins >> {notes}\n"
+                                      f"[ $script_type = client-disconnect ] && sleep 1\necho $script_type ends >> {notes}\n")
+    stage.gateway(extra=hooks(script))
+    alice = stage.connected("alice")
+    alice.restart_softly()
+    alice.wait_connected(times=2)
+    kinds = [f"{kind} {what}" for kind in ("client-connect", "client-disconnect", "client-connect")
+             for what in ("begins", "ends")]
+    assert lines(notes) == kinds
 
 
 def test_exit_1_refuses(stage, tmp_path):
