@@ -128,6 +128,26 @@ def test_client_config_dir(stage, tmp_path):
     assert sorted(gateway.session_names()) == ["alice", "bob"]
 
 
+def test_two_clients_with_the_same_iroute(stage, tmp_path):
+    """A standby router takes over from one that fell silent, and keeps the network when that one times out."""
+    folder = tmp_path / "ccd"
+    folder.mkdir()
+    for name in ("router", "standby"):
+        (folder / name).write_text("iroute 198.51.100.0 255.255.255.0\n")
+    gateway = stage.gateway(keepalive="1 2", extra=[f"client-config-dir {folder}"])
+    gateway.namespace.ip("route add 198.51.100.0/24 dev tun0")
+    router, standby = stage.client("router"), stage.client("standby")
+    for client in (router, standby):
+        client.namespace.ip("addr add 198.51.100.1/24 dev lo")
+    router.connect()
+    assert gateway.namespace.ping("198.51.100.1")
+    router.kill()
+    standby.connect()
+    assert gateway.namespace.ping("198.51.100.1", 3)
+    wait_until(lambda: gateway.session_names() == ["standby"], "the end of the silent one", 20)
+    assert gateway.namespace.ping("198.51.100.1", 3)
+
+
 def test_ccd_exclusive(stage, tmp_path):
     folder = tmp_path / "ccd"
     folder.mkdir()
