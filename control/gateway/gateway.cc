@@ -127,6 +127,7 @@ void Gateway::tell_state(std::string_view state, const std::string& text, bool w
 void Gateway::make_servers(uint32_t sessions) {
   peer_ids_.emplace(sessions);
   book_.emplace(sessions);
+  networks_.emplace(*book_);
   for (auto& instance : instances_)
     instance->server = std::make_unique<openvpn::Server>(instance->config.settings, *peer_ids_, random_);
 }

@@ -3,8 +3,8 @@
 //
 // gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says, attaching, adopting, reinstalling;
 // gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new configuration, revoked certificates;
-// gateway_entry.cc: who gets in; gateway_tokens.cc: tokens; gateway_hooks.cc: scripts; operator.cc: what the operator
-// asks.
+// gateway_entry.cc: who gets in; gateway_networks.cc: networks behind clients; gateway_tokens.cc: tokens;
+// gateway_hooks.cc: scripts; operator.cc: what the operator asks.
 #pragma once
 
 #include <memory>
@@ -17,6 +17,7 @@
 #include "control/config/load.h"
 #include "control/crypto/primitives.h"
 #include "control/gateway/instance.h"
+#include "control/gateway/network_book.h"
 #include "control/gateway/port_keeper.h"
 #include "control/gateway/reload.h"
 #include "control/gateway/session_book.h"
@@ -136,6 +137,11 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Forgets what still runs to decide about the session.
   void stop_entering(size_t instance, abi::SessionRef session);
 
+  // gateway_networks.cc
+  /// A network behind a client is about to be routed to it: whoever had it has it no more.
+  void take_network(const abi::InnerPrefix& network, abi::SessionRef session);
+  void adopt_networks(abi::SessionRef session, const BookEntry& entry, std::vector<abi::InnerPrefix> networks);
+
   // gateway_addresses.cc
   /// As learn-address is told them.
   static std::vector<std::string> addresses_of(const openvpn::ClientGrant& grant);
@@ -161,6 +167,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
 
   // gateway_hooks.cc
   bool run_client_connect(size_t instance, abi::SessionRef session);
+  bool start_client_connect(size_t instance, abi::SessionRef session);
   void on_client_connect(size_t instance, abi::SessionRef session, const hooks::Outcome& outcome);
   void look_at_deferred(size_t instance, abi::SessionRef session);
   void finish_client_connect(size_t instance, abi::SessionRef session);
@@ -169,6 +176,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   static void remember_environment(const Instance& instance, BookEntry& entry, const openvpn::SessionInfo& session);
   std::optional<std::pair<uint64_t, uint64_t>> traffic_of(abi::SessionRef session) const;
   void client_left(size_t instance, abi::SessionRef session, const BookEntry& entry, const abi::Endpoint& remote);
+  void has_left(size_t instance, const std::string& name);
   void run_client_disconnect(size_t instance, abi::SessionRef session, const BookEntry& entry,
                              const abi::Endpoint& remote, std::pair<uint64_t, uint64_t> traffic);
 
@@ -182,6 +190,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::vector<std::unique_ptr<Instance>> instances_;
   std::optional<pool::PeerIdPool> peer_ids_;
   std::optional<SessionBook> book_;
+  std::optional<NetworkBook> networks_;  ///< refers to book_
   std::vector<size_t> instance_of_port_;
   io::LinkClient link_;
   std::optional<PortKeeper> ports_;

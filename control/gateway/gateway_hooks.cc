@@ -22,6 +22,17 @@ std::string name_for_log(const std::string& name) {
 bool Gateway::run_client_connect(size_t index, abi::SessionRef session) {
   Instance& instance = *instances_[index];
   Entering& entering = instance.entering.at(session);
+  // Who keeps books takes leave of the session before first, as with the reference, which ends that one before it asks.
+  if (instance.leaving.contains(entering.client.request.identity.common_name)) {
+    entering.behind_disconnect = true;
+    return true;
+  }
+  return start_client_connect(index, session);
+}
+
+bool Gateway::start_client_connect(size_t index, abi::SessionRef session) {
+  Instance& instance = *instances_[index];
+  Entering& entering = instance.entering.at(session);
   const std::string name = name_for_log(entering.client.request.identity.common_name);
   auto file = hooks::TempFile::make(instance.config.hooks.tmp_dir, "cc");
   auto deferred = hooks::TempFile::make(instance.config.hooks.tmp_dir, "ccr");
@@ -148,6 +159,8 @@ std::optional<std::pair<uint64_t, uint64_t>> Gateway::traffic_of(abi::SessionRef
 void Gateway::client_left(size_t index, abi::SessionRef session, const BookEntry& entry, const abi::Endpoint& remote) {
   // The worker counts to the end: it has not had the command to remove the session yet.
   ++disconnects_waiting_;
+  const config::ServerConfig& config = instances_[index]->config;
+  if (!config.duplicate_cn && !entry.name.empty()) ++instances_[index]->leaving[entry.name];
   auto before = traffic_of(session);
   loop_.at(io::mono_now() + kLastCount, [this, index, session, entry, remote, before] {
     --disconnects_waiting_;
@@ -174,12 +187,37 @@ void Gateway::run_client_disconnect(size_t index, abi::SessionRef session, const
                          .environment = environment.strings(),
                          .label = label,
                          .client = hooks::client_key(session)};
-  auto job = runner_.run(std::move(command), [this, label](const hooks::Outcome& outcome) {
+  auto job = runner_.run(std::move(command), [this, index, label, name = entry.name](const hooks::Outcome& outcome) {
     if (!outcome.ok()) io::log_within(log_budget_, io::mono_now(), io::LogLevel::kWarning, label + ": " + outcome.text);
+    has_left(index, name);
   });
-  if (job == 0)
-    io::log_within(log_budget_, io::mono_now(), io::LogLevel::kError,
-                   label + ": not run, too many scripts wait already ([control] hook_processes)");
+  if (job != 0) return;
+  io::log_within(log_budget_, io::mono_now(), io::LogLevel::kError,
+                 label + ": not run, too many scripts wait already ([control] hook_processes)");
+  has_left(index, entry.name);
+}
+
+/// Client-disconnect of a session with this name has been run: who came back meanwhile goes on.
+void Gateway::has_left(size_t index, const std::string& name) {
+  Instance& instance = *instances_[index];
+  auto leaving = instance.leaving.find(name);
+  if (leaving == instance.leaving.end()) return;
+  if (--leaving->second > 0) return;
+  instance.leaving.erase(leaving);
+  std::vector<abi::SessionRef> next;
+  for (auto& [session, entering] : instance.entering)
+    if (entering.client.request.identity.common_name == name && std::exchange(entering.behind_disconnect, false))
+      next.push_back(session);
+  for (abi::SessionRef session : next) {
+    auto found = instance.entering.find(session);
+    if (found == instance.entering.end()) continue;  // ended by what came of another's
+    const uint32_t worker = found->second.client.worker;
+    if (!start_client_connect(index, session)) {
+      instance.entering.erase(session);
+      refuse(index, session, "TEMP:server is busy", "client-connect could not be run");
+    }
+    carry_out(index, worker);
+  }
 }
 
 }  // namespace culvert::gateway

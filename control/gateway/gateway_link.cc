@@ -155,10 +155,15 @@ void Gateway::on_event(uint32_t worker, const abi::Event& event) {
     return;
   }
   if (event.kind == abi::EventKind::kFloated && link_.lanes().size() > 1) follow_float(event, *entry);
-  if (event.kind == abi::EventKind::kCommandRefused)
+  if (event.kind == abi::EventKind::kCommandRefused) {
+    bool network = event.detail == static_cast<uint16_t>(abi::CommandKind::kAddRoute);
+    std::string what = network ? "to route a network to " + entry->name +
+                                     " (iroute): it is another client's own address, or this one has too many"
+                               : "command " + std::to_string(event.detail) + " for " + entry->name;
     io::log_within(log_budget_, now.mono, io::LogLevel::kWarning,
-                   "worker " + std::to_string(worker) + " refused command " + std::to_string(event.detail) +
-                       " for session " + std::to_string(event.session.peer_id));
+                   "worker " + std::to_string(worker) + " refused " + what + " (id " +
+                       std::to_string(event.session.peer_id) + ")");
+  }
   size_t instance = entry->instance;
   instances_[instance]->server->on_event(event, now);
   carry_out(instance, worker);
@@ -266,6 +271,7 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   entry->configured = own.limits.rate;
   auto age = std::max(std::chrono::seconds(0), now.wall - entry->since);
   entry->watch = SessionWatch(entry->limits, now.mono - age, now.mono);
+  adopt_networks(session, *entry, std::move(own.routes));
   if (auto info = instance.server->session(session)) {
     remember_environment(instance, *entry, *info);
     if (instance.address_hook) instance.address_hook->adopt(session, addresses_of(info->grant));

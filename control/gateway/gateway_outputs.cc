@@ -83,6 +83,7 @@ void Gateway::send_command(size_t instance, abi::Command& command, uint32_t work
     entry = book_->open(command.session, installs ? book_->worker_of(remote, worker) : worker, instance);
     if (installs && entry && link_.lanes().size() > 1) book_->settle(remote, command.session);
   }
+  if (command.kind == abi::CommandKind::kAddRoute) take_network(command.body.route, command.session);
   tell_workers(command, entry ? entry->worker : worker);
   io::wipe_if_secret(command);
 }

@@ -46,6 +46,7 @@ struct Entering {
   std::optional<hooks::TempFile> deferred;  ///< whether it is done
   hooks::Runner::JobId job = 0;
   io::EventLoop::TimerId timer = 0;
+  bool behind_disconnect = false;  ///< its turn comes when client-disconnect of the session before has been run
 };
 
 struct Instance {
@@ -69,7 +70,8 @@ struct Instance {
   std::unique_ptr<openvpn::Server> server;  ///< made when the size of the session table is known
   std::deque<Waiting> waiting;
   std::map<abi::SessionRef, Entering> entering;
-  hooks::Environment environment;  ///< of all its scripts
+  std::map<std::string, size_t> leaving;  ///< by name: sessions whose client-disconnect is yet to be run, or runs
+  hooks::Environment environment;         ///< of all its scripts
   std::unique_ptr<auth::PasswordScript> password_script;
   auth::AuthChain authenticators;           ///< who judges passwords; empty: the certificate is enough
   std::unique_ptr<auth::TokenGate> tokens;  ///< in front of them

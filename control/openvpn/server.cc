@@ -202,6 +202,14 @@ bool Server::adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi
   return true;
 }
 
+void Server::know_networks(abi::SessionRef ref, std::vector<abi::InnerPrefix> networks) {
+  if (ServerSession* session = state_->find(ref)) session->know_networks(std::move(networks));
+}
+
+void Server::lose_network(abi::SessionRef ref, const abi::InnerPrefix& network) {
+  if (ServerSession* session = state_->find(ref)) session->lose_network(network);
+}
+
 void Server::reinstall(ProgressOf progress, void* context, Now now) {
   std::vector<ServerSession*> all;
   for (auto& [peer_id, session] : state_->by_peer_id) all.push_back(session);

@@ -109,6 +109,10 @@ class Server {
   /// Takes a session over from its record after a restart of control. False: the record does not fit (its peer will
   /// time out).
   bool adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now);
+  /// The networks behind a session that was taken over, which its record does not hold: its grant has them from now on.
+  void know_networks(abi::SessionRef session, std::vector<abi::InnerPrefix> networks);
+  /// Another session has the network now: this one's grant has it no more. The caller tells the dataplane.
+  void lose_network(abi::SessionRef session, const abi::InnerPrefix& network);
   /// Everything needed to install all connected sessions in a new dataplane, as outputs (SendCommand). `progress` tells
   /// where packet-ids stand per session and key-id.
   using ProgressOf = std::optional<std::pair<uint64_t, uint64_t>> (*)(void* context, abi::SessionRef, uint8_t key_id);

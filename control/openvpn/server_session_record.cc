@@ -71,6 +71,12 @@ void ServerSession::install_routes() {
   }
 }
 
+void ServerSession::lose_network(const abi::InnerPrefix& network) {
+  std::erase_if(grant_.routes, [&](const abi::InnerPrefix& own) {
+    return own.length == network.length && own.address == network.address;
+  });
+}
+
 abi::ControlRecord ServerSession::make_record() const {
   abi::ControlRecord record{};
   record.state = abi::RecordState::kConnected;

@@ -28,8 +28,8 @@ void Session::renegotiate(Now now) {
   // Its last packets may still be under way: then right after it.
   renegotiation_wanted_ = pending_ && !ever_finished_;
   if (pending_ || !is_connected()) return;
-  // After a failed attempt the next key-id, so that its late packets can't be taken for ours; but never so far ahead
-  // that the peer would not follow.
+  // After a failed attempt in which the peer may have got as far as taking the key for good, the key-id behind that;
+  // but never so far ahead that the peer would not follow.
   uint8_t id = following_key_id(attempted_key_id_);
   if (attempted_key_id_ != newest_key_id_ && id == following_key_id(following_key_id(following_key_id(newest_key_id_))))
     id = following_key_id(newest_key_id_);
@@ -212,6 +212,9 @@ void Session::fail_pending(EndReason reason, std::string text, Now now) {
   if (pending_->installed) ring_.abandon(pending_->channel.key_id(), commands);
   send_commands(commands);
   if (!must_rekey_by_) must_rekey_by_ = pending_->started + settings_.tran_window;
+  // Without our key message the peer can't have a key of this number: it counts on from the one before (ssl.c,
+  // key_state_soft_reset), and would take another for a mistake.
+  if (!pending_->sent_keys) attempted_key_id_ = newest_key_id_;
   pending_.reset();
   renegotiate_at_ = now.mono + settings_.hand_window / 2;
 }

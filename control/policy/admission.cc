@@ -8,6 +8,11 @@
 namespace culvert::policy {
 namespace {
 
+/// A place may be free in a moment: clients since 2.6 try again then, where AUTH_FAILED alone would end them for good
+/// (push.c, parse_auth_failed_temp).
+constexpr const char* kFull = "TEMP:server is full";
+constexpr const char* kTaken = "TEMP:address is in use";
+
 /// Addresses from `first` to the end of its network, at most `limit`.
 uint32_t room_after(const config::Pool6& pool, uint32_t limit) {
   uint32_t host_bits = 128u - pool.prefix;
@@ -31,15 +36,16 @@ std::optional<pool::Lease> place(const config::ServerConfig& config, const std::
     pool::AddressPool::Exact exact = addresses.take_exact(name, address);
     if (exact.lease) return exact.lease;  // the slot's other address is free as well
     if (!exact.inside) continue;
-    refused = {"", abi::to_text(address) + ", which is set for this client, belongs to another session: keep such " +
-                       "addresses outside ifconfig-pool"};
+    refused = {kTaken, abi::to_text(address) +
+                           ", which is set for this client, belongs to another session: keep such " +
+                           "addresses outside ifconfig-pool"};
     return std::nullopt;
   }
   if (!need4 && !need6) return std::nullopt;
   auto lease = addresses.take(name, now);
   if (!lease)
-    refused = {"server is full", "no address is left of " + std::to_string(addresses.capacity()) +
-                                     ": give `server` in " + config.file + " a larger network"};
+    refused = {kFull, "no address is left of " + std::to_string(addresses.capacity()) + ": give `server` in " +
+                          config.file + " a larger network"};
   return lease;
 }
 
@@ -90,8 +96,8 @@ Decision decide(const config::ServerConfig& config, const openvpn::ConnectReques
                 const ClientSettings& own, pool::AddressPool& addresses, MonoTime now) {
   if (std::string why = why_not(config, request, revoked, own); !why.empty()) return Refused{"", why};
   if (addresses.taken() >= config.settings.max_clients)
-    return Refused{"server is full", "max-clients " + std::to_string(config.settings.max_clients) +
-                                         " reached: raise it in " + config.file};
+    return Refused{
+        kFull, "max-clients " + std::to_string(config.settings.max_clients) + " reached: raise it in " + config.file};
   Refused refused;
   Admitted admitted{.lease = place(config, request.identity.common_name, own, addresses, now, refused), .grant = {}};
   if (!refused.for_operator.empty()) return refused;

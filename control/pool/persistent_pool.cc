@@ -29,6 +29,13 @@ std::string read_all(int fd) {
   return text;
 }
 
+/// Makes `text` the file's contents. False: errno says why, and the file is neither.
+bool replace(int fd, const std::string& text) {
+  ssize_t n = pwrite(fd, text.data(), text.size(), 0);
+  if (n >= 0 && n < static_cast<ssize_t>(text.size())) errno = ENOSPC;
+  return n == static_cast<ssize_t>(text.size()) && ftruncate(fd, n) == 0;
+}
+
 /// Splits off what stands in front of the next comma.
 std::string_view next_field(std::string_view& line) {
   size_t end = std::min(line.find(','), line.size());
@@ -98,12 +105,16 @@ Status PersistentPool::write(const AddressPool& pool) {
     text += '\n';
   });
   if (text == written_) return {};
-  // In place: after `user` the folder may not be ours to write. A reader sees the old or the new text.
-  ssize_t n = pwrite(fd_.get(), text.data(), text.size(), 0);
-  bool whole = n == static_cast<ssize_t>(text.size()) && ftruncate(fd_.get(), n) == 0;
-  if (!whole) return Error{"ifconfig-pool-persist " + path_ + ": " + std::strerror(n < 0 ? errno : ENOSPC)};
-  written_ = std::move(text);
-  return {};
+  // In place: after `user` the folder may not be ours to write. A reader sees the old or the new text, and on a full
+  // disk the old one: half of each would give names each other's addresses.
+  const std::string before = read_all(fd_.get());
+  if (replace(fd_.get(), text)) {
+    written_ = std::move(text);
+    return {};
+  }
+  Error error{"ifconfig-pool-persist " + path_ + ": " + std::strerror(errno)};
+  (void)replace(fd_.get(), before);  // its room is still there
+  return error;
 }
 
 }  // namespace culvert::pool

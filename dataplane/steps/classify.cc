@@ -29,7 +29,8 @@ bool from_tunnel_address(const Packet& packet, PathContext& context) {
 
 Verdict punt(Packet& packet, PathContext& context) {
   if (from_tunnel_address(packet, context)) return Verdict::drop(DropReason::outer_inner_source);
-  Verdict verdict = context.punt.copy(packet);
+  const PacketMeta& from = meta(packet.mbuf);
+  Verdict verdict = context.punt.copy(packet, context.table->find_by_address(from.remote, from.port) != nullptr);
   if (verdict.is_drop()) return verdict;
   context.tally.add(abi::Counter::punted_packets);
   rte_pktmbuf_free(packet.mbuf);

@@ -6,7 +6,7 @@ from typing import Dict
 import pytest
 
 from harness.gateway import Gateway
-from harness.scripts import write
+from harness.scripts import lines, write
 from harness.server_conf import INNER4, ServerConf
 from harness.waiting import wait_until
 
@@ -45,6 +45,21 @@ def test_environment_of_connect_and_disconnect(stage, tmp_path):
     assert {name: went.get(name) for name in expected} == expected
     assert int(went["bytes_received"]) >= 3 * 84 and int(went["bytes_sent"]) >= 3 * 84
     assert 0 <= int(went["time_duration"]) < 60
+
+
+@pytest.mark.culvert_only  # the stock gateway runs with duplicate-cn
+def test_a_client_that_comes_back_is_taken_leave_of_first(stage, tmp_path):
+    """Whoever keeps books by name would take the end of the session before for that of the new one."""
+    notes = tmp_path / "notes"
+    script = write(tmp_path / "note", f"#!/bin/sh\necho $script_type begins >> {notes}\n"
+                                      f"[ $script_type = client-disconnect ] && sleep 1\necho $script_type ends >> {notes}\n")
+    stage.gateway(extra=hooks(script))
+    alice = stage.connected("alice")
+    alice.restart_softly()
+    alice.wait_connected(times=2)
+    kinds = [f"{kind} {what}" for kind in ("client-connect", "client-disconnect", "client-connect")
+             for what in ("begins", "ends")]
+    assert lines(notes) == kinds
 
 
 def test_exit_1_refuses(stage, tmp_path):
@@ -111,6 +126,26 @@ def test_client_config_dir(stage, tmp_path):
     mallory = stage.client("mallory").start()
     wait_until(lambda: "AUTH_FAILED" in mallory.log(), "the refusal at the client")
     assert sorted(gateway.session_names()) == ["alice", "bob"]
+
+
+def test_two_clients_with_the_same_iroute(stage, tmp_path):
+    """A standby router takes over from one that fell silent, and keeps the network when that one times out."""
+    folder = tmp_path / "ccd"
+    folder.mkdir()
+    for name in ("router", "standby"):
+        (folder / name).write_text("iroute 198.51.100.0 255.255.255.0\n")
+    gateway = stage.gateway(keepalive="1 2", extra=[f"client-config-dir {folder}"])
+    gateway.namespace.ip("route add 198.51.100.0/24 dev tun0")
+    router, standby = stage.client("router"), stage.client("standby")
+    for client in (router, standby):
+        client.namespace.ip("addr add 198.51.100.1/24 dev lo")
+    router.connect()
+    assert gateway.namespace.ping("198.51.100.1")
+    router.kill()
+    standby.connect()
+    assert gateway.namespace.ping("198.51.100.1", 3)
+    wait_until(lambda: gateway.session_names() == ["standby"], "the end of the silent one", 20)
+    assert gateway.namespace.ping("198.51.100.1", 3)
 
 
 def test_ccd_exclusive(stage, tmp_path):

@@ -76,3 +76,17 @@ def test_client_without_common_cipher(stage):
     wait_until(lambda: "AUTH_FAILED" in client.log(), "the refusal at the client")
     wait_until(lambda: re.search("cipher", gateway.log(), re.I), "the reason in the gateway's log")
     assert client.connects() == 0 and gateway.session_names() == []
+
+
+@pytest.mark.culvert_only  # the reference lets it in without an address
+def test_client_that_finds_no_address_tries_again(stage):
+    """Full is full for now only: the client goes on asking, and gets the place of one that leaves."""
+    gateway = stage.gateway(without=["server", "server-ipv6"],
+                            extra=["server 10.8.0.0 255.255.255.0 nopool", "ifconfig-pool 10.8.0.2 10.8.0.2"])
+    alice = stage.connected("alice", options=["explicit-exit-notify 1"])
+    bob = stage.client("bob", options=["connect-retry 1 1"]).start()
+    wait_until(lambda: "AUTH_FAILED,TEMP" in bob.log(), "the refusal at the client")
+    assert "no address is left of 1" in gateway.log()
+    alice.stop()
+    bob.wait_connected(60)
+    assert bob.inner4 == "10.8.0.2"

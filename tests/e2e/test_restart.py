@@ -90,6 +90,23 @@ def test_killed_while_the_gateway_starts(stage, program):
 
 
 @pytest.mark.long
+def test_network_behind_a_client_outlives_both(stage, tmp_path):
+    """A control that took a session over knows of its iroute, and has a new dataplane route it again."""
+    folder = tmp_path / "ccd"
+    folder.mkdir()
+    (folder / "router").write_text("iroute 198.51.100.0 255.255.255.0\n")
+    gateway = stage.gateway(extra=[f"client-config-dir {folder}", "route 198.51.100.0 255.255.255.0"])
+    router = stage.connected("router")
+    router.namespace.ip("addr add 198.51.100.1/24 dev lo")
+    assert gateway.namespace.ping("198.51.100.1")
+    kill_and_wait_for_next(gateway, "culvert-control")
+    wait_until(lambda: gateway.session_names() == ["router"], "the session to be listed again", 5)
+    kill_and_wait_for_next(gateway, "culvert-dataplane")
+    wait_until(lambda: gateway.namespace.ping(router.inner4), "the router's own address to answer", 20)
+    assert gateway.namespace.ping("198.51.100.1", 3)
+    assert router.connects() == 1
+
+
 def test_dataplane_killed(stage):
     """Traffic is back within a bounded time, with the same sessions: nobody connects again, no packet-id is used twice."""
     gateway = stage.gateway()

@@ -2,6 +2,8 @@
 #include "control/pool/persistent_pool.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <fstream>
 #include <sstream>
@@ -84,6 +86,28 @@ TEST_F(PersistentPoolTest, LinesThatMakeNoSenseAreNamed) {
   EXPECT_EQ(findings[1], path + ":2: '10.8.0' is no address");
   EXPECT_EQ(findings[2], path + ":3: the address of carol lies outside the pool, or another name has it");
   EXPECT_EQ(findings[3], path + ":5: the address of erin lies outside the pool, or another name has it");
+}
+
+/// Half of the new text in front of half of the old one would give clients each other's addresses.
+TEST_F(PersistentPoolTest, AFullDiskLeavesTheFileAsItWas) {
+  const std::string before = "carol,10.8.0.100,fd00::1060\ndave,10.8.0.101,fd00::1061\n";
+  put(before);
+  AddressPool pool(ranges(false));
+  auto file = PersistentPool::open(path, false);
+  ASSERT_TRUE(file) << file.error();
+  for (const char* name : {"alice", "bob", "carol", "dave"}) (void)pool.take(name, at(0));
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit unlimited{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  rlimit full{before.size() + 10, unlimited.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  Status written = file->write(pool);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  ASSERT_FALSE(written);
+  EXPECT_TRUE(written.error().find(path) != std::string::npos) << written.error();
+  EXPECT_EQ(get(), before);
+  EXPECT_TRUE(file->write(pool)) << "there is room again";
+  EXPECT_TRUE(get().starts_with("alice,10.8.0.4,"));
 }
 
 TEST_F(PersistentPoolTest, ErrorsNameTheFile) {

@@ -70,6 +70,27 @@ TEST(Classify, AFloodOfResetsLeavesRoomForKnownPeers) {
   EXPECT_EQ(rig.punts_known().size(), 1u);
 }
 
+TEST(Classify, AFloodOfOtherControlPacketsLeavesRoomForSessions) {
+  PathRig rig;
+  Peer peer = rig.connect(0);
+  constexpr uint64_t kFlood = abi::PacketRing::kCapacity + 100;
+  for (uint64_t i = 0; i < kFlood; ++i)
+    rig.from_outer(Bytes(50, 0x28), endpoint("192.0.2.77", static_cast<uint16_t>(1 + i)));
+  EXPECT_EQ(rig.drops(DropReason::punt_ring_full), kFlood - abi::PacketRing::kCapacity / 2) << "half of it is enough";
+  rig.from_outer(Bytes(50, 0x21), peer.remote);
+  auto punts = rig.punts_known();
+  ASSERT_EQ(punts.size(), abi::PacketRing::kCapacity / 2 + 1);
+  EXPECT_EQ(punts.back().remote, peer.remote);
+}
+
+TEST(Classify, SessionsMayFillTheWholeRing) {
+  PathRig rig;
+  Peer peer = rig.connect(0);
+  for (uint64_t i = 0; i < abi::PacketRing::kCapacity + 1; ++i) rig.from_outer(Bytes(50, 0x21), peer.remote);
+  EXPECT_EQ(rig.drops(DropReason::punt_ring_full), 1u);
+  EXPECT_EQ(rig.punts_known().size(), abi::PacketRing::kCapacity);
+}
+
 TEST(FindSession, PacketsWithoutPeerIdByAddress) {
   PathRig rig;
   Peer v1 = rig.connect(0, [](auto& session, auto&) { session.format = abi::DataFormat::kV1; });
