@@ -116,6 +116,8 @@ Status load_authorities(TlsContext::State& state, const std::string& pem) {
     if (state.role == TlsRole::kServer && SSL_CTX_add_client_CA(state.context.get(), authority.get()) != 1)
       return Error{"ca: " + take_errors()};
     state.signatures->add_authority(authority.get());
+    // Where openssl.cnf has another provider than the default one, signatures are verified as it says.
+    if (state.role == TlsRole::kServer && tls_library() != nullptr) state.signatures->expect_many_of(authority.get());
   }
   use_known_signatures(store);
   AuthorityPeers known;

@@ -5,9 +5,11 @@
 
 namespace culvert::crypto {
 
-/// A decoder for SubjectPublicKeyInfo with a key on a NIST prime curve, in the place of four objects and a curve that
-/// OpenSSL 3.0 makes for each. It leaves everything else, and what is wrong, to the decoders beside it. `core`: the
-/// functions that OpenSSL gave our provider; its key manager for EC must be ec_key_manager()'s.
-OSSL_ALGORITHM ec_decoder(const OSSL_DISPATCH* core);
+/// Stands in for OpenSSL's decoder `original` of SubjectPublicKeyInfo with an EC key: reads keys on NIST prime curves,
+/// for each of which OpenSSL 3.0 makes four objects and a curve, and hands everything else, and what is wrong, to the
+/// original. (One decoder, not two side by side, because OpenSSL sets up all that fit before it runs the first.)
+/// `core`: the functions that OpenSSL gave our provider; its key manager for EC must be ec_key_manager()'s. May be
+/// called once.
+OSSL_ALGORITHM ec_decoder(const OSSL_ALGORITHM& original, const OSSL_DISPATCH* core);
 
 }  // namespace culvert::crypto

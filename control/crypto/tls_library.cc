@@ -38,12 +38,13 @@ bool is_named(const OSSL_ALGORITHM& algorithm, std::string_view name) {
 /// What stands in the slim provider for one operation. The tables live as long as the process.
 AlgorithmTable make_table(int operation) {
   AlgorithmTable table = tls_algorithms(Use::kOften, operation, ask(operation));
-  if (operation == OSSL_OP_KEYMGMT)
-    for (OSSL_ALGORITHM& algorithm : table)
-      if (is_named(algorithm, "EC"))
-        algorithm.implementation =
-            ec_key_manager(algorithm.implementation, OSSL_PROVIDER_get0_provider_ctx(default_provider()));
-  if (operation == OSSL_OP_DECODER) table.insert(table.end() - 1, ec_decoder(core_functions));
+  for (OSSL_ALGORITHM& algorithm : table) {
+    if (!is_named(algorithm, "EC")) continue;
+    if (operation == OSSL_OP_KEYMGMT)
+      algorithm.implementation =
+          ec_key_manager(algorithm.implementation, OSSL_PROVIDER_get0_provider_ctx(default_provider()));
+    if (operation == OSSL_OP_DECODER) algorithm = ec_decoder(algorithm, core_functions);
+  }
   return table;
 }
 

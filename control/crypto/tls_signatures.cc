@@ -63,6 +63,31 @@ bool plain(const Chain* chain) {
   return true;
 }
 
+/// SHA-256 of the certificate's part that is signed (TBSCertificate), as the peer has encoded it: OpenSSL keeps those
+/// bytes, and gives them out inside of the whole. Nothing: memory is short, or it is no DER.
+std::optional<Mark> digest_of_signed_part(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate, &der);
+  if (size <= 0) return std::nullopt;
+  const unsigned char* const end = der + size;
+  const unsigned char* begin = der;
+  const unsigned char* inside = nullptr;
+  long length = 0;
+  int tag = 0;
+  int kind = 0;
+  const auto enter = [&] {  // into the SEQUENCE at `begin`
+    inside = begin;
+    return ASN1_get_object(&inside, &length, &tag, &kind, end - begin) == V_ASN1_CONSTRUCTED && tag == V_ASN1_SEQUENCE;
+  };
+  bool found = enter();
+  begin = inside;
+  found = found && enter();
+  Mark digest{};
+  found = found && sha256(std::span(begin, inside + length), digest);
+  OPENSSL_free(der);
+  return found ? std::optional(digest) : std::nullopt;
+}
+
 /// One for each certificate below the topmost; empty when memory is short.
 std::vector<Mark> marks_of(const Chain* chain, const KnownSignatures& known) {
   std::vector<Mark> marks;
@@ -85,8 +110,8 @@ int confirm(X509_STORE_CTX* store, const Chain* chain) {
   return 1;
 }
 
-/// OpenSSL's step "signatures, key usage of the issuers, dates". A chain of which anything is not known or not valid
-/// goes through OpenSSL's own, which finds the words for it.
+/// OpenSSL's step "signatures, key usage of the issuers, dates". A chain of which anything is neither known nor found
+/// good here, or not valid, goes through OpenSSL's own, which decides and finds the words for it.
 int verify(X509_STORE_CTX* store) {
   TlsStream::State* stream = stream_of(store);
   const Chain* chain = X509_STORE_CTX_get0_chain(store);
@@ -94,10 +119,13 @@ int verify(X509_STORE_CTX* store) {
   if (stream == nullptr || !now || !plain(chain)) return openssl().verify(store);
   KnownSignatures& known = *stream->signatures;
   const std::vector<Mark> marks = marks_of(chain, known);
-  bool good = !marks.empty() && std::ranges::all_of(marks, [&known](const Mark& mark) { return known.has(mark); });
+  bool good = !marks.empty();
   for (int depth = 0; good && depth < sk_X509_num(chain); ++depth) good = valid_at(sk_X509_value(chain, depth), *now);
-  if (good) return confirm(store, chain);
-  const int accepted = openssl().verify(store);
+  for (size_t at = 0; good && at < marks.size(); ++at) {
+    const int depth = static_cast<int>(at);
+    good = known.has(marks[at]) || known.signed_by(sk_X509_value(chain, depth), sk_X509_value(chain, depth + 1));
+  }
+  const int accepted = good ? confirm(store, chain) : openssl().verify(store);
   if (accepted == 1 && X509_STORE_CTX_get_error(store) == X509_V_OK)
     for (const Mark& mark : marks) known.add(mark);
   return accepted;
@@ -126,6 +154,28 @@ void KnownSignatures::add_authority(X509* authority) {
   if (!mark || X509_up_ref(authority) != 1) return;
   held_authorities_.emplace_back(authority);
   authorities_[authority] = *mark;
+}
+
+void KnownSignatures::expect_many_of(X509* authority) {
+  // No key usage at all allows everything, and reads as all bits set.
+  const bool may_sign = (X509_get_key_usage(authority) & KU_KEY_CERT_SIGN) != 0;
+  if (!may_sign || tables_.size() == kTables || !authorities_.contains(authority)) return;
+  if (auto table = EcdsaTable::of(X509_get0_pubkey(authority))) tables_[authority] = std::move(table);
+}
+
+bool KnownSignatures::signed_by(X509* certificate, const X509* authority) const {
+  const auto table = tables_.find(authority);
+  if (table == tables_.end()) return false;
+  const ASN1_BIT_STRING* signature = nullptr;
+  const X509_ALGOR* algorithm = nullptr;
+  X509_get0_signature(&signature, &algorithm, certificate);
+  constexpr long kUnusedBits = 7;  // of a BIT STRING's flags
+  if (OBJ_obj2nid(algorithm->algorithm) != NID_ecdsa_with_SHA256 || (signature->flags & kUnusedBits) != 0 ||
+      X509_ALGOR_cmp(algorithm, X509_get0_tbs_sigalg(certificate)) != 0)
+    return false;
+  const auto digest = digest_of_signed_part(certificate);
+  return digest && table->second->verifies(*digest, std::span(ASN1_STRING_get0_data(signature),
+                                                              static_cast<size_t>(ASN1_STRING_length(signature))));
 }
 
 void KnownSignatures::add_list(X509_CRL* list, X509* authority) {

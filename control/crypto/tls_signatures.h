@@ -6,11 +6,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "control/crypto/ecdsa_table.h"
 #include "control/crypto/openssl.h"
 
 namespace culvert::crypto {
@@ -26,8 +28,16 @@ class KnownSignatures {
   using Mark = std::array<uint8_t, 32>;
   static constexpr size_t kSlots = 4096;  ///< 128 KiB, once the first is remembered
 
+  static constexpr size_t kTables = 4;  ///< authorities with an EcdsaTable; what making them costs has a bound
+
   /// A CA of ours, whose digest is wanted often.
   void add_authority(X509* authority);
+  /// That CA may have signed many certificates that we shall see: gets a table of its key, if one can be made and its
+  /// key usage lets it sign certificates.
+  void expect_many_of(X509* authority);
+  /// Is the certificate's signature one of this authority's key? True only where X509_verify() says so too and the
+  /// authority may sign; false also for authorities without a table and other signatures than ECDSA with SHA-256.
+  bool signed_by(X509* certificate, const X509* authority) const;
   /// `list` was found to be signed by `authority`. Taken only when OpenSSL's check of it comes down to signature, key
   /// usage of the CA and dates: a full list of one CA for all its certificates.
   void add_list(X509_CRL* list, X509* authority);
@@ -42,6 +52,7 @@ class KnownSignatures {
   std::optional<Mark> digest(X509* certificate) const;
 
   std::map<const X509*, Mark> authorities_;  ///< their digests
+  std::map<const X509*, std::shared_ptr<const EcdsaTable>> tables_;
   std::set<std::pair<const X509_CRL*, const X509*>> lists_;
   /// What the addresses above belong to: held, so that no certificate of a peer ever stands at one of them.
   std::vector<OwnedX509> held_authorities_;

@@ -223,6 +223,105 @@ TEST(KnownSignatures, MarksTellCertificatesAndIssuersApart) {
   EXPECT_EQ(known.mark(alice[0].get(), ca[0].get()), mark);
 }
 
+/// Certificates of the world, and the first CA known as one that signed many.
+struct Issued {
+  std::vector<OwnedX509> ca = must(load_certificates(world().ca.certificate_pem));
+  std::vector<OwnedX509> alice = must(load_certificates(world().client.certificate_pem));
+  KnownSignatures known;
+
+  Issued() {
+    known.add_authority(ca[0].get());
+    known.expect_many_of(ca[0].get());
+  }
+  bool good(X509* certificate) const {
+    const bool good = known.signed_by(certificate, ca[0].get());
+    EXPECT_TRUE(!good || X509_verify(certificate, X509_get0_pubkey(ca[0].get())) == 1);
+    ERR_clear_error();
+    return good;
+  }
+  /// Alice's certificate with one byte of its DER changed.
+  OwnedX509 changed(size_t at, uint8_t to) const {
+    unsigned char* der = nullptr;
+    const int size = i2d_X509(alice[0].get(), &der);
+    der[at] = to;
+    const unsigned char* begin = der;
+    OwnedX509 certificate(d2i_X509(nullptr, &begin, size));
+    OPENSSL_free(der);
+    ERR_clear_error();
+    return certificate;
+  }
+};
+
+TEST(KnownSignatures, VerifiesSignaturesOfAnAuthority) {
+  const Issued issued;
+  EXPECT_TRUE(issued.good(issued.alice[0].get()));
+  EXPECT_TRUE(issued.good(issued.ca[0].get()));
+  // Another key of the same name, and nobody who was told of.
+  auto other =
+      must(load_certificates(World::issue(world().namesake, "alice", CertificateUse::kClient).certificate_pem));
+  EXPECT_FALSE(issued.good(other[0].get()));
+  EXPECT_FALSE(issued.known.signed_by(issued.alice[0].get(), issued.alice[0].get()));
+  KnownSignatures fresh;
+  EXPECT_FALSE(fresh.signed_by(issued.alice[0].get(), issued.ca[0].get()));
+  fresh.expect_many_of(issued.ca[0].get());  // no authority of it
+  EXPECT_FALSE(fresh.signed_by(issued.alice[0].get(), issued.ca[0].get()));
+}
+
+TEST(KnownSignatures, VerifiesEveryByteOfACertificate) {
+  const Issued issued;
+  unsigned char* der = nullptr;
+  const auto size = static_cast<size_t>(i2d_X509(issued.alice[0].get(), &der));
+  const std::vector<uint8_t> bytes(der, der + size);
+  OPENSSL_free(der);
+  size_t readable = 0;
+  for (size_t at = 0; at < size; ++at) {
+    for (uint8_t bit : {0x01, 0x80}) {
+      const OwnedX509 certificate = issued.changed(at, bytes[at] ^ bit);
+      if (!certificate) continue;
+      ++readable;
+      EXPECT_FALSE(issued.good(certificate.get())) << at;
+    }
+  }
+  EXPECT_GT(readable, size / 2);
+}
+
+TEST(KnownSignatures, LeavesOtherSignaturesToOpenssl) {
+  const Issued issued;
+  const OwnedKey ca_key = must(load_key(world().ca.key_pem, ""));
+  OwnedX509 certificate(X509_dup(issued.alice[0].get()));
+  ASSERT_GT(X509_sign(certificate.get(), ca_key.get(), EVP_sha384()), 0);
+  EXPECT_EQ(X509_verify(certificate.get(), ca_key.get()), 1);
+  EXPECT_FALSE(issued.good(certificate.get()));
+  ASSERT_GT(X509_sign(certificate.get(), ca_key.get(), EVP_sha256()), 0);
+  EXPECT_TRUE(issued.good(certificate.get()));
+}
+
+TEST(KnownSignatures, AuthoritiesThatMayNotSignVerifyNothing) {
+  auto leaf = must(load_certificates(world().client.certificate_pem));  // its key usage has no keyCertSign
+  const OwnedKey key = must(load_key(world().client.key_pem, ""));
+  OwnedX509 below(X509_dup(leaf[0].get()));
+  ASSERT_GT(X509_sign(below.get(), key.get(), EVP_sha256()), 0);
+  EXPECT_EQ(X509_verify(below.get(), key.get()), 1);
+  KnownSignatures known;
+  known.add_authority(leaf[0].get());
+  known.expect_many_of(leaf[0].get());
+  EXPECT_FALSE(known.signed_by(below.get(), leaf[0].get()));
+}
+
+TEST(KnownSignatures, HasTablesForAFewAuthorities) {
+  KnownSignatures known;
+  std::vector<Identity> authorities;
+  std::vector<OwnedX509> certificates;
+  for (size_t count = 0; count <= KnownSignatures::kTables; ++count) {
+    authorities.push_back(must(make_authority("CA " + std::to_string(count), kYear)));
+    certificates.push_back(std::move(must(load_certificates(authorities.back().certificate_pem)).front()));
+    known.add_authority(certificates.back().get());
+    known.expect_many_of(certificates.back().get());
+  }
+  for (size_t at = 0; at < certificates.size(); ++at)
+    EXPECT_EQ(known.signed_by(certificates[at].get(), certificates[at].get()), at < KnownSignatures::kTables) << at;
+}
+
 TEST(KnownSignatures, TakesOnlyListsThatNeedNoFurtherCheck) {
   auto ca = must(load_certificates(world().ca.certificate_pem));
   auto leaf = must(load_certificates(world().client.certificate_pem));
