@@ -225,6 +225,7 @@ void Worker::rest(uint64_t now_ns, bool busy) {
   WaitPolicy::Next next = wait_.passed(now_ns, packets_, busy);
   to_ask_ = wait_.is_lone() && sleeper_.may_sleep() ? had_ : kAllPorts;
   if (next == WaitPolicy::Next::kNap) {
+    path_.tally().add(Counter::naps);
     Sleeper::nap(WaitPolicy::kNapNs);
   } else if (next == WaitPolicy::Next::kSleep && sleep(now_ns)) {
     wait_.slept(now_ns, to_ask_ != 0);

@@ -149,6 +149,7 @@ const std::vector<Field<WorkerRow>>& fields<WorkerRow>() {
       {"polls", "POLLS", [](const Row& r) -> ordered_json { return r.polls; }},
       {"idle_polls", "IDLE POLLS", [](const Row& r) -> ordered_json { return r.idle_polls; }},
       {"sleeps", "SLEEPS", [](const Row& r) -> ordered_json { return r.sleeps; }},
+      {"naps", "NAPS", [](const Row& r) -> ordered_json { return r.naps; }},
       {"commands", "COMMANDS", [](const Row& r) -> ordered_json { return r.commands; }},
       {"commands_refused", "REFUSED", [](const Row& r) -> ordered_json { return r.commands_refused; }},
       {"commands_waiting", "WAITING", [](const Row& r) -> ordered_json { return r.commands_waiting; }},

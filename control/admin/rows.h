@@ -89,6 +89,7 @@ struct WorkerRow {
   uint64_t polls = 0;
   uint64_t idle_polls = 0;
   uint64_t sleeps = 0;
+  uint64_t naps = 0;
   uint64_t commands = 0;
   uint64_t commands_refused = 0;
   uint64_t commands_waiting = 0;

@@ -180,6 +180,7 @@ std::vector<admin::WorkerRow> Operator::workers() const {
                     .polls = counter(abi::Counter::polls),
                     .idle_polls = counter(abi::Counter::idle_polls),
                     .sleeps = counter(abi::Counter::sleeps),
+                    .naps = counter(abi::Counter::naps),
                     .commands = counter(abi::Counter::commands),
                     .commands_refused = counter(abi::Counter::commands_refused),
                     .commands_waiting = lane->backlog(),

@@ -163,7 +163,7 @@ bool EthDevice::has_link() const {
 EthDevice::Losses EthDevice::losses() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {stats.imissed + packet_sockets_.losses(), stats.rx_nombuf};
+  return {stats.imissed + packet_sockets_.losses(), stats.rx_nombuf, packet_sockets_.rolled_over()};
 }
 
 }  // namespace culvert::drivers

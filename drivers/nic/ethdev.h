@@ -44,10 +44,12 @@ class EthDevice {
 
   /// Link state as the device reports it. Any thread.
   bool has_link() const;
-  /// Packets that the device had no room or no buffer for, so far. Any thread, but a system call with some drivers.
+  /// Packets that the device had no room or no buffer for, or that came out of turn, so far. Any thread, but system
+  /// calls with some drivers.
   struct Losses {
-    uint64_t missed = 0;     ///< queue full
-    uint64_t no_buffer = 0;  ///< mempool empty
+    uint64_t missed = 0;       ///< queue full
+    uint64_t no_buffer = 0;    ///< mempool empty
+    uint64_t rolled_over = 0;  ///< AF_PACKET: put into another queue than their flow's; not lost
   };
   Losses losses() const;
 

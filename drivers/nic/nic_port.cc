@@ -265,6 +265,8 @@ void NicPort::flush(abi::Tally& tally) {
 void count_losses(const EthDevice::Losses& now, EthDevice::Losses& seen, abi::Tally& tally) {
   if (now.missed > seen.missed) tally.drop(DropReason::nic_rx_missed, now.missed - seen.missed);
   if (now.no_buffer > seen.no_buffer) tally.drop(DropReason::mempool_empty, now.no_buffer - seen.no_buffer);
+  if (now.rolled_over > seen.rolled_over)
+    tally.add(abi::Counter::nic_rx_rolled_over, now.rolled_over - seen.rolled_over);
   seen = now;
 }
 

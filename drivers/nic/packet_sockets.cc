@@ -49,4 +49,14 @@ uint64_t PacketSockets::losses() const {
   return lost_.load(std::memory_order_relaxed);
 }
 
+uint64_t PacketSockets::rolled_over() const {
+  uint64_t sum = 0;
+  for (int descriptor : descriptors_) {
+    tpacket_rollover_stats counts{};
+    socklen_t size = sizeof counts;
+    if (getsockopt(descriptor, SOL_PACKET, PACKET_ROLLOVER_STATS, &counts, &size) == 0) sum += counts.tp_all;
+  }
+  return sum;
+}
+
 }  // namespace culvert::drivers

@@ -1,5 +1,6 @@
-// What DPDK's AF_PACKET driver does not tell: how many frames the kernel had no room for in its rings. The sockets are
-// the driver's; they are found among this process's descriptors by the interface that they are bound to.
+// What DPDK's AF_PACKET driver does not tell: how many frames the kernel had no room for in its rings, and how many it
+// put into another one than that of their flow. The sockets are the driver's; they are found among this process's
+// descriptors by the interface that they are bound to.
 #pragma once
 
 #include <atomic>
@@ -21,6 +22,9 @@ class PacketSockets {
 
   /// Frames that were lost so far. A system call for each socket.
   uint64_t losses() const;
+  /// Frames of which the ring was nearly full, so that another one got them (PACKET_FANOUT_FLAG_ROLLOVER, which the
+  /// driver asks for), so far. A system call for each socket.
+  uint64_t rolled_over() const;
 
  private:
   std::vector<int> descriptors_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
@@ -192,9 +193,11 @@ TEST_F(WorkerTest, AdoptsNewPortsAndLetsGoOfOldOnes) {
 /// A port that sleeps on an eventfd and can lose its device.
 class FakePort final : public drivers::Port {
  public:
-  uint16_t rx_burst(std::span<rte_mbuf*>, abi::Tally&) override {
+  uint16_t rx_burst(std::span<rte_mbuf*> burst, abi::Tally&) override {
     ++asked;
-    return 0;
+    if (waiting == nullptr) return 0;
+    burst[0] = std::exchange(waiting, nullptr);
+    return 1;
   }
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally&) override {
     for (rte_mbuf* packet : packets) rte_pktmbuf_free(packet);
@@ -207,6 +210,7 @@ class FakePort final : public drivers::Port {
   drivers::FileDescriptor fd{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::atomic<bool> gone{false};
   std::atomic<uint32_t> asked{0};
+  rte_mbuf* waiting = nullptr;  ///< comes with the next burst
 };
 
 TEST_F(WorkerTest, WokenByAPortItAsksThatOneOnly) {
@@ -235,6 +239,29 @@ TEST_F(WorkerTest, WokenByAPortItAsksThatOneOnly) {
   EXPECT_EQ(other->asked, WaitPolicy::kIdlePasses + 1) << "after a short sleep, all are asked";
   rig_.path->set_inner_port(nullptr);
   rig_.path->set_outer_port(0, nullptr);
+}
+
+TEST_F(WorkerTest, CountsNapsBesideSleeps) {
+  auto port = std::make_shared<FakePort>();
+  rig_.table.inner = port;
+  rig_.mailbox.post(&rig_.table);
+  ring_doorbell(port->fd.get());  // is readable: no sleep lasts
+  auto rest = [&] { rig_.worker->rest(rig_.now, rig_.pass()); };
+  // Packets one by one, in less time than the policy takes for often.
+  for (uint32_t wakings = 0; wakings < 4 * WaitPolicy::kWindow && rig_.counter(Counter::naps) == 0; ++wakings) {
+    rig_.now += WaitPolicy::kOftenNs / 2;
+    port->waiting = rig_.pool.packet(testing::ipv4_packet("192.0.2.1", "10.8.0.9"));
+    uint64_t sleeps = rig_.counter(Counter::sleeps);
+    for (uint32_t i = 0; i < 100 && rig_.counter(Counter::sleeps) == sleeps && rig_.counter(Counter::naps) == 0; ++i)
+      rest();
+  }
+  EXPECT_EQ(rig_.counter(Counter::naps), 1u);
+  uint64_t sleeps = rig_.counter(Counter::sleeps);
+  EXPECT_GE(sleeps, WaitPolicy::kWindow);
+  rest();  // it gathered nothing: no more of them for a while
+  EXPECT_EQ(rig_.counter(Counter::naps), 1u);
+  EXPECT_EQ(rig_.counter(Counter::sleeps), sleeps) << "a nap is none";
+  rig_.path->set_inner_port(nullptr);
 }
 
 /// A worker that runs in a thread of its own.

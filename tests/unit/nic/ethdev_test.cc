@@ -7,6 +7,7 @@
 #include <rte_ring.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -90,6 +91,45 @@ TEST_P(EmptyPoolTest, WhatIsLostIsCountedAndTheNextPollWithBuffersReceives) {
 INSTANTIATE_TEST_SUITE_P(Devices, EmptyPoolTest,
                          ::testing::Values("net_af_packet7,iface=near", "net_af_xdp7,iface=near"),
                          [](const auto& name) { return std::string(name.param).substr(4, name.index == 0 ? 9 : 6); });
+
+TEST_F(EthDeviceTest, AFlowThatChangesItsQueueIsCounted) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  testing::Cable cable;
+  testing::PacketPool pool;
+  auto device = EthDevice::open({"net_af_packet5,iface=near", 1500, 2}, pool.get());
+  ASSERT_TRUE(device) << device.error();
+  // Frames of the cable by queue; the kernel sends some of its own there (IPv6), which may come at any time.
+  std::array<size_t, 2> received{};
+  auto is_ours = [](const rte_mbuf* frame) {
+    const auto* bytes = rte_pktmbuf_mtod(frame, const uint8_t*);
+    return bytes[12] == 0x88 && bytes[13] == 0xB5;
+  };
+  auto receive_all = [&](size_t wanted) {
+    received = {};
+    return testing::wait_until([&] {
+      for (uint16_t queue = 0; queue < received.size(); ++queue) {
+        std::array<rte_mbuf*, 32> frames;
+        uint16_t count = rte_eth_rx_burst(device->id(), queue, frames.data(), frames.size());
+        received[queue] += static_cast<size_t>(std::count_if(frames.begin(), frames.begin() + count, is_ours));
+        rte_pktmbuf_free_bulk(frames.data(), count);
+      }
+      return received[0] + received[1] == wanted;
+    });
+  };
+  constexpr size_t kFew = 100, kMany = 600;  // of 512 in a ring
+  for (size_t i = 0; i < kFew; ++i) cable.send();
+  ASSERT_TRUE(receive_all(kFew));
+  const size_t own = received[0] == 0 ? 1 : 0;
+  EXPECT_EQ(received[own], kFew) << "one flow, one queue";
+  EXPECT_EQ(device->losses().rolled_over, 0u);
+  for (size_t i = 0; i < kMany; ++i) cable.send();
+  EXPECT_TRUE(testing::wait_until([&] { return device->losses().rolled_over > 0; }));
+  ASSERT_TRUE(receive_all(kMany));
+  EXPECT_EQ(device->losses().missed, 0u);
+  EXPECT_GT(received[1 - own], 0u);
+  EXPECT_GE(device->losses().rolled_over, received[1 - own]);
+}
 
 TEST_F(EthDeviceTest, EachQueueHasTheBuffersOfItsWorker) {
   testing::PacketPool near, far;

@@ -272,6 +272,10 @@ TEST_F(NicPortTest, LossesOfTheDeviceAreCountedOnce) {
   count_losses({}, seen, tally);  // it was reset
   count_losses({.missed = 1, .no_buffer = 0}, seen, tally);
   EXPECT_EQ(drops(DropReason::nic_rx_missed), 8u);
+  count_losses({.missed = 1, .rolled_over = 3}, seen, tally);
+  count_losses({.missed = 1, .rolled_over = 4}, seen, tally);
+  EXPECT_EQ(tally.counters[static_cast<size_t>(abi::Counter::nic_rx_rolled_over)], 4u);
+  EXPECT_EQ(drops(DropReason::nic_rx_missed), 8u);
 }
 
 /// A tunnel packet of ours, as the path stages it.
