@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,9 +63,19 @@ Status prepare_log(const config::ServerConfig& server) {
   return {};
 }
 
+/// Each script that runs takes three descriptors, and [control] hook_processes may be 4,096.
+void raise_descriptor_limit() {
+  constexpr rlim_t kWanted = 1 << 16;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kWanted) return;
+  limit.rlim_cur = std::min(limit.rlim_max, kWanted);
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /// The exit status, or why there is none to be proud of.
 Result<int> run(const ControlOptions& options) {
   io::harden_process();
+  raise_descriptor_limit();
   config::DiskLoader disk;
   config::KeptFiles files(disk);
   Result<config::Configuration> configuration = read_configuration(options, files);

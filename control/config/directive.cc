@@ -13,7 +13,6 @@ namespace {
 // Texts that several entries of the list share.
 #define NOT_YET " is not supported in this version"
 #define NOT_YET_END "; not supported in this version: remove it"
-#define SCRIPTS "scripts and hooks are not supported in this version: remove it"
 #define TOKENS "keys on PKCS #11 tokens are not supported in this version; use key with a file"
 #define BRIDGE "bridges and dev tap are not supported: use dev tun and server"
 #define CLIENT_ONLY "a directive for clients; this is a server's configuration: remove it"

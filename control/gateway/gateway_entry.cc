@@ -143,11 +143,8 @@ bool Gateway::end_same_name(size_t index, const openvpn::ConnectRequest& request
   Instance& instance = *instances_[index];
   const std::string& name = request.identity.common_name;
   if (instance.config.duplicate_cn || name.empty()) return false;
-  std::vector<abi::SessionRef> same;
-  book_->each([&](abi::SessionRef session, const BookEntry& entry) {
-    if (session != request.session && entry.instance == index && entry.admitted && entry.name == name)
-      same.push_back(session);
-  });
+  std::vector<abi::SessionRef> same = book_->named(index, name);
+  std::erase(same, request.session);
   for (abi::SessionRef session : same)
     instance.server->disconnect(
         session, openvpn::Goodbye::kSilent, openvpn::EndReason::kClientRestarted,
@@ -186,8 +183,7 @@ void Gateway::admit(size_t index, Waiting client) {
     return refuse(index, request.session, "", "its peer-id is outside the session table");
   }
   entry->lease = admitted.lease;
-  entry->name = request.identity.common_name;
-  entry->admitted = true;
+  book_->admit(request.session, *entry, request.identity.common_name);
   entry->configured = configured;
   entry->since = now.wall;
   connect(index, std::move(client), std::move(own), std::move(admitted.grant));

@@ -261,8 +261,7 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   uint32_t owner = record.owner < link_.lanes().size() ? record.owner : 0;
   BookEntry* entry = book_->open(session, owner, static_cast<size_t>(found - instances_.begin()));
   entry->lease = lease;
-  entry->name = name;
-  entry->admitted = true;
+  book_->admit(session, *entry, name);
   entry->since = std::chrono::sys_seconds(std::chrono::seconds(record.connected_wall_seconds));
   // What client-connect said is gone; the file of client-config-dir is still there.
   policy::ClientSettings own = policy::settings_for_all(instance.config);

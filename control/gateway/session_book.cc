@@ -1,5 +1,7 @@
 #include "control/gateway/session_book.h"
 
+#include <utility>
+
 namespace culvert::gateway {
 
 BookEntry* SessionBook::find(abi::SessionRef session) {
@@ -12,7 +14,7 @@ BookEntry* SessionBook::open(abi::SessionRef session, uint32_t worker, size_t in
   if (BookEntry* found = find(session)) return found;
   if (session.peer_id >= entries_.size() || session.generation == 0) return nullptr;
   BookEntry& entry = entries_[session.peer_id];
-  entry = {};
+  close({session.peer_id, entry.generation});
   entry.generation = session.generation;
   entry.worker = worker;
   entry.instance = instance;
@@ -20,7 +22,25 @@ BookEntry* SessionBook::open(abi::SessionRef session, uint32_t worker, size_t in
 }
 
 void SessionBook::close(abi::SessionRef session) {
-  if (BookEntry* entry = find(session)) *entry = {};
+  BookEntry* entry = find(session);
+  if (entry == nullptr) return;
+  names_.erase({entry->instance, entry->name, session});
+  *entry = {};
+}
+
+void SessionBook::admit(abi::SessionRef session, BookEntry& entry, std::string name) {
+  names_.erase({entry.instance, entry.name, session});
+  entry.name = std::move(name);
+  names_.insert({entry.instance, entry.name, session});
+}
+
+std::vector<abi::SessionRef> SessionBook::named(size_t instance, const std::string& name) const {
+  std::vector<abi::SessionRef> sessions;
+  for (auto at = names_.lower_bound({instance, name, {}}); at != names_.end(); ++at) {
+    if (at->instance != instance || at->name != name) break;
+    sessions.push_back(at->session);
+  }
+  return sessions;
 }
 
 /// Strangers fill it too: when it is full, they go. False: sessions alone fill it.

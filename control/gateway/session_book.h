@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,8 +22,7 @@ struct BookEntry {
   uint32_t worker = 0;      ///< owner core's worker
   size_t instance = 0;      ///< server block
   std::optional<pool::Lease> lease;
-  std::string name;       ///< of the session, since its decision; may be empty without certificates
-  bool admitted = false;  ///< addresses are given
+  std::string name;  ///< of the session, since admit(); may be empty without certificates
   /// Environment of client-disconnect, when that is to be run.
   std::shared_ptr<hooks::Environment> environment;
   std::chrono::sys_seconds since{};
@@ -47,6 +47,10 @@ class SessionBook {
   /// The entry of the session; a new one belongs to `worker` and `instance`. Null: peer-id out of range.
   BookEntry* open(abi::SessionRef session, uint32_t worker, size_t instance);
   void close(abi::SessionRef session);
+  /// The session of `entry` was decided on: it has addresses, and goes by this name at its server block.
+  void admit(abi::SessionRef session, BookEntry& entry, std::string name);
+  /// The admitted sessions of a server block that go by `name`. (Each client that connects asks.)
+  std::vector<abi::SessionRef> named(size_t instance, const std::string& name) const;
 
   template <class Visit>
   void each(Visit visit) {
@@ -64,7 +68,15 @@ class SessionBook {
   uint32_t worker_of(const abi::Endpoint& remote, uint32_t otherwise) const;
 
  private:
+  struct Name {
+    size_t instance = 0;
+    std::string name;
+    abi::SessionRef session;
+    friend auto operator<=>(const Name&, const Name&) = default;
+  };
+
   std::vector<BookEntry> entries_;
+  std::set<Name> names_;  ///< of admitted sessions
   struct Place {
     uint32_t worker;
     abi::SessionRef session;  ///< that has settled there, unless it has ended since; generation 0: none

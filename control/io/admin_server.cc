@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "control/io/accept.h"
 #include "control/io/clock.h"
 
 namespace culvert::io {
@@ -59,6 +60,7 @@ AdminServer::AdminServer(EventLoop& loop, std::string path, Fd listener, Handler
 
 AdminServer::~AdminServer() {
   while (!connections_.empty()) drop(connections_.begin()->first);
+  loop_.cancel(accept_again_);
   loop_.unwatch(listener_.get());
   unlink(path_.c_str());
 }
@@ -80,7 +82,10 @@ void AdminServer::accept_all() {
   // A bounded number per pass; the rest is still readable in the next.
   for (int i = 0; i < 32; ++i) {
     Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return;
+    if (!fd) {
+      if (none_can_be_accepted(errno)) pause_accepting();
+      return;
+    }
     if (connections_.size() >= limits_.connections) {
       std::string text = one_line(admin_error("too many connections to the admin socket: try again"));
       (void)send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
@@ -98,6 +103,11 @@ void AdminServer::accept_all() {
     Status status = loop_.watch(number, EPOLLIN, [this, raw](uint32_t events) { on_ready(*raw, events); });
     if (!status) drop(number);
   }
+}
+
+void AdminServer::pause_accepting() {
+  loop_.set_events(listener_.get(), 0);
+  accept_again_ = loop_.at(mono_now() + kAcceptAgainAfter, [this] { loop_.set_events(listener_.get(), EPOLLIN); });
 }
 
 void AdminServer::on_ready(Connection& connection, uint32_t events) {

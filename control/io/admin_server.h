@@ -37,6 +37,7 @@ class AdminServer {
 
   AdminServer(EventLoop& loop, std::string path, Fd listener, Handler handler, AdminLimits limits);
   void accept_all();
+  void pause_accepting();
   void on_ready(Connection& connection, uint32_t events);
   bool read_some(Connection& connection);
   void answer_one(Connection& connection);
@@ -49,6 +50,7 @@ class AdminServer {
   Fd listener_;
   Handler handler_;
   AdminLimits limits_;
+  EventLoop::TimerId accept_again_ = 0;
   std::unordered_map<int, std::unique_ptr<Connection>> connections_;
 };
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "control/io/accept.h"
 #include "control/io/clock.h"
 #include "control/io/secrets.h"
 #include "control/io/unix_socket.h"
@@ -89,6 +90,7 @@ Server::~Server() {
   }
   loop_.unwatch(listener_.get());
   loop_.cancel(flush_timer_);
+  loop_.cancel(accept_again_);
   if (!settings_.path.empty()) unlink(settings_.path.c_str());
   io::wipe(settings_.dialogue.password.data(), settings_.dialogue.password.size());
 }
@@ -107,6 +109,10 @@ bool Server::may_connect(int fd) const {
 
 void Server::accept_one() {
   io::Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd && io::none_can_be_accepted(errno)) {
+    loop_.set_events(listener_.get(), 0);
+    accept_again_ = loop_.at(io::mono_now() + io::kAcceptAgainAfter, [this] { listen_again(); });
+  }
   if (!fd || !may_connect(fd.get())) return;
   client_ = std::move(fd);
   loop_.set_events(listener_.get(), 0);  // the next one waits until this one is gone

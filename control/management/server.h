@@ -68,6 +68,7 @@ class Server {
   io::EventLoop::TimerId timer_ = 0;
   io::EventLoop::TimerId password_timer_ = 0;
   io::EventLoop::TimerId flush_timer_ = 0;
+  io::EventLoop::TimerId accept_again_ = 0;
   bool busy_ = false;  ///< inside the dialogue: its own log lines are sent afterwards
 };
 

@@ -154,3 +154,12 @@ def test_asking_a_gateway_that_does_not_run(tmp_path):
     done = subprocess.run([builds.culvert(), "--run-dir", str(tmp_path), "status"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     says(done.stderr, re.escape(str(tmp_path)), r"culvert up|not run|no gateway")
+
+
+def test_a_word_that_is_no_command(stage):
+    for words, said in {("sesions",): "no command 'sesions': there are .*, sessions",
+                        ("--run-dir", "/nowhere", "client", "delete"): "no command 'client delete': there are add, .*revoke",
+                        ("session",): "a command is missing"}.items():
+        done = subprocess.run([builds.culvert(), *words], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 2
+        says(done.stderr, said)

@@ -1,6 +1,9 @@
 // culvert: the operator's command.
 
+#include <algorithm>
 #include <cstdio>
+#include <string>
+#include <string_view>
 
 #include "tools/culvert/commands.h"
 
@@ -15,6 +18,27 @@ void let_options_through(CLI::App& app) {
     command->fallthrough();
     let_options_through(*command);
   }
+}
+
+/// What was wrong with a command line that lacks a command: a word that is none, or nothing at all.
+std::string why_no_command(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* level = &app;
+  std::string above;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word == "--run-dir") ++i;
+    if (word.starts_with('-')) continue;
+    auto commands = level->get_subcommands([](const CLI::App*) { return true; });
+    auto found = std::ranges::find(commands, word, &CLI::App::get_name);
+    if (found == commands.end()) {
+      std::string names;
+      for (const CLI::App* command : commands) names += (names.empty() ? "" : ", ") + command->get_name();
+      return "no command '" + above + word + "': there are " + names;
+    }
+    level = *found;
+    above += word + " ";
+  }
+  return "a command is missing";
 }
 
 int run(int argc, char** argv) {
@@ -33,8 +57,11 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
+    // CLI11 says so of every word that it doesn't know, too.
+    bool no_command = std::string_view(error.what()).starts_with("A subcommand");
+    std::string why = no_command ? why_no_command(app, argc, argv) : error.what();
     std::fprintf(stderr, "culvert: %s\nculvert --help, or culvert COMMAND --help, says what is possible\n",
-                 error.what());
+                 why.c_str());
     return kWrongUse;
   }
   return context.exit_status;

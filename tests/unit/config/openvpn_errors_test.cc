@@ -15,6 +15,7 @@ const Case kCases[] = {
     {"prot 1194", "prot: no such directive in OpenVPN 2.6: did you mean port?"},
     {"tls-cryptv2 x", "tls-cryptv2: no such directive in OpenVPN 2.6: did you mean tls-crypt-v2?"},
     {"zzzzzzzzzzzz", "zzzzzzzzzzzz: no such directive in OpenVPN 2.6"},
+    {"client-cert-not-required", "client-cert-not-required: gone since OpenVPN 2.5: write verify-client-cert none"},
     {"port", "port: takes 1 argument, 0 given"},
     {"port 1 2", "port: takes 1 argument, 2 given"},
     {"client-to-client yes", "client-to-client: takes no argument, 1 given"},

@@ -51,5 +51,34 @@ TEST(SessionBook, StrangersMakeRoomForSessions) {
   EXPECT_EQ(book.worker_of(remote(2), 0), 0u) << "one of the oldest";
 }
 
+TEST(SessionBook, AdmittedSessionsAreFoundByNameAndServerBlock) {
+  SessionBook book(8);
+  using Sessions = std::vector<abi::SessionRef>;
+  auto admit = [&](abi::SessionRef session, size_t instance, const char* name) {
+    BookEntry* entry = book.open(session, 0, instance);
+    ASSERT_NE(entry, nullptr);
+    book.admit(session, *entry, name);
+  };
+  ASSERT_NE(book.open({0, 1}, 0, 0), nullptr);
+  EXPECT_TRUE(book.named(0, "").empty()) << "not decided on";
+  admit({0, 1}, 0, "alice");
+  admit({5, 2}, 0, "alice");
+  admit({1, 1}, 1, "alice");
+  admit({2, 1}, 0, "alic");
+  admit({3, 1}, 0, "alice2");
+  EXPECT_EQ(book.named(0, "alice"), (Sessions{{0, 1}, {5, 2}}));
+  EXPECT_EQ(book.named(1, "alice"), (Sessions{{1, 1}}));
+  EXPECT_TRUE(book.named(2, "alice").empty());
+  admit({0, 1}, 0, "bob");
+  EXPECT_EQ(book.named(0, "alice"), (Sessions{{5, 2}})) << "renamed";
+  book.close({5, 1});
+  EXPECT_EQ(book.named(0, "alice"), (Sessions{{5, 2}})) << "another life of the peer-id";
+  book.close({5, 2});
+  EXPECT_TRUE(book.named(0, "alice").empty());
+  admit({0, 2}, 0, "alice");
+  EXPECT_TRUE(book.named(0, "bob").empty()) << "the next life of a peer-id";
+  EXPECT_EQ(book.named(0, "alice"), (Sessions{{0, 2}}));
+}
+
 }  // namespace
 }  // namespace culvert::gateway

@@ -1,6 +1,7 @@
 #include "control/io/admin_server.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
@@ -71,6 +72,28 @@ struct AdminServerTest : ::testing::Test {
     });
   }
 };
+
+TEST_F(AdminServerTest, WithoutDescriptorsItWaitsAndDoesNotSpin) {
+  listen();
+  Fd client = connect();
+  send_text(client, "{\"command\": \"hello\"}\n");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  // Every descriptor below the limit is taken.
+  rlimit few{static_cast<rlim_t>(client.get() + 1), before.rlim_max};
+  std::vector<Fd> holes;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  for (int fd = 0; (fd = dup(client.get())) >= 0;) holes.emplace_back(fd);
+  bool over = false;
+  size_t passes = 0;
+  loop->at(mono_now() + std::chrono::milliseconds(300), [&] { over = true; });
+  for (; !over; ++passes) loop->run_once(std::nullopt);
+  EXPECT_EQ(handled, 0);
+  holes.clear();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_LT(passes, 50u);
+  EXPECT_EQ(receive_lines(client, 1).size(), 1u) << "there is room again";
+}
 
 TEST_F(AdminServerTest, AnswersWithWhoAsks) {
   listen();
