@@ -1,4 +1,4 @@
-// EC_GROUP_precompute_mult(), which has no successor.
+// EC_GROUP_precompute_mult() and EC_POINT_get_Jprojective_coordinates_GFp(), which have no successors.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "control/crypto/ecdsa_table.h"
@@ -86,16 +86,31 @@ struct EcdsaTable::Curves {
     return made;
   }
 
-  /// The x coordinate of u1 × generator + u2 × key, as a number below the order.
-  bool x_of(const BIGNUM* u1, const BIGNUM* u2, BIGNUM* x, BN_CTX* work) const {
+  /// Is r the x coordinate of u1 × generator + u2 × key, modulo the order? r is below the order.
+  bool sum_has(const BIGNUM* r, const BIGNUM* u1, const BIGNUM* u2, BN_CTX* work) const {
     OwnedPoint sum(EC_POINT_new(plain.get()));
     OwnedPoint other(EC_POINT_new(of_key.get()));
-    return sum && other && EC_POINT_mul(plain.get(), sum.get(), u1, nullptr, nullptr, work) == 1 &&
-           EC_POINT_mul(of_key.get(), other.get(), u2, nullptr, nullptr, work) == 1 &&
-           EC_POINT_add(plain.get(), sum.get(), sum.get(), other.get(), work) == 1 &&
-           // Fails for the point at infinity, which belongs to no signature.
-           EC_POINT_get_affine_coordinates(plain.get(), sum.get(), x, nullptr, work) == 1 &&
-           BN_nnmod(x, x, EC_GROUP_get0_order(plain.get()), work) == 1;
+    OwnedBignum x(BN_new());
+    OwnedBignum z(BN_new());
+    OwnedBignum wanted(BN_dup(r));
+    const BIGNUM* prime = EC_GROUP_get0_field(plain.get());
+    if (!sum || !other || !x || !z || !wanted ||
+        EC_POINT_mul(plain.get(), sum.get(), u1, nullptr, nullptr, work) != 1 ||
+        EC_POINT_mul(of_key.get(), other.get(), u2, nullptr, nullptr, work) != 1 ||
+        EC_POINT_add(plain.get(), sum.get(), sum.get(), other.get(), work) != 1 ||
+        EC_POINT_is_at_infinity(plain.get(), sum.get()) != 0 ||  // it belongs to no signature
+        EC_POINT_get_Jprojective_coordinates_GFp(plain.get(), sum.get(), x.get(), nullptr, z.get(), work) != 1)
+      return false;
+    // The coordinate is x / z², and z² is not zero: multiplied, instead of divided, which takes longer.
+    OwnedBignum product(BN_new());
+    const auto is_wanted = [&] {
+      return BN_mod_mul(product.get(), wanted.get(), z.get(), prime, work) == 1 && BN_cmp(product.get(), x.get()) == 0;
+    };
+    if (!product || BN_mod_sqr(z.get(), z.get(), prime, work) != 1) return false;
+    if (is_wanted()) return true;
+    // The prime lies above the order, by less than the order: the coordinate may be r + order.
+    return BN_add(wanted.get(), wanted.get(), EC_GROUP_get0_order(plain.get())) == 1 &&
+           BN_cmp(wanted.get(), prime) < 0 && is_wanted();
   }
 };
 
@@ -132,10 +147,9 @@ bool EcdsaTable::verifies(std::span<const uint8_t, 32> digest, std::span<const u
   OwnedBignum w(BN_mod_inverse(nullptr, s, order, work.get()));
   OwnedBignum u1(BN_new());
   OwnedBignum u2(BN_new());
-  OwnedBignum x(BN_new());
-  return e && w && u1 && u2 && x && BN_mod_mul(u1.get(), e.get(), w.get(), order, work.get()) == 1 &&
+  return e && w && u1 && u2 && BN_mod_mul(u1.get(), e.get(), w.get(), order, work.get()) == 1 &&
          BN_mod_mul(u2.get(), r, w.get(), order, work.get()) == 1 &&
-         curves_->x_of(u1.get(), u2.get(), x.get(), work.get()) && BN_ucmp(x.get(), r) == 0;
+         curves_->sum_has(r, u1.get(), u2.get(), work.get());
 }
 
 }  // namespace culvert::crypto

@@ -9,12 +9,12 @@
 
 namespace culvert::crypto {
 
-/// Verifies signatures of one key with a table of its multiples, in less than half the time of ECDSA_verify(). OpenSSL
-/// has such a table for the curve's generator only, yet makes one for whatever point is set as the generator of a
-/// group: all arithmetic is OpenSSL's, here stands the equation alone.
+/// Verifies signatures of one key with a table of its multiples, in less than half the time of ECDSA_verify() while the
+/// table is in the processor's cache. OpenSSL has such a table for the curve's generator only, yet makes one for
+/// whatever point is set as the generator of a group: all arithmetic is OpenSSL's, here stands the equation alone.
 class EcdsaTable {
  public:
-  /// Of the public key; tables of the same key are one while any is in use, since making one takes some 40 ms (and
+  /// Of the public key; tables of the same key are one while any is in use, since making one takes some 50 ms (and
   /// 150 KiB). Null: not a key on P-256 by its name, or memory is short.
   static std::shared_ptr<const EcdsaTable> of(EVP_PKEY* key);
   ~EcdsaTable();
