@@ -69,7 +69,8 @@ KernelTcpPort::Turn KernelTcpPort::take_turn(Stream& stream, std::span<rte_mbuf*
     rest = {};
   } else if (stream.state == State::kOpen || accept_first(stream, bytes, turn, tally)) {
     turn = cut(stream, rest, out, count, tally);
-    if (turn == Turn::kDone && may_have_more) turn = Turn::kAgain;  // its frames were longer than the last ones
+    // Its frames were longer than the last ones. When all that has room has come, epoll knows whether there is more.
+    if (turn == Turn::kDone && may_have_more && count < out.size()) turn = Turn::kAgain;
   }
   if (turn == Turn::kEnded) return turn;
   if (count > before) stream.usual_frame = (bytes.size() - rest.size()) / (count - before);
