@@ -75,6 +75,7 @@ class KernelTcpPort final : public Port {
     bool finished_send = false;  // shutdown(SHUT_WR) is done
     uint64_t deadline_ns = 0;    // when not kept
     std::list<uint64_t>::iterator waiting;
+    size_t usual_frame = 1500;  // bytes: the average of the last turn
     ByteQueue received;
     StreamSendQueue out;
     uint16_t first = kNone;  // packets of the burst that tx_burst works on: a list by index

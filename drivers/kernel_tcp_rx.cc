@@ -16,9 +16,8 @@ using abi::DropReason;
 
 namespace {
 
-/// What a frame with a full packet of an Ethernet takes: more than the turn has room for is left in the kernel, because
-/// it would have to be copied to wait here.
-constexpr size_t kUsualFrame = 1500;
+/// A read asks at least for what a frame with a full packet of an Ethernet takes.
+constexpr size_t kLeastRead = 1500;
 
 }  // namespace
 
@@ -46,24 +45,35 @@ uint16_t KernelTcpPort::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
   return count;
 }
 
-/// One connection's turn: at most one read, packets as far as there is room in `out`.
+/// One connection's turn: at most one read, of as much as that many of its last turn's packets take; packets as far as
+/// there is room in `out`.
 KernelTcpPort::Turn KernelTcpPort::take_turn(Stream& stream, std::span<rte_mbuf*> out, uint16_t& count,
                                              abi::Tally& tally) {
   bool reads = cut_frame(stream.received.bytes(), packet_room(packets_)).verdict == Cut::kNeedMore;
   std::span<const uint8_t> bytes = stream.received.bytes();
+  bool may_have_more = false;
   if (reads) {
-    size_t wanted = std::clamp((out.size() - count) * kUsualFrame, kUsualFrame, kReadSize);
+    // More than the turn has room for is left in the kernel: here it would have to be copied to wait, and the few
+    // packets that are left over would make a burst of their own.
+    size_t kept = bytes.size();
+    size_t fits = (out.size() - count) * stream.usual_frame;
+    size_t wanted = std::clamp(fits - std::min(fits, kept), kLeastRead, kReadSize);
     Turn got = read(stream, wanted, bytes);
     if (got != Turn::kAgain) return got;
+    may_have_more = bytes.size() - kept == wanted;
   }
   Turn turn = Turn::kDone;
   std::span<const uint8_t> rest = bytes;
+  uint16_t before = count;
   if (stream.state == State::kClosing) {
     rest = {};
   } else if (stream.state == State::kOpen || accept_first(stream, bytes, turn, tally)) {
     turn = cut(stream, rest, out, count, tally);
+    // Its frames were longer than the last ones. When all that has room has come, epoll knows whether there is more.
+    if (turn == Turn::kDone && may_have_more && count < out.size()) turn = Turn::kAgain;
   }
   if (turn == Turn::kEnded) return turn;
+  if (count > before) stream.usual_frame = (bytes.size() - rest.size()) / (count - before);
   if (reads) {
     stream.received.append(rest);
   } else {

@@ -249,6 +249,38 @@ TEST_F(KernelTcp, ManySmallFramesDoNotHoldOthersUp) {
   EXPECT_EQ(port_->stream_count(), 2u) << "frames of one byte are frames";
 }
 
+TEST_F(KernelTcp, AFullBurstIsReadWithoutLeftovers) {
+  constexpr size_t kBurst = 64;
+  open();
+  Client client(port_->local());
+  introduce(client);
+  Bytes all;
+  for (size_t i = 0; i < kBurst + 2; ++i) {
+    Bytes framed = frame(Bytes(500, 0x48));
+    all.insert(all.end(), framed.begin(), framed.end());
+  }
+  // Bytes may also arrive in pieces: then it is tried again.
+  bool was_full = false;
+  for (int round = 0; round < 100 && !was_full; ++round) {
+    client.send(frame(Bytes(20, 0x48)));
+    ASSERT_TRUE(receives(1));
+    drop_packets();
+    client.send(all);
+    size_t received = 0;
+    ASSERT_TRUE(passes_until([&] {
+      received += packets_.size();
+      bool is_first = received == packets_.size();
+      if (is_first && packets_.size() == kBurst) {
+        was_full = true;
+        EXPECT_EQ(port_->buffered(), 0u) << "what does not fit into the burst stays in the kernel";
+      }
+      drop_packets();
+      return received == kBurst + 2;
+    }));
+  }
+  EXPECT_TRUE(was_full) << "frames longer than the ones before still make one burst";
+}
+
 TEST_F(KernelTcp, ImpossibleLengthsEndTheConnection) {
   open();
   uint64_t expected = 0;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <random>
 
@@ -13,17 +14,29 @@ namespace {
 
 using testing::PacketBytes;
 
-TEST(Sum, AgreesWithThePlainOneAtEverySizeAndPlace) {
+TEST(Sum, EveryKernelAgreesWithTheChecksumAtEverySizeAndPlace) {
   std::mt19937 random(1);
   std::vector<uint8_t> bytes(70'000);
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random() % 8 == 0 ? 0xFF : random());
   std::vector<uint8_t> copy(bytes.size());
+  std::vector<SumKernel> kernels = sum_kernels();
+  kernels.push_back({"the one that is used",
+                     [](uint8_t*, const uint8_t* from, size_t size) {
+                       return sum_of({from, size});
+                     },
+                     [](uint8_t* to, const uint8_t* from, size_t size) {
+                       return copy_and_sum(to, {from, size});
+                     }});
   auto check = [&](size_t at, size_t size) {
     auto part = std::span<const uint8_t>(bytes).subspan(at, size);
     uint32_t expected = wire::add_to_checksum(part);
-    ASSERT_EQ(sum_of(part), expected) << at << " " << size;
-    ASSERT_EQ(copy_and_sum(copy.data(), part), expected) << at << " " << size;
-    ASSERT_TRUE(std::equal(part.begin(), part.end(), copy.begin()));
+    for (const SumKernel& kernel : kernels) {
+      ASSERT_EQ(kernel.sum(nullptr, part.data(), size), expected) << kernel.name << " " << at << " " << size;
+      std::fill(copy.begin(), copy.end(), uint8_t{0x5A});
+      ASSERT_EQ(kernel.copy(copy.data(), part.data(), size), expected) << kernel.name << " " << at << " " << size;
+      ASSERT_TRUE(std::equal(part.begin(), part.end(), copy.begin())) << kernel.name << " " << at << " " << size;
+      ASSERT_EQ(copy[size], 0x5A) << kernel.name << " " << at << " " << size << ": wrote behind the end";
+    }
   };
   for (size_t size = 0; size < 300; ++size) check(random() % 64, size);
   for (size_t i = 0; i < 200; ++i) check(random() % 64, random() % 65'535);
