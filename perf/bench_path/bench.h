@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,11 +50,15 @@ class Gateway {
  public:
   Gateway(const Case& what, aead::Engine& aead, rte_mempool* pool, size_t packets);
 
+  /// Takes the events that are there for control.
+  void read_events();
+
   Sink sink;
   std::unique_ptr<dataplane::Path> path;
 
  private:
   Pages link_;
+  abi::Consumer<abi::Event, abi::EventRing::kCapacity> events_;
 };
 
 /// The packets of a case. All buffers go through one pass and are then written anew; packet-ids go on from pass to
@@ -65,6 +70,8 @@ class Traffic {
 
   /// Writes the packets of the next pass, for `kind`.
   void prepare(Kind kind);
+  /// Likewise, but the sessions in turn, from session `first` on, instead of scattered.
+  void prepare_in_turn(Kind kind, uint32_t first);
   std::span<rte_mbuf* const> mbufs() const { return mbufs_; }
   /// kRaw: the AEAD's work on the prepared packets.
   std::span<aead::Job> jobs() { return jobs_; }
@@ -73,6 +80,7 @@ class Traffic {
 
  private:
   bool inbound() const { return case_.direction == Direction::kOuterToInner; }
+  void write_packets(Kind kind);
   uint32_t session_of(size_t index) const;
   uint32_t size_of(size_t index) const;
   void write_inner(uint8_t* at, size_t index) const;
@@ -89,6 +97,7 @@ class Traffic {
   std::array<std::vector<uint32_t>, 3> last_id_;  ///< by Kind and session
   Pages keys_;                                    ///< aead::Key by session
   uint64_t pass_ = 0;
+  std::optional<uint32_t> in_turn_from_;  ///< first session of this pass, when they come in turn
 };
 
 }  // namespace culvert::perf

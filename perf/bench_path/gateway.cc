@@ -7,7 +7,9 @@
 namespace culvert::perf {
 
 Gateway::Gateway(const Case& what, aead::Engine& aead, rte_mempool* pool, size_t packets)
-    : sink(packets), link_(abi::layout_for(1, what.sessions).total_size) {
+    : sink(packets),
+      link_(abi::layout_for(1, what.sessions).total_size),
+      events_(abi::LinkView(link_.get(), 1, what.sessions).worker(0).events) {
   auto made = dataplane::Path::make(abi::LinkView(link_.get(), 1, what.sessions), 0, pool, aead);
   if (!made) {
     std::fprintf(stderr, "bench_path: %s\n", made.error().c_str());
@@ -23,6 +25,11 @@ Gateway::Gateway(const Case& what, aead::Engine& aead, rte_mempool* pool, size_t
                  what.sessions);
     std::exit(1);
   }
+}
+
+void Gateway::read_events() {
+  abi::Event event;
+  while (events_.pop(event) == abi::RingStatus::kOk) continue;
 }
 
 }  // namespace culvert::perf

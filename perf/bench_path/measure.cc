@@ -36,6 +36,15 @@ double cycles_per_packet(std::span<T> packets, uint32_t burst, size_t piece, Wor
   return figure_of(pieces).median;
 }
 
+void send(Gateway& gateway, Direction direction, std::span<rte_mbuf* const> packets) {
+  constexpr uint64_t kNow = 1;
+  if (direction == Direction::kInnerToOuter)
+    gateway.path->inner_burst(packets, kNow);
+  else
+    gateway.path->outer_burst(packets, kNow);
+  gateway.path->flush();
+}
+
 double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& raw, Direction direction, uint32_t burst) {
   if (kind == Kind::kRaw) return time_engine(traffic, raw, direction, burst);
   return time_pass(traffic, gateway, direction, burst, kPiece);
@@ -44,11 +53,23 @@ double run(Kind kind, Traffic& traffic, Gateway& gateway, aead::Engine& raw, Dir
 }  // namespace
 
 double time_pass(Traffic& traffic, Gateway& gateway, Direction direction, uint32_t burst, size_t piece) {
-  bool outbound = direction == Direction::kInnerToOuter;
-  return cycles_per_packet(traffic.mbufs(), burst, piece, [&](std::span<rte_mbuf* const> mbufs) {
-    outbound ? gateway.path->inner_burst(mbufs, 1) : gateway.path->outer_burst(mbufs, 1);
-    gateway.path->flush();
-  });
+  return cycles_per_packet(traffic.mbufs(), burst, piece,
+                           [&](std::span<rte_mbuf* const> packets) { send(gateway, direction, packets); });
+}
+
+Status start_sessions(const Case& what, Kind kind, Traffic& traffic, Gateway& gateway, uint32_t burst) {
+  for (size_t first = 0; first < what.sessions; first += traffic.mbufs().size()) {
+    traffic.prepare_in_turn(kind, static_cast<uint32_t>(first));
+    gateway.sink.packets.clear();
+    for (auto rest = traffic.mbufs(); !rest.empty();) {
+      auto packets = rest.first(std::min<size_t>(burst, rest.size()));
+      rest = rest.subspan(packets.size());
+      send(gateway, what.direction, packets);
+      gateway.read_events();
+    }
+    if (std::string wrong = traffic.check(kind, gateway.sink.packets); !wrong.empty()) return Error{wrong};
+  }
+  return {};
 }
 
 double time_engine(Traffic& traffic, aead::Engine& engine, Direction direction, uint32_t burst) {
@@ -62,6 +83,9 @@ Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw,
   NullEngine nothing;
   Gateway without(what, nothing, pool, mbufs.size()), with(what, engine, pool, mbufs.size());
   Traffic traffic(what, raw, mbufs);
+  for (auto [kind, gateway] : {std::pair{Kind::kPathOnly, &without}, {Kind::kWhole, &with}})
+    if (auto started = start_sessions(what, kind, traffic, *gateway, options.burst); !started)
+      return Error{started.error()};
 
   std::array<std::vector<double>, kKinds.size()> samples;
   std::vector<double> ratios;

@@ -23,6 +23,10 @@ Figure figure_of(std::vector<double> samples);
 /// the median of pieces of `piece` packets.
 double time_pass(Traffic& traffic, Gateway& gateway, Direction direction, uint32_t burst, size_t piece);
 inline constexpr size_t kPiece = 256;
+/// Sends each session its first packets, and takes the events that they make. A key's first packet costs more than all
+/// that follow (control is told, packet-ids are reserved), and of many sessions most would come in the measured part.
+/// Error: a packet came out wrong.
+Status start_sessions(const Case& what, Kind kind, Traffic& traffic, Gateway& gateway, uint32_t burst);
 /// Cycles per packet of `engine` alone on the prepared jobs (Kind::kRaw), likewise.
 double time_engine(Traffic& traffic, aead::Engine& engine, Direction direction, uint32_t burst);
 

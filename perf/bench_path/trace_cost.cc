@@ -71,6 +71,8 @@ Result<TraceCost> measure_tracing(const Case& what, const Options& options, aead
                                   const std::vector<rte_mbuf*>& mbufs) {
   Gateway gateway(what, engine, pool, mbufs.size());
   Traffic traffic(what, engine, mbufs);
+  if (auto started = start_sessions(what, Kind::kWhole, traffic, gateway, options.burst); !started)
+    return Error{started.error()};
   steps::TraceMailbox mailbox;
   gateway.path->follow_traces(&mailbox);
   std::vector<std::unique_ptr<Watcher>> watchers;

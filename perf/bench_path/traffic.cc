@@ -39,6 +39,7 @@ Traffic::Traffic(const Case& what, aead::Engine& engine, std::vector<rte_mbuf*> 
 
 // Scattered over all sessions, from pass to pass over others when there are more of them than packets.
 uint32_t Traffic::session_of(size_t index) const {
+  if (in_turn_from_) return static_cast<uint32_t>((*in_turn_from_ + index) % case_.sessions);
   uint64_t number = pass_ * mbufs_.size() + index;
   return static_cast<uint32_t>(number * 2654435761u % 4294967291u % case_.sessions);
 }
@@ -90,6 +91,16 @@ aead::Job Traffic::job_at(uint8_t* header, size_t index) const {
 
 void Traffic::prepare(Kind kind) {
   ++pass_;
+  in_turn_from_.reset();
+  write_packets(kind);
+}
+
+void Traffic::prepare_in_turn(Kind kind, uint32_t first) {
+  in_turn_from_ = first;
+  write_packets(kind);
+}
+
+void Traffic::write_packets(Kind kind) {
   for (size_t i = 0; i < mbufs_.size(); ++i) {
     rte_mbuf* mbuf = mbufs_[i];
     uint32_t session = session_of(i);
