@@ -134,7 +134,7 @@ def test_two_clients_with_the_same_iroute(stage, tmp_path):
     folder.mkdir()
     for name in ("router", "standby"):
         (folder / name).write_text("iroute 198.51.100.0 255.255.255.0\n")
-    gateway = stage.gateway(keepalive="1 2", extra=[f"client-config-dir {folder}"])
+    gateway = stage.gateway(keepalive="1 5", extra=[f"client-config-dir {folder}"])
     gateway.namespace.ip("route add 198.51.100.0/24 dev tun0")
     router, standby = stage.client("router"), stage.client("standby")
     for client in (router, standby):
@@ -144,7 +144,7 @@ def test_two_clients_with_the_same_iroute(stage, tmp_path):
     router.kill()
     standby.connect()
     assert gateway.namespace.ping("198.51.100.1", 3)
-    wait_until(lambda: gateway.session_names() == ["standby"], "the end of the silent one", 20)
+    wait_until(lambda: gateway.session_names() == ["standby"], "the end of the silent one", 40)
     assert gateway.namespace.ping("198.51.100.1", 3)
 
 

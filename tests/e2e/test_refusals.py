@@ -86,7 +86,7 @@ def test_client_that_finds_no_address_tries_again(stage):
     alice = stage.connected("alice", options=["explicit-exit-notify 1"])
     bob = stage.client("bob", options=["connect-retry 1 1"]).start()
     wait_until(lambda: "AUTH_FAILED,TEMP" in bob.log(), "the refusal at the client")
-    assert "no address is left of 1" in gateway.log()
+    wait_until(lambda: "no address is left of 1" in gateway.log(), "the reason in the gateway's log")
     alice.stop()
     bob.wait_connected(60)
     assert bob.inner4 == "10.8.0.2"

@@ -75,17 +75,18 @@ def test_no_packet_is_lost_or_doubled(runs, case):
     assert sorted(run.gateway.session_names()) == ["aes", "chacha"]
 
 
+@pytest.mark.long
 @pytest.mark.culvert_only
 def test_client_that_was_away_while_the_gateway_asked(stage):
     """A laptop sleeps through a renegotiation that the gateway begins, and takes part in the next one when it is back."""
-    gateway = stage.gateway(extra=["reneg-sec 4 4", "hand-window 3"])
+    gateway = stage.gateway(extra=["reneg-sec 4 4", "hand-window 8"])
     client = stage.client("laptop", options=["reneg-sec 0", "hand-window 60"])
     plug = f"link set p{client.host.number}"
     client.connect()
     stage.network.wire.ip(f"{plug} nomaster")
-    wait_until(lambda: "renegotiation failed" in gateway.log(), "an attempt to fail", 20)
+    wait_until(lambda: "renegotiation failed" in gateway.log(), "an attempt to fail", 40)
     stage.network.wire.ip(f"{plug} master bridge up")
-    wait_until(lambda: client.renegotiations() > 0, "the next attempt to succeed", 20)
+    wait_until(lambda: client.renegotiations() > 0, "the next attempt to succeed", 40)
     assert client.ping(INNER4, 3)
     assert client.connects() == 1
     assert "out of sync" not in client.log()
