@@ -30,6 +30,7 @@ void SessionBook::close(abi::SessionRef session) {
 
 void SessionBook::admit(abi::SessionRef session, BookEntry& entry, std::string name) {
   names_.erase({entry.instance, entry.name, session});
+  entry.admitted = true;
   entry.name = std::move(name);
   names_.insert({entry.instance, entry.name, session});
 }

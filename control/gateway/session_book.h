@@ -22,7 +22,8 @@ struct BookEntry {
   uint32_t worker = 0;      ///< owner core's worker
   size_t instance = 0;      ///< server block
   std::optional<pool::Lease> lease;
-  std::string name;  ///< of the session, since admit(); may be empty without certificates
+  bool admitted = false;  ///< since admit(): the client was decided on
+  std::string name;       ///< of the session, since then; may be empty without certificates
   /// Environment of client-disconnect, when that is to be run.
   std::shared_ptr<hooks::Environment> environment;
   std::chrono::sys_seconds since{};
