@@ -4,10 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
-#include <set>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace culvert::crypto {
@@ -95,26 +92,6 @@ bool fits(int operation, const OSSL_ALGORITHM& algorithm) {
   return operation != OSSL_OP_DECODER || properties.find("structure=SubjectPublicKeyInfo") != properties.npos;
 }
 
-bool is_oid(std::string_view name) {
-  return name.find_first_not_of("0123456789.") == name.npos;
-}
-
-/// Such a list of names without the numbers among them, by which TLS looks up no cipher and no digest: OpenSSL 3.0
-/// walks over all names of a context for each key. Lives as long as the process.
-const char* without_oids(std::string_view names) {
-  static std::set<std::string> all;
-  static std::mutex mutex;
-  std::string kept;
-  while (!names.empty()) {
-    const size_t end = std::min(names.find(':'), names.size());
-    const std::string_view name = names.substr(0, end);
-    if (!is_oid(name)) (kept.empty() ? kept : kept += ':') += name;
-    names.remove_prefix(std::min(end + 1, names.size()));
-  }
-  const std::lock_guard lock(mutex);
-  return all.insert(std::move(kept)).first->c_str();
-}
-
 }  // namespace
 
 AlgorithmTable tls_algorithms(Use use, int operation, const OSSL_ALGORITHM* all) {
@@ -122,8 +99,6 @@ AlgorithmTable tls_algorithms(Use use, int operation, const OSSL_ALGORITHM* all)
   AlgorithmTable kept;
   for (; all != nullptr && all->algorithm_names != nullptr; ++all)
     if (std::ranges::find(names, first_name(*all)) != names.end() && fits(operation, *all)) kept.push_back(*all);
-  if (operation == OSSL_OP_CIPHER || operation == OSSL_OP_DIGEST)
-    for (OSSL_ALGORITHM& algorithm : kept) algorithm.algorithm_names = without_oids(algorithm.algorithm_names);
   kept.push_back({});
   return kept;
 }

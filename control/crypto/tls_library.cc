@@ -1,13 +1,11 @@
 #include "control/crypto/tls_library.h"
 
 #include <openssl/core_dispatch.h>
-#include <openssl/objects.h>
 #include <openssl/provider.h>
 
 #include <map>
 #include <mutex>
 #include <string_view>
-#include <vector>
 
 #include "control/crypto/openssl.h"
 #include "control/crypto/tls_algorithms.h"
@@ -114,37 +112,11 @@ bool start(OSSL_LIB_CTX* library, const char* name, OSSL_provider_init_fn* provi
   return OSSL_PROVIDER_add_builtin(library, name, provider) == 1 && OSSL_PROVIDER_load(library, name) != nullptr;
 }
 
-/// While it lives, OpenSSL's table of the names that ciphers and digests had before OpenSSL 3.0 is empty. A library
-/// context copies it when its first algorithm is looked up; libssl asks for none of those names, but OpenSSL 3.0 walks
-/// over all that a context has for each key that is used. The default context must have its copy by then, and nobody
-/// else may look up a cipher or digest by name meanwhile.
-class OldNamesAside {
- public:
-  OldNamesAside() {
-    for (const int type : {OBJ_NAME_TYPE_CIPHER_METH, OBJ_NAME_TYPE_MD_METH}) {
-      OBJ_NAME_do_all(type, note, &names_);
-      OBJ_NAME_cleanup(type);
-    }
-  }
-  ~OldNamesAside() {
-    for (const OBJ_NAME& name : names_) OBJ_NAME_add(name.name, name.type | name.alias, name.data);
-  }
-  OldNamesAside(const OldNamesAside&) = delete;
-  OldNamesAside& operator=(const OldNamesAside&) = delete;
-
- private:
-  static void note(const OBJ_NAME* name, void* names) { static_cast<std::vector<OBJ_NAME>*>(names)->push_back(*name); }
-  std::vector<OBJ_NAME> names_;  ///< with texts that live as long as OpenSSL
-};
-
 OSSL_LIB_CTX* make_library() {
   if (OPENSSL_init_ssl(0, nullptr) != 1 || !only_default_provider() || default_provider() == nullptr) return nullptr;
-  fetched_sha256();  // so that the default context has its names
   OSSL_LIB_CTX* library = OSSL_LIB_CTX_new();
   if (library == nullptr) return nullptr;
-  const OldNamesAside aside;
-  if (start(library, "culvert-tls", start_provider) && start(library, "culvert-tls-seldom", start_seldom_provider) &&
-      OwnedMd(EVP_MD_fetch(library, "SHA2-256", nullptr)))  // now it has its own
+  if (start(library, "culvert-tls", start_provider) && start(library, "culvert-tls-seldom", start_seldom_provider))
     return library;
   OSSL_LIB_CTX_free(library);
   return nullptr;

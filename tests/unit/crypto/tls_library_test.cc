@@ -2,12 +2,10 @@
 #include "control/crypto/tls_library.h"
 
 #include <gtest/gtest.h>
-#include <openssl/objects.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <set>
-#include <tuple>
 
 #include "control/crypto/openssl.h"
 #include "tests/unit/crypto/tls_fixture.h"
@@ -87,49 +85,6 @@ TEST(TlsLibrary, HasLittleElse) {
       tls_library(), [](EVP_CIPHER*, void* count) { ++*static_cast<size_t*>(count); }, &ciphers);
   EXPECT_GT(ciphers, 10U);
   EXPECT_LT(ciphers, 20U);
-}
-
-TEST(TlsLibrary, HasFewNames) {
-  const char* number = "2.16.840.1.101.3.4.2.1";  // SHA-256
-  const OwnedDigest all(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
-  const OwnedDigest few(EVP_MD_fetch(tls_library(), "SHA2-256", nullptr));
-  ASSERT_TRUE(all && few);
-  EXPECT_TRUE(EVP_MD_is_a(all.get(), number));
-  EXPECT_FALSE(EVP_MD_is_a(few.get(), number));
-  EXPECT_TRUE(EVP_MD_is_a(few.get(), "SHA256"));
-}
-
-using OldName = std::tuple<std::string, int, int, const char*>;
-
-/// OpenSSL's own table of cipher and digest names.
-std::set<OldName> old_names() {
-  std::set<OldName> all;
-  for (const int type : {OBJ_NAME_TYPE_CIPHER_METH, OBJ_NAME_TYPE_MD_METH})
-    OBJ_NAME_do_all(
-        type,
-        [](const OBJ_NAME* name, void* names) {
-          static_cast<std::set<OldName>*>(names)->emplace(name->name, name->type, name->alias, name->data);
-        },
-        &all);
-  return all;
-}
-
-/// Whether OpenSSL's names are the same before and after. Runs in a process of its own.
-int names_around_tls_library() {
-  OPENSSL_init_crypto(OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS, nullptr);
-  const std::set<OldName> before = old_names();
-  if (before.size() < 100) return 1;
-  if (tls_library() == nullptr) return 2;
-  if (old_names() != before) return 3;
-  // A name that is in the table only, an alias of one, and the default context's own copy of it.
-  if (EVP_get_digestbyname("RSA-SHA256") == nullptr || EVP_get_cipherbyname("aes256") == nullptr) return 4;
-  const OwnedDigest digest(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
-  return EVP_MD_is_a(digest.get(), "sha256") == 1 ? 0 : 5;
-}
-
-TEST(TlsLibrary, LeavesOpensslItsNames) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(std::_Exit(names_around_tls_library()), ::testing::ExitedWithCode(0), "");
 }
 
 /// 0 when everything is as expected, else the number of the first thing that is not. Runs in a process of its own, with
