@@ -74,6 +74,9 @@ struct AdminServerTest : ::testing::Test {
 };
 
 TEST_F(AdminServerTest, WithoutDescriptorsItWaitsAndDoesNotSpin) {
+#ifdef __SANITIZE_ADDRESS__  // built together with UBSan
+  GTEST_SKIP() << "UBSan opens a pipe to look at an object's type, and takes it for a wrong one when it gets none";
+#endif
   listen();
   Fd client = connect();
   send_text(client, "{\"command\": \"hello\"}\n");
