@@ -4,7 +4,7 @@
 // gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says, attaching, adopting, reinstalling;
 // gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new configuration, revoked certificates;
 // gateway_entry.cc: who gets in; gateway_networks.cc: networks behind clients; gateway_tokens.cc: tokens;
-// gateway_hooks.cc: scripts; operator.cc: what the operator asks.
+// gateway_hooks.cc: scripts; gateway_limits.cc: limits of sessions; operator.cc: what the operator asks.
 #pragma once
 
 #include <memory>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "control/config/bit_rate.h"
 #include "control/gateway/gateway.h"
 #include "control/gateway/nic_rows.h"
 #include "control/gateway/session_rows.h"
@@ -40,7 +41,7 @@ bool goes_by(const admin::SessionRow& row, const std::string& wanted) {
 }
 
 std::string limit_text(uint64_t bits) {
-  return bits == 0 ? std::string("no limit") : std::to_string(bits) + " bit/s";
+  return bits == 0 ? std::string("no limit") : config::bit_rate_text(bits);
 }
 
 std::string by(const io::PeerCredentials& who) {

@@ -77,7 +77,7 @@ CULVERT_VAES_INLINE Products edges(const Progress& at, uint32_t blocks) {
 }
 
 /// What is left, in kVectors vectors of which the last may be partial, and the block of lengths. Opening returns GHASH;
-/// sealing leaves the blocks in `unhashed`, for which it is still to be taken in. kPending: behind groups.
+/// sealing leaves the blocks, which GHASH has still to take in, in `unhashed`. kPending: behind groups.
 template <int kRounds, bool kSeal, int kVectors, bool kPending>
 CULVERT_VAES_INLINE __m128i last(Progress& at, const __m512i (&pending)[kGroup], const Products& before,
                                  Unhashed& unhashed) {

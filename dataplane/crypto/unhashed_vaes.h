@@ -17,7 +17,7 @@ class Unhashed {
 
   /// A packet's last `count` blocks, byte-reversed, the hash of those before them added to the first; `edges`: products
   /// of what stands around them; `mask`: what the tag, which is written to `tag`, is XORed with. kFilledUp: with
-  /// vectors of zeros in front, as encrypt_beside_any() needs it.
+  /// vectors of zeros in front, as encrypt_beside_unhashed() needs it for any number.
   template <int kVectors, bool kFilledUp>
   CULVERT_VAES_INLINE void put(const GcmVaesKey& key, const __m512i (&hashed)[kVectors], uint32_t count,
                                const Products& edges, uint8_t* tag, __m128i mask) {
@@ -50,7 +50,7 @@ class Unhashed {
     vectors_ = 0;
   }
 
-  /// For a packet beside which nothing else is to be done; none may be here.
+  /// For a packet that nothing follows beside which it could be hashed. Nothing is done when none waits.
   CULVERT_VAES_INLINE void hash_alone() {
     if (vectors_ == 0) return;
     Products sum = edges_;

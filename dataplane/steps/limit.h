@@ -1,5 +1,5 @@
-// Drops what is more than the session's limit lets through (`culvert session limit`). Counted are the bytes of inner
-// packets. Keepalives and control packets don't come this way.
+// Drops what is more than the session's limit lets through (`culvert session limit`, limits of the configuration).
+// Counted are the bytes of inner packets. Keepalives and control packets don't come this way.
 #pragma once
 
 #include "dataplane/steps/step.h"
