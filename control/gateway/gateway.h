@@ -140,7 +140,10 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   // gateway_networks.cc
   /// A network behind a client is about to be routed to it: whoever had it has it no more.
   void take_network(const abi::InnerPrefix& network, abi::SessionRef session);
-  void adopt_networks(abi::SessionRef session, const BookEntry& entry, std::vector<abi::InnerPrefix> networks);
+  /// What stands in the link of a session whose record says that it has networks.
+  std::vector<abi::InnerPrefix> recorded_networks(abi::SessionRef session, const std::string& name) const;
+  void adopt_networks(abi::SessionRef session, const BookEntry& entry, const std::vector<abi::InnerPrefix>& networks);
+  void lose_network(const abi::InnerPrefix& network, abi::SessionRef loser, const BookEntry& entry);
 
   // gateway_addresses.cc
   /// As learn-address is told them.

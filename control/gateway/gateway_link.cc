@@ -32,11 +32,11 @@ bool may_set_addresses(const config::ServerConfig& config) {
 /// Where packet-ids of a key stand, from the records of the dataplane that installed it.
 std::optional<std::pair<uint64_t, uint64_t>> progress_of(void* context, abi::SessionRef session, uint8_t key_id) {
   const auto& view = static_cast<const io::LinkMapping*>(context)->view();
-  if (session.peer_id >= view.sessions() || key_id >= 8) return std::nullopt;
+  if (session.peer_id >= view.sessions() || key_id >= abi::kKeyIds) return std::nullopt;
   const abi::WorkerRecord& worker = view.session(session.peer_id).worker;
   if (worker.generation.load(std::memory_order_acquire) != session.generation) return std::nullopt;
-  const abi::KeyProgress& key = worker.keys[key_id];
-  return std::pair(key.send_reserved.load(std::memory_order_acquire), key.highest_seen.load(std::memory_order_acquire));
+  return std::pair(worker.send_reserved[key_id].load(std::memory_order_acquire),
+                   view.seen(session.peer_id).highest[key_id].load(std::memory_order_acquire));
 }
 
 }  // namespace
@@ -253,7 +253,9 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   if (worker.generation.load(std::memory_order_acquire) == record.generation && worker.remote.read(moved) &&
       moved.port != 0)
     remote = moved;
-  if (!peer_ids_->adopt(session) || !instance.server->adopt(peer_id, record, remote, now)) {
+  std::vector<abi::InnerPrefix> networks;
+  if (record.has_networks != 0) networks = recorded_networks(session, name);
+  if (!peer_ids_->adopt(session) || !instance.server->adopt(peer_id, record, remote, now, networks)) {
     peer_ids_->give_back(session, now);
     if (lease) instance.addresses.give_back(*lease, now.mono);
     return false;
@@ -270,7 +272,7 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   entry->configured = own.limits.rate;
   auto age = std::max(std::chrono::seconds(0), now.wall - entry->since);
   entry->watch = SessionWatch(entry->limits, now.mono - age, now.mono);
-  adopt_networks(session, *entry, std::move(own.routes));
+  adopt_networks(session, *entry, networks);
   if (auto info = instance.server->session(session)) {
     remember_environment(instance, *entry, *info);
     if (instance.address_hook) instance.address_hook->adopt(session, addresses_of(info->grant));
@@ -285,6 +287,9 @@ void Gateway::carry_record_over(abi::SessionRef session, BookEntry& entry, const
   abi::ControlRecord record{};
   if (from.control.read(record) && record.generation == session.generation) {
     record.owner = static_cast<uint8_t>(entry.worker);
+    if (record.has_networks != 0)
+      std::memcpy(&link_.mapping()->view().networks(session.peer_id), &old.view().networks(session.peer_id),
+                  sizeof(abi::NetworkList));
     to.control.write(record);
   }
   io::wipe(&record, sizeof record);

@@ -5,6 +5,7 @@
 #include "control/gateway/gateway.h"
 #include "control/gateway/management_desk.h"
 #include "control/gateway/names.h"
+#include "control/gateway/network_list.h"
 #include "control/io/secrets.h"
 #include "dataplane/abi/endpoint_text.h"
 
@@ -118,6 +119,8 @@ void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& co
                                                                            : book_->find(session);
     if (entry) commit.record.owner = static_cast<uint8_t>(entry->worker);
     commit.record.instance = record_name(instances_[instance]->config.file);
+    if (!commit.networks.empty())
+      write_networks(mapping->view().networks(commit.peer_id), session.generation, commit.networks);
     mapping->view().session(commit.peer_id).control.write(commit.record);
   }
   io::wipe(&commit.record, sizeof commit.record);

@@ -29,6 +29,7 @@ struct SendCommand {
 struct CommitRecord {
   uint32_t peer_id = 0;
   abi::ControlRecord record{};
+  std::vector<abi::InnerPrefix> networks{};  ///< not empty: the session's abi::NetworkList, to be written before
 };
 
 /// One certificate above the client's own.

@@ -181,7 +181,8 @@ void Server::on_event(const abi::Event& event, Now now) {
   state.settle(*session, now);
 }
 
-bool Server::adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now) {
+bool Server::adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now,
+                   std::vector<abi::InnerPrefix> networks) {
   State& state = *state_;
   bool fits = record.state == abi::RecordState::kConnected && record.generation != 0 && record.current_key_id <= 7 &&
               record.local_session_id != wire::SessionId{} && record.remote_session_id != wire::SessionId{} &&
@@ -194,16 +195,12 @@ bool Server::adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi
       state.engine, state.settings, abi::SessionRef{peer_id, record.generation}, path,
       Session::Ids{record.local_session_id, record.remote_session_id}, State::wrap_of(state.settings, record),
       record.has_wrap_key && !record.wrap_is_dynamic ? &record.wrap_key : nullptr, now);
-  session->adopt(record, now);
+  session->adopt(record, std::move(networks), now);
   ServerSession* raw = session.get();
   state.by_name.emplace(raw->identity().common_name, raw);
   state.add(std::move(session));
   state.settle(*raw, now);
   return true;
-}
-
-void Server::know_networks(abi::SessionRef ref, std::vector<abi::InnerPrefix> networks) {
-  if (ServerSession* session = state_->find(ref)) session->know_networks(std::move(networks));
 }
 
 void Server::lose_network(abi::SessionRef ref, const abi::InnerPrefix& network) {

@@ -106,11 +106,10 @@ class Server {
   /// Events of the dataplane. Stale generations are ignored.
   void on_event(const abi::Event& event, Now now);
 
-  /// Takes a session over from its record after a restart of control. False: the record does not fit (its peer will
-  /// time out).
-  bool adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now);
-  /// The networks behind a session that was taken over, which its record does not hold: its grant has them from now on.
-  void know_networks(abi::SessionRef session, std::vector<abi::InnerPrefix> networks);
+  /// Takes a session over from its record after a restart of control, with the networks behind it. False: the record
+  /// does not fit (its peer will time out).
+  bool adopt(uint32_t peer_id, const abi::ControlRecord& record, const abi::Endpoint& remote, Now now,
+             std::vector<abi::InnerPrefix> networks = {});
   /// Another session has the network now: this one's grant has it no more. The caller tells the dataplane.
   void lose_network(abi::SessionRef session, const abi::InnerPrefix& network);
   /// Everything needed to install all connected sessions in a new dataplane, as outputs (SendCommand). `progress` tells

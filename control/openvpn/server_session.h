@@ -28,7 +28,7 @@ class ServerSession final : public Session {
   /// be sent.
   void start(bool resets_done, Now now);
   /// Takes over from a record. The session is connected and has no channel until the next renegotiation.
-  void adopt(const abi::ControlRecord& record, Now now);
+  void adopt(const abi::ControlRecord& record, std::vector<abi::InnerPrefix> networks, Now now);
   /// Installs the session and its keys again in a new dataplane; starts a renegotiation when a key can't be used on.
   template <class FloorsOf>
   void reinstall(FloorsOf floors, Now now);
@@ -42,7 +42,6 @@ class ServerSession final : public Session {
   void accept_renewal(const std::vector<std::string>& options, Now now);
   void push(const std::vector<std::string>& options, Now now);
   void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);
-  void know_networks(std::vector<abi::InnerPrefix> networks) { grant_.routes = std::move(networks); }
   void lose_network(const abi::InnerPrefix& network);
   /// Before accept().
   void rename(const std::string& name) { identity_.common_name = name; }

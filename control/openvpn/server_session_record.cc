@@ -109,6 +109,7 @@ abi::ControlRecord ServerSession::make_record() const {
   put_text(record.client_version, capabilities_.version);
   put_text(record.client_platform, capabilities_.platform);
   record.tls_key_export = agreement_.tls_key_export ? 1 : 0;
+  record.has_networks = grant_.routes.empty() ? 0 : 1;
   return record;
 }
 
@@ -116,11 +117,14 @@ void ServerSession::on_changed() {
   if (phase_ != Phase::kConnected) return;
   abi::ControlRecord record = make_record();
   if (std::memcmp(&record, &committed_, sizeof record) == 0) return;
+  CommitRecord commit{ref_.peer_id, record};
+  // A session never gets networks later than with its grant.
+  if (record.has_networks > committed_.has_networks) commit.networks = grant_.routes;
   committed_ = record;
-  engine_.outputs.push_back(CommitRecord{ref_.peer_id, record});
+  engine_.outputs.push_back(std::move(commit));
 }
 
-void ServerSession::adopt(const abi::ControlRecord& record, Now now) {
+void ServerSession::adopt(const abi::ControlRecord& record, std::vector<abi::InnerPrefix> networks, Now now) {
   phase_ = Phase::kConnected;
   agreement_ = Agreement::from_flags(static_cast<uint32_t>(record.protocol_flags), record.cipher);
   agreement_.tls_key_export = record.tls_key_export != 0;
@@ -146,10 +150,12 @@ void ServerSession::adopt(const abi::ControlRecord& record, Now now) {
   if (own_choice) agreement_.remote_peer_id = installed_.remote_peer_id;
   grant_.ip4 = installed_.ip4;
   grant_.ip6 = installed_.ip6;
+  grant_.routes = std::move(networks);
   std::optional<uint8_t> previous;
   if (record.previous_key_id <= 7) previous = record.previous_key_id;
   adopt_keys(record.current_key_id, previous, record.cipher, now);
   committed_ = record;
+  committed_.has_networks = grant_.routes.empty() ? 0 : 1;
 }
 
 SessionInfo ServerSession::info() const {

@@ -1,6 +1,7 @@
 // The map of the link: one memfd, created and size-sealed by the dataplane, handed to control (setup.h).
 //
-//   LinkHeader | WorkerArea × workers | CounterBlock of control | SessionRecord × sessions
+//   LinkHeader | WorkerArea × workers | CounterBlock of control | SeenIds × sessions | SessionRecord × sessions
+//     | NetworkList × sessions
 //
 // Every offset follows from (workers, sessions), so a side that maps the link computes them itself and only compares.
 #pragma once
@@ -20,7 +21,7 @@
 namespace culvert::abi {
 
 inline constexpr uint64_t kLinkMagic = 0x6b6e'696c'7476'6c63;  // "clvtlink", little endian
-inline constexpr uint32_t kAbiVersion = 6;                     ///< any change of tests/arch/abi_layout.golden raises it
+inline constexpr uint32_t kAbiVersion = 7;                     ///< any change of tests/arch/abi_layout.golden raises it
 
 using CommandRing = SpscRing<Command, 1024>;
 using EventRing = SpscRing<Event, 4096>;
@@ -54,6 +55,8 @@ struct alignas(64) LinkHeader {
   uint32_t sessions;
   uint64_t worker_area_size;
   uint64_t session_record_size;
+  uint64_t seen_ids_size;
+  uint64_t network_list_size;
   uint64_t boot_id;  ///< random, one per life of a dataplane: a control that reconnects sees whether it is a new one
   uint64_t started_mono_ns;  ///< CLOCK_MONOTONIC
   int32_t dataplane_pid;
@@ -63,7 +66,9 @@ struct alignas(64) LinkHeader {
 struct Layout {
   uint64_t workers_offset;
   uint64_t control_counters_offset;
+  uint64_t seen_offset;
   uint64_t sessions_offset;
+  uint64_t networks_offset;
   uint64_t total_size;  ///< rounded up to a 4096-byte page
 };
 
@@ -72,8 +77,10 @@ constexpr Layout layout_for(uint32_t workers, uint32_t sessions) {
   Layout layout{};
   layout.workers_offset = sizeof(LinkHeader);
   layout.control_counters_offset = layout.workers_offset + uint64_t{workers} * sizeof(WorkerArea);
-  layout.sessions_offset = layout.control_counters_offset + sizeof(CounterBlock);
-  uint64_t end = layout.sessions_offset + uint64_t{sessions} * sizeof(SessionRecord);
+  layout.seen_offset = layout.control_counters_offset + sizeof(CounterBlock);
+  layout.sessions_offset = layout.seen_offset + uint64_t{sessions} * sizeof(SeenIds);
+  layout.networks_offset = layout.sessions_offset + uint64_t{sessions} * sizeof(SessionRecord);
+  uint64_t end = layout.networks_offset + uint64_t{sessions} * sizeof(NetworkList);
   layout.total_size = (end + 4095) & ~uint64_t{4095};
   return layout;
 }
@@ -84,7 +91,8 @@ constexpr const char* why_not_usable(const LinkHeader& header, uint64_t size) {
   if (header.abi_version != kAbiVersion)
     return "dataplane and control are of different versions: restart the older of the two";
   if (header.header_size != sizeof(LinkHeader) || header.worker_area_size != sizeof(WorkerArea) ||
-      header.session_record_size != sizeof(SessionRecord))
+      header.session_record_size != sizeof(SessionRecord) || header.seen_ids_size != sizeof(SeenIds) ||
+      header.network_list_size != sizeof(NetworkList))
     return "link layout differs: dataplane and control were built from different sources";
   if (header.workers < 1 || header.workers > kMaxWorkers || header.sessions < 1 || header.sessions > kMaxSessions)
     return "link header counts are out of range";
@@ -112,6 +120,10 @@ class LinkView {
   }
   SessionRecord& session(uint32_t peer_id) const {
     return reinterpret_cast<SessionRecord*>(base_ + layout_.sessions_offset)[peer_id];
+  }
+  SeenIds& seen(uint32_t peer_id) const { return reinterpret_cast<SeenIds*>(base_ + layout_.seen_offset)[peer_id]; }
+  NetworkList& networks(uint32_t peer_id) const {
+    return reinterpret_cast<NetworkList*>(base_ + layout_.networks_offset)[peer_id];
   }
   uint32_t workers() const { return workers_; }
   uint32_t sessions() const { return sessions_; }

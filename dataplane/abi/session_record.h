@@ -1,5 +1,6 @@
-// One record per peer-id in the link: what either process needs to take a session over when it starts again.
-// `control` is written by control only, `worker` by the session's owner core only; both sides and the CLI read.
+// Per peer-id in the link: what either process needs to take a session over when it starts again. Three arrays, by how
+// often an entry is written: for each packet (SeenIds), now and then (SessionRecord), only with networks behind the
+// client (NetworkList).
 #pragma once
 
 #include <array>
@@ -11,6 +12,9 @@
 #include "dataplane/abi/committed.h"
 
 namespace culvert::abi {
+
+inline constexpr size_t kKeyIds = 8;              ///< key-ids on the wire: three bits (RFC, opcode and key-id)
+inline constexpr size_t kMaxSessionRoutes = 256;  ///< inner prefixes that a worker routes to one session
 
 enum class RecordState : uint32_t { kFree = 0, kConnected = 1 };
 
@@ -44,18 +48,12 @@ struct ControlRecord {
   std::array<uint8_t, 32> client_version;   ///< IV_VER, NUL-padded text
   std::array<uint8_t, 16> client_platform;  ///< IV_PLAT, NUL-padded text
   uint8_t tls_key_export;                   ///< 1: data keys from the TLS exporter, 0: from the PRF
-  std::array<uint8_t, 7> reserved2;
+  uint8_t has_networks;                     ///< 1: the NetworkList is this generation's, and whole
+  std::array<uint8_t, 6> reserved2;
   std::array<char, 56>
       certificate_serial;  ///< decimal, NUL-padded; a CRL names it (RFC 5280: at most 20 bytes, 49 digits)
 };
 static_assert(std::is_trivially_copyable_v<ControlRecord> && sizeof(ControlRecord) % 8 == 0);
-
-/// Packet-ids of one key. A worker records a block as reserved before it uses the first id of it, so a dataplane that
-/// takes over starts at `send_reserved` and never repeats a nonce.
-struct KeyProgress {
-  std::atomic<uint64_t> send_reserved;  ///< first packet-id that is not covered by any reservation yet
-  std::atomic<uint64_t> highest_seen;   ///< highest packet-id accepted, recorded before the packet goes on
-};
 
 /// The data channel's half. Writer: owner core.
 struct WorkerRecord {
@@ -67,14 +65,37 @@ struct WorkerRecord {
   std::atomic<uint64_t> tx_bytes;
   std::atomic<uint64_t> last_rx_ns;  ///< CLOCK_MONOTONIC
   std::atomic<uint64_t> last_tx_ns;
-  std::atomic<uint64_t> drops;      ///< packets of this session that were dropped, for any reason
-  Committed<Endpoint> remote;       ///< where the peer is now (after floats)
-  std::array<KeyProgress, 8> keys;  ///< by key-id
+  std::atomic<uint64_t> drops;  ///< packets of this session that were dropped, for any reason
+  Committed<Endpoint> remote;   ///< where the peer is now (after floats)
+  /// By key-id: first packet-id that is not covered by any reservation yet. A worker records a block as reserved before
+  /// it uses the first id of it, so a dataplane that takes over starts here and never repeats a nonce.
+  std::array<std::atomic<uint64_t>, kKeyIds> send_reserved;
 };
 
+/// Writers: `control` by control only, `worker` by the session's owner core only. Readers: both sides and the CLI.
 struct alignas(64) SessionRecord {
   Committed<ControlRecord> control;
   alignas(64) WorkerRecord worker;
 };
+
+/// By key-id: highest packet-id accepted, recorded before the packet goes on. Belongs to the life that
+/// WorkerRecord::generation names. Writer: owner core, for each packet in, which is why it is a cache line of its own
+/// and those of all sessions stand side by side: in the records each would be a line on a page of its own. Reader:
+/// control, which installs keys again in a new dataplane.
+struct alignas(64) SeenIds {
+  std::array<std::atomic<uint64_t>, kKeyIds> highest;
+};
+static_assert(sizeof(SeenIds) == 64);
+
+/// The networks behind a client (iroute), of whatever source. Writer: control, once in a session's life, before it
+/// commits the first ControlRecord whose `has_networks` is 1; after that it only takes networks away, by one byte, so
+/// that there is no moment at which the list is not whole. Reader: the control that takes over. Pages of sessions
+/// without networks are touched by nobody.
+struct NetworkList {
+  uint32_t generation;  ///< life of the session that they belong to
+  uint32_t count;
+  std::array<InnerPrefix, kMaxSessionRoutes> networks;  ///< family kNone: taken away
+};
+static_assert(std::is_trivially_copyable_v<NetworkList> && sizeof(NetworkList) % 8 == 0);
 
 }  // namespace culvert::abi

@@ -32,6 +32,8 @@ void fill_header(const abi::LinkView& view, uint64_t size, const char* version) 
   header.sessions = view.sessions();
   header.worker_area_size = sizeof(abi::WorkerArea);
   header.session_record_size = sizeof(abi::SessionRecord);
+  header.seen_ids_size = sizeof(abi::SeenIds);
+  header.network_list_size = sizeof(abi::NetworkList);
   while (header.boot_id == 0)
     if (getrandom(&header.boot_id, sizeof header.boot_id, 0) < 0) header.boot_id = static_cast<uint64_t>(getpid());
   timespec now{};

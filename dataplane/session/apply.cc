@@ -149,8 +149,8 @@ void fill_key(aead::Engine& aead, Session& session, const abi::InstallKey& insta
   ReceiveKey& receive = *session.receive.keys[install.key_id];
   send.cipher = receive.cipher = install.cipher;
   send.format = receive.format = install.format;
-  send.progress->send_reserved.store(install.first_packet_id, std::memory_order_relaxed);
-  send.progress->highest_seen.store(install.replay_floor, std::memory_order_relaxed);
+  send.reserved->store(install.first_packet_id, std::memory_order_relaxed);
+  receive.seen->store(install.replay_floor, std::memory_order_relaxed);
   if (install.format == abi::KeyFormat::kEpoch) return start_epochs(aead, session, install, receive, send);
 
   send.implicit_iv = implicit_part<decltype(send.implicit_iv)>(install.send);

@@ -21,7 +21,7 @@ void make_key(aead::Engine& aead, const Session& session, const ReceiveKey& like
   key.cipher = like.cipher;
   key.format = like.format;
   key.key_id = like.key_id;
-  key.progress = like.progress;
+  key.seen = like.seen;
   key.epoch = secret.epoch;
   key.blocks = key.forgeries = 0;
   key.used = key.exhausted = false;
@@ -49,7 +49,7 @@ void send_in(aead::Engine& aead, const EpochSecret& secret, uint64_t next_id, Se
   send.next_id = send.reserved_end = next_id;
   send.end_id = first_id(secret.epoch) + kCounterMask;
   send.blocks = 0;
-  send.progress->send_reserved.store(next_id, std::memory_order_seq_cst);
+  send.reserved->store(next_id, std::memory_order_seq_cst);
 }
 
 bool used_enough(const SendKey& send, const EpochReceive& receive, const EpochLimits& limits) {

@@ -2,6 +2,7 @@
 // they may be worked on by different cores.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -22,8 +23,8 @@ struct alignas(64) ReceiveKey {
   // One cache line: what every packet needs beside the expanded key.
   ReplayWindow window;
   ImplicitIv implicit_iv{};
-  uint64_t blocks = 0;                   ///< plaintext blocks opened
-  abi::KeyProgress* progress = nullptr;  ///< in the session's record
+  uint64_t blocks = 0;                    ///< plaintext blocks opened
+  std::atomic<uint64_t>* seen = nullptr;  ///< its place in abi::SeenIds
   abi::Cipher cipher{};
   abi::KeyFormat format{};
   uint8_t key_id = 0;
@@ -60,8 +61,8 @@ struct alignas(64) SendKey {
   uint64_t next_id = 1;
   uint64_t reserved_end = 1;  ///< packet-ids below are recorded as used up
   uint64_t end_id = kPacketIdEnd;
-  uint64_t blocks = 0;  ///< plaintext blocks sealed
-  abi::KeyProgress* progress = nullptr;
+  uint64_t blocks = 0;                        ///< plaintext blocks sealed
+  std::atomic<uint64_t>* reserved = nullptr;  ///< its place in abi::WorkerRecord::send_reserved
   aead::Key aead;
   EpochSend* epochs = nullptr;  ///< kEpoch
 
@@ -74,7 +75,7 @@ struct alignas(64) SendKey {
     if (next_id >= reserved_end) [[unlikely]] {
       if (next_id >= end_id) return 0;
       reserved_end = (next_id | (kReserve - 1)) + 1;
-      progress->send_reserved.store(reserved_end, std::memory_order_seq_cst);
+      reserved->store(reserved_end, std::memory_order_seq_cst);
     }
     return next_id++;
   }

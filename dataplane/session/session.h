@@ -14,7 +14,7 @@
 
 namespace culvert::session {
 
-inline constexpr size_t kKeyIds = 8;
+using abi::kKeyIds;
 inline constexpr uint16_t kOuterUdp = 8;       ///< bytes of a UDP header
 inline constexpr uint16_t kOuterTcp = 20 + 2;  ///< TCP header and OpenVPN's length field
 

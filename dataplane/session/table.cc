@@ -77,10 +77,8 @@ Session& Table::create(const abi::SessionRef& ref, uint16_t owner, uint64_t now_
   if (!owns(session)) return session;
 
   abi::WorkerRecord& record = this->record(session);
-  for (abi::KeyProgress& key : record.keys) {
-    key.send_reserved.store(0, std::memory_order_relaxed);
-    key.highest_seen.store(0, std::memory_order_relaxed);
-  }
+  for (auto* numbers : {&record.send_reserved, &link_.seen(ref.peer_id).highest})
+    for (std::atomic<uint64_t>& number : *numbers) number.store(0, std::memory_order_relaxed);
   for (auto* number : {&record.rx_packets, &record.rx_bytes, &record.tx_packets, &record.tx_bytes, &record.drops})
     number->store(0, std::memory_order_relaxed);
   record.last_rx_ns.store(now_ns, std::memory_order_relaxed);
@@ -154,7 +152,7 @@ void Table::refresh_mss(Session& session) {
 bool Table::add_route(Session& session, const Prefix& prefix) {
   uint32_t owner = routes_.owner(prefix);
   if (owner == session.where.peer_id) return true;
-  if (owner != Routes::kNone || session.routes.size() >= kMaxSessionRoutes) return false;
+  if (owner != Routes::kNone || session.routes.size() >= abi::kMaxSessionRoutes) return false;
   if (!routes_.add(prefix, session.where.peer_id)) return false;
   session.routes.push_back(prefix);
   return true;
@@ -185,7 +183,8 @@ bool Table::make_key(Session& session, uint8_t key_id, bool epochs) {
   session.has_epochs = session.has_epochs || epochs;
   receive->key_id = key_id;
   send->key_id = key_id;
-  receive->progress = send->progress = &record(session).keys[key_id];
+  receive->seen = &link_.seen(session.where.peer_id).highest[key_id];
+  send->reserved = &record(session).send_reserved[key_id];
   session.receive.set_key(key_id, receive);
   session.send.keys[key_id] = send;
   session.key_order.push_back(key_id);

@@ -27,8 +27,7 @@ struct OuterAddress {
 class Table {
  public:
   static constexpr uint32_t kNone = 0xFFFFFFFF;
-  static constexpr size_t kMaxKeys = 3;             ///< live keys of one session; a fourth pushes the oldest out
-  static constexpr size_t kMaxSessionRoutes = 256;  ///< inner prefixes of one session
+  static constexpr size_t kMaxKeys = 3;  ///< live keys of one session; a fourth pushes the oldest out
 
   /// The table of worker `worker` of `link`; as many sessions as `link` has records for.
   static Result<std::unique_ptr<Table>> make(abi::LinkView link, uint32_t worker = 0);

@@ -18,7 +18,7 @@ struct CheckReplay {
     }
     // At once, not with the counters: a dataplane that takes over after a crash must not accept this packet again.
     // Late packets of the epoch before don't take it back.
-    auto& seen = key.progress->highest_seen;
+    std::atomic<uint64_t>& seen = *key.seen;
     seen.store(std::max(seen.load(std::memory_order_relaxed), key.window.highest()), std::memory_order_relaxed);
 
     session::ReceiveState& state = packet.session->receive;

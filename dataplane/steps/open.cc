@@ -17,7 +17,7 @@ struct PrepareOpen {
       return Verdict::drop(DropReason::aead_key_exhausted);
     packet.key = key;
     aead::prefetch(key->aead);
-    __builtin_prefetch(key->progress, 1);  // check_replay writes to it
+    __builtin_prefetch(key->seen, 1);  // check_replay writes to it
     if (key->format == abi::KeyFormat::kAead) [[likely]] {
       AeadFormat::prepare_open(packet, *next++);
       return Verdict::go_on();

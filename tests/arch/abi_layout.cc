@@ -56,8 +56,8 @@ class Fields {
 
 void print_values() {
   CONSTANTS(kLinkMagic, kSetupMagic, kMaxWorkers, kMaxSessions, kMaxPorts, kCounterSlots, kDropSlots, kMaxControlPacket,
-            kNoPeerId, kMaxLimit, CommandRing::kCapacity, EventRing::kCapacity, PacketRing::kCapacity,
-            session_flag::kClientToClient, session_flag::kMayFloat, session_flag::kInitiator);
+            kNoPeerId, kMaxLimit, kKeyIds, kMaxSessionRoutes, CommandRing::kCapacity, EventRing::kCapacity,
+            PacketRing::kCapacity, session_flag::kClientToClient, session_flag::kMayFloat, session_flag::kInitiator);
   ENUM(Family, kNone, kIpv4, kIpv6);
   ENUM(Transport, kUdp, kTcp);
   ENUM(CommandKind, kInstallSession, kInstallKey, kSendWithKey, kRemoveKey, kRemoveSession, kAddRoute, kRemoveRoute,
@@ -110,15 +110,17 @@ void print_link() {
   STRUCT(CounterBlock, counters, drops);
   STRUCT(WorkerArea, commands, control_out, events, punt_new, punt_known, counters, heartbeat_ns, core);
   STRUCT(LinkHeader, magic, abi_version, header_size, total_size, workers, sessions, worker_area_size,
-         session_record_size, boot_id, started_mono_ns, dataplane_pid, version);
+         session_record_size, seen_ids_size, network_list_size, boot_id, started_mono_ns, dataplane_pid, version);
   STRUCT(ControlRecord, state, generation, local_session_id, remote_session_id, current_key_id, previous_key_id,
          wrap_is_dynamic, has_wrap_key, wrap_send_time, wrap_send_id, wrap_seen_time, wrap_seen_id, wrap_key,
          common_name, username, certificate_hash, instance, connected_wall_seconds, protocol_flags, settings, cipher,
-         owner, digest, reserved, client_version, client_platform, tls_key_export, reserved2, certificate_serial);
-  STRUCT(KeyProgress, send_reserved, highest_seen);
+         owner, digest, reserved, client_version, client_platform, tls_key_export, has_networks, reserved2,
+         certificate_serial);
   STRUCT(WorkerRecord, generation, reserved, rx_packets, rx_bytes, tx_packets, tx_bytes, last_rx_ns, last_tx_ns, drops,
-         remote, keys);
+         remote, send_reserved);
   STRUCT(SessionRecord, control, worker);
+  STRUCT(SeenIds, highest);
+  STRUCT(NetworkList, generation, count, networks);
 }
 
 void print_lists() {

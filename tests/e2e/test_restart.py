@@ -90,12 +90,17 @@ def test_killed_while_the_gateway_starts(stage, program):
 
 
 @pytest.mark.long
-def test_network_behind_a_client_outlives_both(stage, tmp_path):
+@pytest.mark.parametrize("given_by", ["client-config-dir", "client-connect"])
+def test_network_behind_a_client_outlives_both(stage, tmp_path, given_by):
     """A control that took a session over knows of its iroute, and has a new dataplane route it again."""
     folder = tmp_path / "ccd"
     folder.mkdir()
     (folder / "router").write_text("iroute 198.51.100.0 255.255.255.0\n")
-    gateway = stage.gateway(extra=[f"client-config-dir {folder}", "route 198.51.100.0 255.255.255.0"])
+    script = tmp_path / "connect"
+    script.write_text(f'#!/bin/sh\ncat {folder}/router > "$1"\n')
+    script.chmod(0o755)
+    said = [f"client-config-dir {folder}"] if given_by == "client-config-dir" else ["script-security 2", f"client-connect {script}"]
+    gateway = stage.gateway(extra=[*said, "route 198.51.100.0 255.255.255.0"])
     router = stage.connected("router")
     router.namespace.ip("addr add 198.51.100.1/24 dev lo")
     assert gateway.namespace.ping("198.51.100.1")

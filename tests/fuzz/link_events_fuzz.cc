@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     uint64_t mapped = header.total_size;
     if (abi::why_not_usable(header, mapped) != nullptr) return 0;
     abi::Layout layout = abi::layout_for(header.workers, header.sessions);
-    fuzz::require(layout.sessions_offset + header.sessions * sizeof(abi::SessionRecord) <= mapped);
+    fuzz::require(layout.networks_offset + header.sessions * sizeof(abi::NetworkList) <= mapped);
   }
   return 0;
 }

@@ -134,6 +134,8 @@ void link_events() {
   header.sessions = 64;
   header.worker_area_size = sizeof(abi::WorkerArea);
   header.session_record_size = sizeof(abi::SessionRecord);
+  header.seen_ids_size = sizeof(abi::SeenIds);
+  header.network_list_size = sizeof(abi::NetworkList);
   header.total_size = abi::layout_for(1, 64).total_size;
   bytes = {0, 63, 2};
   append(bytes, header);

@@ -71,8 +71,10 @@ void PathWorld::reset_link() {
   empty(area.events);
   empty(area.punt_new);
   empty(area.punt_known);
-  for (uint32_t i = 0; i < kSessions; ++i)
+  for (uint32_t i = 0; i < kSessions; ++i) {
     std::memset(static_cast<void*>(&link.session(i)), 0, sizeof(abi::SessionRecord));
+    std::memset(static_cast<void*>(&link.seen(i)), 0, sizeof(abi::SeenIds));
+  }
 }
 
 PathRig::PathRig() : world_(PathWorld::get()) {

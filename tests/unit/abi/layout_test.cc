@@ -19,6 +19,8 @@ LinkHeader good_header(uint32_t workers, uint32_t sessions) {
   header.sessions = sessions;
   header.worker_area_size = sizeof(WorkerArea);
   header.session_record_size = sizeof(SessionRecord);
+  header.seen_ids_size = sizeof(SeenIds);
+  header.network_list_size = sizeof(NetworkList);
   header.total_size = layout_for(workers, sessions).total_size;
   return header;
 }
@@ -48,6 +50,8 @@ TEST(Layout, EachWrongFieldHasItsReason) {
       {"header size", [](LinkHeader& h) { h.header_size += 64; }, "layout differs"},
       {"worker area size", [](LinkHeader& h) { h.worker_area_size -= 64; }, "layout differs"},
       {"session record size", [](LinkHeader& h) { h.session_record_size += 64; }, "layout differs"},
+      {"size of the packet-ids seen", [](LinkHeader& h) { h.seen_ids_size /= 2; }, "layout differs"},
+      {"network list size", [](LinkHeader& h) { h.network_list_size += 18; }, "layout differs"},
       {"no worker", [](LinkHeader& h) { h.workers = 0; }, "out of range"},
       {"too many workers", [](LinkHeader& h) { h.workers = kMaxWorkers + 1; }, "out of range"},
       {"workers 2^32 - 1", [](LinkHeader& h) { h.workers = UINT32_MAX; }, "out of range"},
@@ -79,10 +83,13 @@ TEST(Layout, PartsFollowEachOtherWithoutOverlap) {
     Layout layout = layout_for(workers, 1000);
     EXPECT_EQ(layout.workers_offset, sizeof(LinkHeader));
     EXPECT_EQ(layout.control_counters_offset, layout.workers_offset + workers * sizeof(WorkerArea));
-    EXPECT_EQ(layout.sessions_offset, layout.control_counters_offset + sizeof(CounterBlock));
-    EXPECT_GE(layout.total_size, layout.sessions_offset + 1000 * sizeof(SessionRecord));
+    EXPECT_EQ(layout.seen_offset, layout.control_counters_offset + sizeof(CounterBlock));
+    EXPECT_EQ(layout.sessions_offset, layout.seen_offset + 1000 * sizeof(SeenIds));
+    EXPECT_EQ(layout.networks_offset, layout.sessions_offset + 1000 * sizeof(SessionRecord));
+    EXPECT_GE(layout.total_size, layout.networks_offset + 1000 * sizeof(NetworkList));
     EXPECT_EQ(layout.total_size % 4096, 0u);
-    for (uint64_t offset : {layout.workers_offset, layout.control_counters_offset, layout.sessions_offset})
+    for (uint64_t offset : {layout.workers_offset, layout.control_counters_offset, layout.seen_offset,
+                            layout.sessions_offset, layout.networks_offset})
       EXPECT_EQ(offset % 64, 0u) << "a part would share a cache line with the one before it";
   }
 }
@@ -97,6 +104,8 @@ TEST(Layout, ViewAgreesWithTheOffsets) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(&view.worker(1)), base + layout.workers_offset + sizeof(WorkerArea));
   EXPECT_EQ(reinterpret_cast<uintptr_t>(&view.control_counters()), base + layout.control_counters_offset);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(&view.session(7)), base + layout.sessions_offset + 7 * sizeof(SessionRecord));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(&view.seen(7)), base + layout.seen_offset + 7 * sizeof(SeenIds));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(&view.networks(7)), base + layout.networks_offset + 7 * sizeof(NetworkList));
 }
 
 TEST(PacketMessage, ImpossibleLengthMeansNoBytes) {

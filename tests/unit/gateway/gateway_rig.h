@@ -11,6 +11,7 @@
 #include "control/config/load.h"
 #include "control/gateway/gateway.h"
 #include "control/gateway/names.h"
+#include "control/gateway/network_list.h"
 #include "control/pki/pki.h"
 #include "dataplane/abi/endpoint_text.h"
 #include "tests/unit/io/support.h"
@@ -72,6 +73,22 @@ class GatewayRig {
     slot.control.write(record);
     slot.worker.generation = 1;
     return {peer_id, 1};
+  }
+
+  /// Before start(): gives a session that was left networks.
+  void leave_networks(abi::SessionRef session, std::span<const abi::InnerPrefix> networks) {
+    write_networks(link.view.networks(session.peer_id), session.generation, networks);
+    abi::ControlRecord left = record(session.peer_id);
+    left.has_networks = 1;
+    link.view.session(session.peer_id).control.write(left);
+  }
+  /// The dataplane dies; `next` is the memory of the one that control finds.
+  void replace_dataplane(io::FakeLink& next) {
+    dataplane_.on_request = [this, &next](const abi::Request& request) {
+      dataplane_.reply(abi::ReplyStatus::kDone, "",
+                       request.kind == abi::RequestKind::kHello ? next.handover() : std::vector<int>{});
+    };
+    dataplane_.hang_up();
   }
 
   /// Reads the configuration and runs until the gateway is ready.

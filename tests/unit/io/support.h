@@ -70,6 +70,8 @@ class FakeLink {
     header.sessions = sessions;
     header.worker_area_size = sizeof(abi::WorkerArea);
     header.session_record_size = sizeof(abi::SessionRecord);
+    header.seen_ids_size = sizeof(abi::SeenIds);
+    header.network_list_size = sizeof(abi::NetworkList);
     header.boot_id = boot_id;
     for (uint32_t i = 0; i < 2 * workers; ++i) bells.emplace_back(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   }

@@ -128,8 +128,8 @@ TEST(Progress, StandsInTheRecords) {
   EXPECT_EQ(record.tx_bytes.load(), 200u);
   EXPECT_EQ(record.last_rx_ns.load(), when);
   EXPECT_EQ(record.last_tx_ns.load(), when);
-  EXPECT_EQ(record.keys[0].highest_seen.load(), 3u);
-  EXPECT_EQ(record.keys[0].send_reserved.load(), 65536u);
+  EXPECT_EQ(rig.highest_seen(0), 3u);
+  EXPECT_EQ(record.send_reserved[0].load(), 65536u);
 
   rig.path->publish();
   abi::Tally published = rig.link.view().worker(0).counters.read();
@@ -142,7 +142,7 @@ TEST(Progress, WhatWasSeenIsRecordedWithItsBurst) {
   // replays.
   PathRig rig;
   Peer peer = rig.connect(0);
-  const auto& highest = rig.record(0).keys[0].highest_seen;
+  const auto& highest = rig.link.view().seen(0).highest[0];
   Bytes first = peer.seal(ipv4_packet("10.8.0.2", "192.0.2.1"));
   Bytes second = peer.seal(ipv4_packet("10.8.0.2", "192.0.2.1"));
   rig.from_outer(second, peer.remote);

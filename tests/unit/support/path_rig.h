@@ -279,6 +279,7 @@ class PathRig {
     return names;
   }
   abi::WorkerRecord& record(uint32_t peer_id) { return link.view().session(peer_id).worker; }
+  uint64_t highest_seen(uint32_t peer_id, uint8_t key_id = 0) { return link.view().seen(peer_id).highest[key_id]; }
 
   /// Ticks through one whole round of the sweep.
   void round() {
