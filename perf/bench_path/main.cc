@@ -3,7 +3,9 @@
 #include <rte_eal.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <random>
 
 #include "dataplane/crypto/engine.h"
 #include "dataplane/crypto/ipsec_mb.h"
@@ -63,7 +65,8 @@ Status measure_path(const Options& options, aead::Engine& raw, aead::Engine& eng
                     const std::vector<rte_mbuf*>& mbufs) {
   double cycles_per_ns = static_cast<double>(rte_get_tsc_hz()) / 1e9;
   if (!options.json) {
-    std::printf("AEAD alone: ipsec-mb, %s; the path's engine: %s\n", raw.name(), engine.name());
+    std::printf("AEAD alone: ipsec-mb, %s; the path's engine: %s; order of the buffers: %s\n", raw.name(),
+                engine.name(), to_text(options.order).c_str());
     print_table_head(cycles_per_ns);
   }
   std::vector<Row> rows;
@@ -73,7 +76,7 @@ Status measure_path(const Options& options, aead::Engine& raw, aead::Engine& eng
     if (!options.json) print_table_row(*row, cycles_per_ns);
     rows.push_back(*row);
   }
-  if (options.json) std::printf("%s\n", to_json(rows, cycles_per_ns).c_str());
+  if (options.json) std::printf("%s\n", to_json(rows, options.order, cycles_per_ns).c_str());
   return {};
 }
 
@@ -101,6 +104,8 @@ int main(int argc, char** argv) {
   if (!engine) return fail(engine.error());
   std::vector<rte_mbuf*> mbufs(options.packets);
   if (rte_pktmbuf_alloc_bulk(*pool, mbufs.data(), options.packets) != 0) return fail("packet pool is too small");
+  constexpr unsigned kSeed = 1;  // the same order in every run
+  if (options.order == Order::kShuffled) std::shuffle(mbufs.begin(), mbufs.end(), std::mt19937(kSeed));
 
   Status done = options.trace     ? measure_traces(options, **engine, *pool, mbufs)
                 : options.engines ? measure_all_engines(options, mbufs)

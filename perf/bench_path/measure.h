@@ -47,6 +47,6 @@ Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw,
 std::string case_columns(const Case& what);
 void print_table_head(double cycles_per_ns);
 void print_table_row(const Row& row, double cycles_per_ns);
-std::string to_json(const std::vector<Row>& rows, double cycles_per_ns);
+std::string to_json(const std::vector<Row>& rows, Order order, double cycles_per_ns);
 
 }  // namespace culvert::perf

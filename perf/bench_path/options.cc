@@ -18,6 +18,7 @@ const Names<Cipher> kCiphers = {{"AES-128-GCM", Cipher::kAes128Gcm},
                                 {"AES-192-GCM", Cipher::kAes192Gcm},
                                 {"AES-256-GCM", Cipher::kAes256Gcm},
                                 {"CHACHA20-POLY1305", Cipher::kChacha20Poly1305}};
+const Names<Order> kOrders = {{"shuffled", Order::kShuffled}, {"address", Order::kAddress}};
 
 Names<aead::Level> levels() {
   Names<aead::Level> names;
@@ -71,6 +72,11 @@ std::string to_text(Cipher cipher) {
     if (value == cipher) return name;
   return "?";
 }
+std::string to_text(Order order) {
+  for (const auto& [name, value] : kOrders)
+    if (value == order) return name;
+  return "?";
+}
 std::string size_text(uint32_t size) {
   return size == kImix ? "imix" : std::to_string(size);
 }
@@ -80,7 +86,7 @@ Parsed parse_options(int argc, char** argv) {
   Options& options = parsed.options;
   CLI::App app{
       "Measures the packet path in memory: whole path, path without cryptography, and the AEAD alone, in turns."};
-  std::vector<std::string> directions, ciphers, sizes, level;
+  std::vector<std::string> directions, ciphers, sizes, level, order;
   app.add_option("--direction", directions, "in (outer to inner), out, or both; default both")->delimiter(',');
   app.add_option("--cipher", ciphers, "default AES-256-GCM,CHACHA20-POLY1305")->delimiter(',');
   app.add_option("--size", sizes, "bytes of inner packet, or imix; default 64,300,512,1400,imix")->delimiter(',');
@@ -91,6 +97,10 @@ Parsed parse_options(int argc, char** argv) {
   app.add_option("--repeats", options.repeats, "measurements of each kind; default 15")->check(CLI::Range(3u, 1000u));
   app.add_option("--packets", options.packets, "packet buffers, all used before one is used again; default 8192")
       ->check(CLI::Range(256u, 65536u));
+  app.add_option("--order", order,
+                 "how the buffers lie: shuffled (default), as a pool gives them after a while, or address, as at its "
+                 "start")
+      ->expected(1);
   app.add_flag("--trace", options.trace, "measure what it costs that somebody traces packets, instead");
   app.add_flag("--engines", options.engines, "measure the AEAD alone at every level of instructions, instead")
       ->excludes("--trace");
@@ -106,14 +116,18 @@ Parsed parse_options(int argc, char** argv) {
     return parsed;
   }
   std::vector<aead::Level> chosen = {options.level};
-  for (const std::string& wrong : {read_names("--direction", directions, kDirections, options.directions),
-                                   read_names("--cipher", ciphers, kCiphers, options.ciphers),
-                                   read_sizes(sizes, options.sizes), read_names("--level", level, levels(), chosen)}) {
+  std::vector<Order> chosen_order = {options.order};
+  for (const std::string& wrong :
+       {read_names("--direction", directions, kDirections, options.directions),
+        read_names("--cipher", ciphers, kCiphers, options.ciphers), read_sizes(sizes, options.sizes),
+        read_names("--level", level, levels(), chosen), read_names("--order", order, kOrders, chosen_order)}) {
     if (wrong.empty()) continue;
     std::fprintf(stderr, "bench_path: %s\n", wrong.c_str());
     parsed.exit_status = 2;
   }
-  if (!parsed.exit_status) options.level = chosen.back();
+  if (parsed.exit_status) return parsed;
+  options.level = chosen.back();
+  options.order = chosen_order.back();
   return parsed;
 }
 

@@ -13,6 +13,12 @@ namespace culvert::perf {
 
 enum class Direction : uint8_t { kOuterToInner, kInnerToOuter };
 
+/// The order of packet buffers in memory.
+enum class Order : uint8_t {
+  kShuffled,  ///< as a pool gives them when packets have gone all ways for a while
+  kAddress,   ///< as a pool gives them first: what follows a packet's last line is the next buffer
+};
+
 /// Inner packet size that stands for a mix: 64, 576 and 1400 bytes, 7 : 4 : 1.
 inline constexpr uint32_t kImix = 0;
 
@@ -24,6 +30,7 @@ struct Options {
   uint32_t burst = 32;
   uint32_t repeats = 15;
   uint32_t packets = 8192;  ///< buffers that one pass goes through
+  Order order = Order::kShuffled;
   bool json = false;
   bool trace = false;                        ///< what tracing costs, instead
   bool engines = false;                      ///< the AEAD alone by every engine, instead
@@ -40,6 +47,7 @@ Parsed parse_options(int argc, char** argv);
 
 std::string to_text(Direction direction);
 std::string to_text(abi::Cipher cipher);
+std::string to_text(Order order);
 std::string size_text(uint32_t size);
 
 }  // namespace culvert::perf

@@ -32,7 +32,7 @@ void print_table_row(const Row& row, double cycles_per_ns) {
   std::fflush(stdout);
 }
 
-std::string to_json(const std::vector<Row>& rows, double cycles_per_ns) {
+std::string to_json(const std::vector<Row>& rows, Order order, double cycles_per_ns) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const Row& row : rows) {
     nlohmann::ordered_json entry;
@@ -45,6 +45,7 @@ std::string to_json(const std::vector<Row>& rows, double cycles_per_ns) {
     }
     entry["sessions"] = row.what.sessions;
     entry["burst"] = row.burst;
+    entry["order"] = to_text(order);
     auto figure = [&](const std::string& name, const Figure& value) {
       entry[name + "_cycles"] = value.median;
       entry[name + "_spread"] = value.spread;
