@@ -103,25 +103,34 @@ class Burst {
   /// session, and freed. A step is `Verdict operator()(Packet&, Context&)` with a StepName kName.
   template <class Context, class... Steps>
   [[gnu::flatten]] void each(Context& context, Steps... steps) {
-    if (noted_) [[unlikely]] {  // who watches sees all packets before each step
-      (each_watched(context, steps), ...);
-      return;
-    }
     Packet* kept = packets_.data();
-    Packet* end = kept + size_;
-    for (Packet* packet = kept; packet != end; ++packet) {
-      if (reinterpret_cast<uintptr_t>(packet) % (sizeof(Packet) * Ahead::kStride) == 0 && ahead_ != nullptr)
-        ahead_->advance();
-      bool stays = (goes_on(*packet, context, steps) && ...);
-      if (!stays) continue;
-      if (kept != packet) [[unlikely]]
-        *kept = *packet;
+    Packet* packet = kept;
+    Packet* const end = kept + size_;
+    auto keep_if = [&kept](const Packet& from, bool stays) {
+      if (!stays) return;
+      if (kept != &from) [[unlikely]]
+        *kept = from;
       ++kept;
+    };
+    while (true) {
+      for (const Packet* stop = noted_ ? next_noted(packet, end) : end; packet != stop; ++packet) {
+        fetch_beside(*packet);
+        keep_if(*packet, (goes_on(*packet, context, steps) && ...));
+      }
+      if (packet == end) [[likely]]
+        break;
+      keep_if(*packet, goes_on_watched(*packet, context, steps...));
+      ++packet;
     }
     size_ = static_cast<size_t>(kept - packets_.data());
   }
 
  private:
+  void fetch_beside(const Packet& packet) const {
+    if (reinterpret_cast<uintptr_t>(&packet) % (sizeof(Packet) * Ahead::kStride) == 0 && ahead_ != nullptr)
+      ahead_->advance();
+  }
+
   template <class Context, class Step>
   bool goes_on(Packet& packet, Context& context, Step& step) {
     Verdict verdict = step(packet, context);
@@ -130,20 +139,26 @@ class Burst {
     return verdict.goes_on();
   }
 
+  [[gnu::noinline, gnu::cold]] static Packet* next_noted(Packet* from, Packet* end) {
+    while (from != end && from->note == Trace::kNotNoted) ++from;
+    return from;
+  }
+
+  template <class Context, class... Steps>
+  [[gnu::noinline, gnu::cold]] bool goes_on_watched(Packet& packet, Context& context, Steps&... steps) {
+    fetch_beside(packet);
+    return (watched_step(packet, context, steps) && ...);
+  }
+
   template <class Context, class Step>
-  [[gnu::noinline, gnu::cold]] void each_watched(Context& context, Step& step) {
-    trace_->look(packets(), Step::kName);
-    size_t kept = 0;
-    for (size_t i = 0; i < size_; ++i) {
-      Verdict verdict = step(packets_[i], context);
-      if (verdict.goes_on())
-        packets_[kept++] = packets_[i];
-      else if (verdict.is_drop())
-        drop(packets_[i], verdict.reason(), Step::kName);
-      else
-        trace_->taken(packets_[i], Step::kName);
-    }
-    size_ = kept;
+  bool watched_step(Packet& packet, Context& context, Step& step) {
+    trace_->look(packet, Step::kName);
+    Verdict verdict = step(packet, context);
+    if (verdict.is_drop())
+      drop(packet, verdict.reason(), Step::kName);
+    else if (!verdict.goes_on())
+      trace_->taken(packet, Step::kName);
+    return verdict.goes_on();
   }
 
   [[gnu::noinline, gnu::cold]] void drop(Packet& packet, abi::DropReason reason, const StepName& step) {
