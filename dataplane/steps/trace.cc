@@ -118,7 +118,7 @@ void Trace::observe(const Packet& packet, StepName step, Note& note, std::span<c
   }
   if (is_inner) {
     entry.inner_length = packet.length;
-    read_inner({packet.data, packet.length}, entry);
+    if (entry.inner_version == 0) read_inner({packet.data, packet.length}, entry);  // steps don't change what it reads
   } else if (entry.outer_length == 0) {
     entry.outer_length = packet.length;
   }
@@ -127,7 +127,6 @@ void Trace::observe(const Packet& packet, StepName step, Note& note, std::span<c
 }
 
 void Trace::look(const Packet& packet, const StepName& step) {
-  if (!step.is_watched()) return;
   Note& note = notes_[packet.note];
   bool has_outer_already = note.entry.captured != 0 && plan_->what.content == PacketContent::kOuter;
   if (has_outer_already && step.content() == PacketContent::kOuter) {

@@ -82,7 +82,7 @@ class Trace {
 
   // Burst calls these.
 
-  /// Before `step` works on a noted packet.
+  /// Before `step`, one that is_looked_at(), works on a noted packet.
   void look(const Packet& packet, const StepName& step);
   /// A noted packet was taken by `step`: it is not to be touched any more.
   void taken(const Packet& packet, const StepName& step);
