@@ -7,10 +7,11 @@
 #include <span>
 
 #include "dataplane/crypto/aead.h"
-#include "dataplane/crypto/gcm_small_vaes.h"
 
 namespace culvert::aead {
 
+/// Packets of up to kSmall bytes are small, kTogether of them go together; of up to kMiddling bytes middling.
+template <uint32_t kSmall, uint32_t kMiddling, size_t kTogether>
 class BySize {
  public:
   static constexpr size_t kMost = 64;  ///< jobs at once
@@ -21,33 +22,32 @@ class BySize {
     size_t small = 0, middling = 0, large = 0;
     for (Job& job : jobs) {
       small_[small] = &job;
-      small += job.length <= vaes::kSmallBytes;
+      small += job.length <= kSmall;
     }
     if (small != jobs.size())
       for (Job& job : jobs) {
-        bool is_large = job.length > vaes::kLastBytes;
+        bool is_large = job.length > kMiddling;
         middling_[middling] = &job;
-        middling += job.length > vaes::kSmallBytes && !is_large;
+        middling += job.length > kSmall && !is_large;
         large_[large] = &job;
         large += is_large;
       }
     small_count_ = small;
     middling_count_ = middling;
     large_count_ = large;
-    if (small % vaes::kSmallTogether != 0) fill_up();
+    if constexpr (kTogether > 1)
+      if (small % kTogether != 0) fill_up();
   }
 
-  /// Small ones: a multiple of vaes::kSmallTogether.
+  /// A multiple of kTogether.
   std::span<Job* const> small() const { return {small_.data(), small_count_}; }
-  /// What goes through AES at once, up to a last group.
   std::span<Job* const> middling() const { return {middling_.data(), middling_count_}; }
-  /// What has full groups in front.
   std::span<Job* const> large() const { return {large_.data(), large_count_}; }
 
  private:
-  /// Two or three that are left go with empty ones in the place of those that are missing; one is as fast alone.
+  /// Small ones that are left over go with empty ones in the place of those that are missing; one is as fast alone.
   void fill_up() {
-    size_t left = small_count_ % vaes::kSmallTogether;
+    size_t left = small_count_ % kTogether;
     if (left == 1) {
       middling_[middling_count_++] = small_[--small_count_];
       return;
@@ -62,10 +62,10 @@ class BySize {
                   .aad_length = 0,
                   .authentic = false,
                   .nonce = {}};
-    for (; small_count_ % vaes::kSmallTogether != 0; ++small_count_) small_[small_count_] = &nobody_;
+    for (; small_count_ % kTogether != 0; ++small_count_) small_[small_count_] = &nobody_;
   }
 
-  std::array<Job*, kMost + vaes::kSmallTogether> small_;
+  std::array<Job*, kMost + kTogether> small_;
   std::array<Job*, kMost + 1> middling_;
   std::array<Job*, kMost + 1> large_;
   size_t small_count_, middling_count_, large_count_;

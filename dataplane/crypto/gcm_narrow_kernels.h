@@ -1,6 +1,7 @@
 // AES-GCM on vectors of one or two blocks, without what AVX-512 has: masks and 32 registers. Compiled for each kind:
-// include one of gcm_vectors_*.h first. As in gcm_vaes.cc a burst is one loop without calls, so that the CPU has
-// several small packets in flight, and the GHASH of one group of blocks stands beside the AES rounds of the next.
+// include one of gcm_vectors_*.h first. As in gcm_vaes.cc packets of a burst that are alike are one loop without calls,
+// so that the CPU has several small ones in flight, and the GHASH of one group of blocks stands beside the AES rounds
+// of the next.
 //
 // Facts: as gcm_vaes.h.
 #pragma once
@@ -9,10 +10,11 @@
 #include <array>
 #include <cstring>
 #include <span>
-#include <type_traits>
 
 #include "dataplane/crypto/aead.h"
+#include "dataplane/crypto/by_size.h"
 #include "dataplane/crypto/gcm_narrow.h"
+#include "dataplane/crypto/gcm_narrow_ends.h"
 #include "dataplane/crypto/gcm_narrow_ghash.h"
 
 namespace culvert::aead::CULVERT_GCM_NAMESPACE {
@@ -48,31 +50,6 @@ CULVERT_GCM_INLINE void key_stream(const GcmVaesKey& key, Vector& counter, Vecto
 
 CULVERT_GCM_INLINE void apply(uint8_t* text, Vector stream) {
   store_vector(text, exclusive_or(load_vector(text), stream));
-}
-
-/// Copies less than twice kLargest bytes. Without a call, for which every register would have to be saved.
-template <uint32_t kLargest>
-CULVERT_GCM_INLINE void copy_part(uint8_t* to, const uint8_t* from, uint32_t size) {
-  auto some = [&](auto bytes) CULVERT_GCM_LAMBDA {
-    if ((size & bytes) == 0) return;
-    std::memcpy(to, from, bytes);
-    to += bytes, from += bytes;
-  };
-  if constexpr (kLargest == 16) some(std::integral_constant<uint32_t, 16>());
-  some(std::integral_constant<uint32_t, 8>());
-  some(std::integral_constant<uint32_t, 4>());
-  some(std::integral_constant<uint32_t, 2>());
-  some(std::integral_constant<uint32_t, 1>());
-}
-
-/// Ones in `size` bytes, zeros behind them.
-CULVERT_GCM_INLINE Vector first_bytes(uint32_t size) {
-  static constexpr auto kOnesAndZeros = [] {
-    std::array<uint8_t, 2 * kVectorBytes> bytes{};
-    std::fill_n(bytes.begin(), kVectorBytes, uint8_t{0xFF});
-    return bytes;
-  }();
-  return load_vector(kOnesAndZeros.data() + kVectorBytes - size);
 }
 
 /// Where a packet stands.
@@ -128,9 +105,9 @@ CULVERT_GCM_INLINE void groups(const GcmVaesKey& key, Progress& at) {
 template <int kRounds, bool kSeal, int kVectors, bool kPending>
 CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i lengths) {
   constexpr uint32_t kFull = kVectors == 0 ? 0 : (kVectors - 1) * kVectorBytes;
-  const uint32_t part = at.left - kFull;  // bytes of the last vector
+  constexpr bool kInFront = kVectors > 1 || kPending;  // a whole vector of text, or more
+  const uint32_t part = at.left - kFull;               // bytes of the last vector
   const uint32_t count = (at.left + 15) / 16;
-  alignas(sizeof(Vector)) uint8_t end[kVectorBytes];
   Sum sum = kPending ? no_sum() : at.before;
   multiply_add(sum, first_block(lengths), first_block(load(power(key, 1))));
 
@@ -140,17 +117,15 @@ CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i len
     // Behind the last block stands a power of no block, or of the lengths: those bytes are zero.
     multiply_add(sum, blocks, load_vector(power(key, count + 1 - kVectorBlocks * i)));
   };
-  auto fill_end = [&](const uint8_t* from, uint32_t size) CULVERT_GCM_LAMBDA {
-    store_vector(end, every_block(_mm_setzero_si128()));
-    copy_part<kVectorBytes / 2>(end, from, size);
-  };
   const bool whole = part == kVectorBytes;
+  uint8_t* behind = at.text + at.left;
+  Vector end = every_block(_mm_setzero_si128());  // a partial vector, zeros behind it
+  if (kVectors > 0 && !whole) end = kInFront ? read_end(behind, part) : read_short(at.text, part);
   if constexpr (!kSeal) {
     CULVERT_GCM_UNROLL
     for (uint32_t i = 0; i + 1 < kVectors; ++i) add(load_vector(at.text + kVectorBytes * i), i);
     if constexpr (kVectors > 0) {
-      if (!whole) fill_end(at.text + kFull, part);
-      add(load_vector(whole ? at.text + kFull : end), kVectors - 1);
+      add(whole ? load_vector(at.text + kFull) : end, kVectors - 1);
     }
   }
   if constexpr (kVectors > 0) {
@@ -172,10 +147,11 @@ CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i len
       apply(at.text + kFull, stream[kVectors - 1]);
       if constexpr (kSeal) add(load_vector(at.text + kFull), kVectors - 1);
     } else {
-      if constexpr (kSeal) fill_end(at.text + kFull, part);
-      Vector out = bit_and(exclusive_or(load_vector(end), stream[kVectors - 1]), first_bytes(part));
-      store_vector(end, out);
-      copy_part<kVectorBytes / 2>(at.text + kFull, end, part);
+      Vector out = bit_and(exclusive_or(end, stream[kVectors - 1]), first_bytes(part));
+      if constexpr (kInFront)
+        write_end(behind, part, load_vector(at.text + kFull - kVectorBytes), out);
+      else
+        write_short(at.text, part, out);
       if constexpr (kSeal) add(out, kVectors - 1);
     }
   }
@@ -254,30 +230,47 @@ CULVERT_GCM_INLINE void prefetch_start(const Job& job) {
   for (uint32_t line = 0; line < 3; ++line) __builtin_prefetch(job.text + std::min(64 * line, end));
 }
 
-/// The jobs in order: `work(job, next)`, where the next one is the job itself behind the last.
-template <class Work>
-CULVERT_GCM_INLINE void each_job(std::span<Job> jobs, const Work& work) {
+/// One after another.
+template <int kRounds, bool kSeal>
+CULVERT_GCM void crypt_singly(std::span<Job* const> jobs) {
   constexpr size_t kAhead = 2;
-  for (Job& job : jobs.first(std::min(jobs.size(), kAhead))) prefetch_start(job);
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    if (i + kAhead < jobs.size()) prefetch_start(jobs[i + kAhead]);
-    work(jobs[i], jobs[std::min(i + 1, jobs.size() - 1)]);
+  const size_t count = jobs.size();
+  for (size_t i = 0; i < std::min(count, kAhead); ++i) prefetch_start(*jobs[i]);
+  for (size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) prefetch_start(*jobs[i + kAhead]);
+    Job& job = *jobs[i];
+    __m128i tag = tag_of<kRounds, kSeal>(job, *jobs[std::min(i + 1, count - 1)]);
+    if constexpr (kSeal) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(job.tag), tag);
+    } else {
+      __m128i difference = _mm_xor_si128(tag, load(job.tag));
+      job.authentic = _mm_testz_si128(difference, difference) != 0;
+    }
+  }
+}
+
+/// Acknowledgements, full packets, and what is between them.
+using Sorted = BySize<64, 576, 1>;
+
+template <int kRounds, bool kSeal>
+void crypt_all(std::span<Job> jobs) {
+  Sorted sorted;
+  while (!jobs.empty()) {
+    std::span<Job> now = jobs.first(std::min(jobs.size(), Sorted::kMost));
+    jobs = jobs.subspan(now.size());
+    sorted.sort(now);
+    for (std::span<Job* const> alike : {sorted.small(), sorted.middling(), sorted.large()})
+      if (!alike.empty()) crypt_singly<kRounds, kSeal>(alike);
   }
 }
 
 template <int kRounds>
-CULVERT_GCM void seal_all(std::span<Job> jobs) {
-  each_job(jobs, [](Job& job, const Job& next) CULVERT_GCM_LAMBDA {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(job.tag), tag_of<kRounds, true>(job, next));
-  });
+void seal_all(std::span<Job> jobs) {
+  crypt_all<kRounds, true>(jobs);
 }
-
 template <int kRounds>
-CULVERT_GCM void open_all(std::span<Job> jobs) {
-  each_job(jobs, [](Job& job, const Job& next) CULVERT_GCM_LAMBDA {
-    __m128i difference = _mm_xor_si128(tag_of<kRounds, false>(job, next), load(job.tag));
-    job.authentic = _mm_testz_si128(difference, difference) != 0;
-  });
+void open_all(std::span<Job> jobs) {
+  crypt_all<kRounds, false>(jobs);
 }
 
 /// Fills in the powers of the hash key, which the reflected multiplication wants times x.

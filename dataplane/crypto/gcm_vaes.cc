@@ -59,12 +59,15 @@ CULVERT_VAES void crypt_small(std::span<Job* const> jobs) {
   if constexpr (kSeal) write_tags(sealed);
 }
 
+/// Middling: what goes through AES at once, up to a last group.
+using Sorted = BySize<kSmallBytes, kLastBytes, kSmallTogether>;
+
 /// Small packets go together wherever they stand in a burst.
 template <int kRounds, bool kSeal>
 void crypt_all(std::span<Job> jobs) {
-  BySize sorted;
+  Sorted sorted;
   while (!jobs.empty()) {
-    std::span<Job> now = jobs.first(std::min(jobs.size(), BySize::kMost));
+    std::span<Job> now = jobs.first(std::min(jobs.size(), Sorted::kMost));
     jobs = jobs.subspan(now.size());
     sorted.sort(now);
     if (auto small = sorted.small(); !small.empty()) crypt_small<kRounds, kSeal>(small);

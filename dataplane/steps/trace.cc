@@ -118,7 +118,7 @@ void Trace::observe(const Packet& packet, StepName step, Note& note, std::span<c
   }
   if (is_inner) {
     entry.inner_length = packet.length;
-    read_inner({packet.data, packet.length}, entry);
+    if (entry.inner_version == 0) read_inner({packet.data, packet.length}, entry);  // steps don't change what it reads
   } else if (entry.outer_length == 0) {
     entry.outer_length = packet.length;
   }
@@ -126,26 +126,22 @@ void Trace::observe(const Packet& packet, StepName step, Note& note, std::span<c
   bytes = {packet.data, std::min<size_t>(packet.length, plan_->what.snap)};
 }
 
-void Trace::look(std::span<Packet> packets, const StepName& step) {
-  if (!step.is_watched()) return;
-  for (const Packet& packet : packets) {
-    if (packet.note == kNotNoted) continue;
-    Note& note = notes_[packet.note];
-    bool has_outer_already = note.entry.captured != 0 && plan_->what.content == PacketContent::kOuter;
-    if (has_outer_already && step.content() == PacketContent::kOuter) {
-      // Between two clients: what came was one tunnel packet, what leaves is another.
-      tell(packet, note, bytes_of(packet.note).first(note.entry.captured), abi::kNoDropReason, step);
-      note.entry.outer_length = 0;
-      note.entry.remote = packet.session->where.remote;
-      note.entry.local = packet.session->send.local;
-    }
-    std::span<const uint8_t> bytes;
-    observe(packet, step, note, bytes);
-    if (bytes.empty()) continue;
-    note.entry.content = step.content();
-    note.entry.captured = static_cast<uint32_t>(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), bytes_of(packet.note).begin());
+void Trace::look(const Packet& packet, const StepName& step) {
+  Note& note = notes_[packet.note];
+  bool has_outer_already = note.entry.captured != 0 && plan_->what.content == PacketContent::kOuter;
+  if (has_outer_already && step.content() == PacketContent::kOuter) {
+    // Between two clients: what came was one tunnel packet, what leaves is another.
+    tell(packet, note, bytes_of(packet.note).first(note.entry.captured), abi::kNoDropReason, step);
+    note.entry.outer_length = 0;
+    note.entry.remote = packet.session->where.remote;
+    note.entry.local = packet.session->send.local;
   }
+  std::span<const uint8_t> bytes;
+  observe(packet, step, note, bytes);
+  if (bytes.empty()) return;
+  note.entry.content = step.content();
+  note.entry.captured = static_cast<uint32_t>(bytes.size());
+  std::copy(bytes.begin(), bytes.end(), bytes_of(packet.note).begin());
 }
 
 void Trace::taken(const Packet& packet, const StepName& step) {

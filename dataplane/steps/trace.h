@@ -82,8 +82,8 @@ class Trace {
 
   // Burst calls these.
 
-  /// Before `step` works on `packets`, some of which are noted.
-  void look(std::span<Packet> packets, const StepName& step);
+  /// Before `step`, one that is_looked_at(), works on a noted packet.
+  void look(const Packet& packet, const StepName& step);
   /// A noted packet was taken by `step`: it is not to be touched any more.
   void taken(const Packet& packet, const StepName& step);
   /// A packet is about to be counted and freed.

@@ -22,7 +22,7 @@ namespace culvert::perf {
 struct Case {
   Direction direction;
   abi::Cipher cipher;
-  uint32_t size;  ///< bytes of inner packet, or kImix
+  uint32_t size;  ///< bytes of inner packet, kImix, or kAnySize
   uint32_t sessions;
 };
 

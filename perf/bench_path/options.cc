@@ -47,14 +47,15 @@ std::string read_names(const char* option, const std::vector<std::string>& texts
 constexpr uint32_t kMinSize = 40;  ///< an IPv6 header
 constexpr uint32_t kMaxSize = 1500;
 
-/// Sizes in bytes, or "imix", likewise.
+/// Sizes in bytes, "imix", or "any", likewise.
 std::string read_sizes(const std::vector<std::string>& texts, std::vector<uint32_t>& sizes) {
   if (!texts.empty()) sizes.clear();
   for (const std::string& text : texts) {
-    uint32_t size = kImix;
+    uint32_t size = text == "any" ? kAnySize : kImix;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
     bool number = error == std::errc() && end == text.data() + text.size() && size >= kMinSize && size <= kMaxSize;
-    if (text != "imix" && !number) return "--size " + text + ": give bytes of inner packet from 40 to 1500, or imix";
+    if (text != "imix" && text != "any" && !number)
+      return "--size " + text + ": give bytes of inner packet from 40 to 1500, imix, or any";
     sizes.push_back(size);
   }
   return {};
@@ -78,7 +79,12 @@ std::string to_text(Order order) {
   return "?";
 }
 std::string size_text(uint32_t size) {
+  if (size == kAnySize) return "any";
   return size == kImix ? "imix" : std::to_string(size);
+}
+double mean_bytes(uint32_t size) {
+  if (size == kAnySize) return (kLeastOfAny + kMostOfAny) / 2.0;
+  return size == kImix ? (7 * 64 + 4 * 576 + 1400) / 12.0 : size;
 }
 
 Parsed parse_options(int argc, char** argv) {
@@ -89,7 +95,9 @@ Parsed parse_options(int argc, char** argv) {
   std::vector<std::string> directions, ciphers, sizes, level, order;
   app.add_option("--direction", directions, "in (outer to inner), out, or both; default both")->delimiter(',');
   app.add_option("--cipher", ciphers, "default AES-256-GCM,CHACHA20-POLY1305")->delimiter(',');
-  app.add_option("--size", sizes, "bytes of inner packet, or imix; default 64,300,512,1400,imix")->delimiter(',');
+  app.add_option("--size", sizes,
+                 "bytes of inner packet, imix, or any (40 to 1400 in no order); default 64,300,512,1400,imix")
+      ->delimiter(',');
   app.add_option("--sessions", options.sessions, "sessions that packets are spread over; default 1,100,1000,10000")
       ->check(CLI::Range(1u, 200000u))
       ->delimiter(',');

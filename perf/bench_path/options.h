@@ -21,6 +21,9 @@ enum class Order : uint8_t {
 
 /// Inner packet size that stands for a mix: 64, 576 and 1400 bytes, 7 : 4 : 1.
 inline constexpr uint32_t kImix = 0;
+/// Likewise, for kLeastOfAny to kMostOfAny bytes, each as likely, in no order.
+inline constexpr uint32_t kAnySize = 1;
+inline constexpr uint32_t kLeastOfAny = 40, kMostOfAny = 1400;
 
 struct Options {
   std::vector<Direction> directions = {Direction::kInnerToOuter, Direction::kOuterToInner};
@@ -49,5 +52,7 @@ std::string to_text(Direction direction);
 std::string to_text(abi::Cipher cipher);
 std::string to_text(Order order);
 std::string size_text(uint32_t size);
+/// Bytes of inner packet, on average.
+double mean_bytes(uint32_t size);
 
 }  // namespace culvert::perf

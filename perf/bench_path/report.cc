@@ -25,10 +25,9 @@ void print_table_head(double cycles_per_ns) {
 
 void print_table_row(const Row& row, double cycles_per_ns) {
   double ns = row.whole.median / cycles_per_ns;
-  double bytes = row.what.size == kImix ? (7 * 64 + 4 * 576 + 1400) / 12.0 : row.what.size;
   std::printf("%s %6u  %7.1f ±%5.1f %7.1f ±%5.1f %7.1f ±%5.1f %8.1f %6.1f  %5.2f\n", case_columns(row.what).c_str(),
               row.burst, row.raw.median, row.raw.spread, row.path_only.median, row.path_only.spread, row.whole.median,
-              row.whole.spread, ns, bytes * 8 / ns, row.ratio);
+              row.whole.spread, ns, mean_bytes(row.what.size) * 8 / ns, row.ratio);
   std::fflush(stdout);
 }
 
@@ -38,8 +37,8 @@ std::string to_json(const std::vector<Row>& rows, Order order, double cycles_per
     nlohmann::ordered_json entry;
     entry["direction"] = to_text(row.what.direction);
     entry["cipher"] = to_text(row.what.cipher);
-    if (row.what.size == kImix) {
-      entry["size"] = "imix";
+    if (row.what.size == kImix || row.what.size == kAnySize) {
+      entry["size"] = size_text(row.what.size);
     } else {
       entry["size"] = row.what.size;
     }

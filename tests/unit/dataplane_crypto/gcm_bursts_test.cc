@@ -1,6 +1,6 @@
-// AES-GCM in bursts against OpenSSL, each packet under its own key: small ones, four side by side, in bursts of every
-// size up to a few fours, all lengths mixed; longer ones, whose end is hashed beside the next one's start, behind every
-// other kind; and all of them in one burst.
+// AES-GCM in bursts against OpenSSL, by every kernel of our own, each packet under its own key: small ones, which
+// AVX-512 takes four side by side, in bursts of every size up to a few fours, all lengths mixed; longer ones, whose end
+// is hashed beside the next one's start there, behind every other kind; and all of them in one burst.
 #include "dataplane/crypto/gcm_small_vaes.h"
 
 #include <gtest/gtest.h>
@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "dataplane/crypto/engine.h"
+#include "dataplane/crypto/gcm_narrow.h"
 #include "tests/unit/support/evp_aead.h"
 
 namespace culvert::aead {
@@ -42,11 +44,25 @@ struct Packet {
 };
 using Burst = std::vector<std::unique_ptr<Packet>>;
 
-class GcmBursts : public ::testing::TestWithParam<Cipher> {
+/// The kernel of one level, and what a packet is to it.
+struct Kernel {
+  Level level;
+  bool (*supported)();
+  size_t vector;     ///< bytes
+  size_t last_most;  ///< vectors behind the last full group
+  size_t group;      ///< bytes
+};
+constexpr Kernel kKernels[] = {
+    {Level::kAvx512, gcm_vaes_supported, 64, vaes::kLastBytes / 64, vaes::kGroupBytes},
+    {Level::kVaes, gcm_vaes256_supported, 32, 8, 256},
+    {Level::kAvx2, gcm_aesni_supported, 16, 8, 128},
+};
+
+class GcmBursts : public ::testing::TestWithParam<std::tuple<Cipher, Kernel>> {
  protected:
   void SetUp() override {
-    if (!gcm_vaes_supported()) GTEST_SKIP() << "this CPU lacks VAES or AVX-512";
-    engine = *make_engine();
+    if (!kernel.supported()) GTEST_SKIP() << "this CPU lacks " << to_text(kernel.level);
+    engine = *make_engine(kernel.level);
   }
 
   std::unique_ptr<Packet> packet(size_t length, size_t aad_length) {
@@ -57,8 +73,8 @@ class GcmBursts : public ::testing::TestWithParam<Cipher> {
     fill(made->key_bytes), fill(made->nonce), fill(made->aad), fill(made->text);
     made->buffer.assign(kGuards + length + kGuards, kGuard);
     std::copy(made->text.begin(), made->text.end(), made->place());
-    made->sealed = testing::EvpAead{GetParam(), made->key_bytes}.seal(made->nonce, made->aad, made->text);
-    engine->expand(GetParam(), made->key_bytes, made->key);
+    made->sealed = testing::EvpAead{cipher, made->key_bytes}.seal(made->nonce, made->aad, made->text);
+    engine->expand(cipher, made->key_bytes, made->key);
     return made;
   }
   Burst burst(const std::vector<size_t>& lengths) {
@@ -70,7 +86,7 @@ class GcmBursts : public ::testing::TestWithParam<Cipher> {
     std::vector<Job> jobs;
     for (auto& one : packets)
       jobs.push_back({&one->key, one->place(), one->aad.data(), one->tag.data(),
-                      static_cast<uint32_t>(one->text.size()), GetParam(), static_cast<uint8_t>(one->aad.size()), false,
+                      static_cast<uint32_t>(one->text.size()), cipher, static_cast<uint8_t>(one->aad.size()), false,
                       one->nonce});
     return jobs;
   }
@@ -91,6 +107,8 @@ class GcmBursts : public ::testing::TestWithParam<Cipher> {
     }
   }
 
+  const Cipher cipher = std::get<0>(GetParam());
+  const Kernel kernel = std::get<1>(GetParam());
   std::unique_ptr<Engine> engine;
   std::independent_bits_engine<std::mt19937, 8, uint32_t> random{23};
 };
@@ -123,18 +141,19 @@ TEST_P(GcmBursts, LargePacketsInBetween) {
     }
 }
 
-/// Lengths that differ in what their kernels see: each number of vectors at once, whole and with a block and a byte
-/// less and more; groups in front of each of those.
-std::vector<size_t> kinds() {
+/// Lengths that differ in what the kernel sees: each number of vectors behind the last group, whole, and with a block
+/// (or half a vector) and a byte less; groups in front of each of those.
+std::vector<size_t> kinds(const Kernel& kernel) {
   std::vector<size_t> all;
-  for (size_t vectors = 1; vectors * 64 <= vaes::kLastBytes; ++vectors)
-    for (size_t length : {64 * vectors - 16, 64 * vectors - 1, 64 * vectors})
-      for (size_t groups : {size_t{0}, size_t{1}, size_t{2}}) all.push_back(groups * vaes::kGroupBytes + length);
+  const size_t less = std::min<size_t>(16, kernel.vector / 2);
+  for (size_t vectors = 1; vectors <= kernel.last_most; ++vectors)
+    for (size_t length : {kernel.vector * vectors - less, kernel.vector * vectors - 1, kernel.vector * vectors})
+      for (size_t groups : {size_t{0}, size_t{1}, size_t{2}}) all.push_back(groups * kernel.group + length);
   return all;
 }
 
 TEST_P(GcmBursts, EveryNumberOfVectorsBehindEveryOther) {
-  std::vector<size_t> first = kinds();
+  std::vector<size_t> first = kinds(kernel);
   for (size_t apart = 0; apart < first.size(); ++apart) {
     std::vector<size_t> lengths;
     for (size_t i = 0; i < first.size(); ++i) {
@@ -183,38 +202,58 @@ TEST_P(GcmBursts, AForgedOneIsRefusedAndDisturbsNobody) {
     }
 }
 
-// Reading or writing a byte more would end the program.
-TEST_P(GcmBursts, UpToTheEdgeOfAPage) {
-  auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  std::array<uint8_t*, kSmallTogether> pages;
-  for (uint8_t*& at : pages) {
-    void* memory = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ASSERT_NE(memory, MAP_FAILED);
-    at = static_cast<uint8_t*>(memory);
-    ASSERT_EQ(mprotect(at + page, page, PROT_NONE), 0);
+/// A page with none in front of it and none behind it.
+class LonePage {
+ public:
+  LonePage() {
+    void* memory = mmap(nullptr, 3 * size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT_NE(memory, MAP_FAILED);
+    start_ = static_cast<uint8_t*>(memory) + size_;
+    EXPECT_EQ(mprotect(start_, size_, PROT_READ | PROT_WRITE), 0);
   }
-  for (size_t length = 0; length <= kSmallBytes; ++length) {
-    Burst packets = burst(std::vector<size_t>(kSmallTogether, length));
-    std::vector<Job> jobs = jobs_of(packets);
-    for (size_t i = 0; i < jobs.size(); ++i) {
-      jobs[i].text = pages[i] + page - length;
-      std::copy(packets[i]->text.begin(), packets[i]->text.end(), jobs[i].text);
+  ~LonePage() { munmap(start_ - size_, 3 * size_); }
+  LonePage(const LonePage&) = delete;
+  LonePage& operator=(const LonePage&) = delete;
+
+  uint8_t* start() const { return start_; }
+  uint8_t* end() const { return start_ + size_; }
+
+ private:
+  const size_t size_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  uint8_t* start_;
+};
+
+// Reading or writing a byte more, in front of the text or behind it, would end the program.
+TEST_P(GcmBursts, UpToTheEdgesOfAPage) {
+  std::array<LonePage, kSmallTogether> pages;
+  const size_t longest = kernel.group + 2 * kernel.vector + kSmallBytes;
+  for (size_t length = 0; length <= longest; ++length)
+    for (bool at_end : {true, false}) {
+      Burst packets = burst(std::vector<size_t>(kSmallTogether, length));
+      std::vector<Job> jobs = jobs_of(packets);
+      for (size_t i = 0; i < jobs.size(); ++i) {
+        jobs[i].text = at_end ? pages[i].end() - length : pages[i].start();
+        std::copy(packets[i]->text.begin(), packets[i]->text.end(), jobs[i].text);
+      }
+      engine->seal(jobs);
+      for (size_t i = 0; i < jobs.size(); ++i) ASSERT_EQ(packets[i]->tag, packets[i]->sealed.tag) << length;
+      engine->open(jobs);
+      for (size_t i = 0; i < jobs.size(); ++i) {
+        EXPECT_TRUE(jobs[i].authentic) << length;
+        EXPECT_TRUE(std::equal(packets[i]->text.begin(), packets[i]->text.end(), jobs[i].text)) << length;
+      }
     }
-    engine->seal(jobs);
-    engine->open(jobs);
-    for (size_t i = 0; i < jobs.size(); ++i) {
-      EXPECT_TRUE(jobs[i].authentic) << length;
-      EXPECT_TRUE(std::equal(packets[i]->text.begin(), packets[i]->text.end(), jobs[i].text)) << length;
-    }
-  }
-  for (uint8_t* at : pages) munmap(at, 2 * page);
 }
 
-std::string name_of(const ::testing::TestParamInfo<Cipher>& test) {
+std::string name_of(const ::testing::TestParamInfo<std::tuple<Cipher, Kernel>>& test) {
   constexpr std::array kNames = {"", "AES128GCM", "AES192GCM", "AES256GCM"};
-  return kNames[static_cast<size_t>(test.param)];
+  return std::string(kNames[static_cast<size_t>(std::get<0>(test.param))]) + "UpTo" +
+         std::string(to_text(std::get<1>(test.param).level));
 }
-INSTANTIATE_TEST_SUITE_P(All, GcmBursts, ::testing::Values(Cipher::kAes128Gcm, Cipher::kAes192Gcm, Cipher::kAes256Gcm),
+INSTANTIATE_TEST_SUITE_P(All, GcmBursts,
+                         ::testing::Combine(::testing::Values(Cipher::kAes128Gcm, Cipher::kAes192Gcm,
+                                                              Cipher::kAes256Gcm),
+                                            ::testing::ValuesIn(kKernels)),
                          name_of);
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "dataplane/session/limit_bucket.h"
 #include "dataplane/steps/handoff.h"
 #include "tests/unit/support/path_rig.h"
+#include "tests/unit/support/watcher.h"
 
 namespace culvert::testing {
 namespace {
@@ -223,6 +224,32 @@ TEST_F(TwoWorkers, OnlyTheOwnerHasKeysAndWritesTheRecord) {
   apply(0, CommandKind::kInstallSession, {3, 2}, 0, [](auto& body) { body.install_session = PathRig::settings(3); });
   apply(0, CommandKind::kInstallSession, {5, 1}, 2, [](auto& body) { body.install_session = PathRig::settings(5); });
   EXPECT_EQ(sides_[0].counter(Counter::commands_refused), 5u);
+}
+
+TEST_F(TwoWorkers, WhoeverWatchesIsToldOfWhatIsHandedOver) {
+  Watcher arrives([](auto&) {}), owns([](auto&) {});
+  arrives.follow(*sides_[0].path);
+  owns.follow(*sides_[1].path);
+  Peer peer = connect(3, 1);
+  Bytes outer = peer.seal(ipv4_packet("10.8.0.5", "192.0.2.1"));
+  from_outer(0, outer, peer.remote);
+  from_tun(0, ipv4_packet("192.0.2.1", "10.8.0.5"));
+  auto handed = arrives.seen();
+  ASSERT_EQ(handed.size(), 2u);
+  EXPECT_EQ(handed[0].step(), "hand_over");
+  EXPECT_EQ(handed[0].entry.outer_length, outer.size());
+  EXPECT_EQ(handed[1].step(), "hand_over");
+  EXPECT_EQ(handed[1].entry.inner_version, 4);
+  for (const auto& one : handed) EXPECT_EQ(one.entry.session, peer.session);
+
+  EXPECT_EQ(take_handed(1), 2u);
+  auto taken = owns.seen();
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].step(), "route");
+  EXPECT_EQ(taken[1].step(), "send_outer");
+  sides_[1].sent_outer();
+  sides_[1].sent_tun();
+  for (Side& side : sides_) side.path.reset();  // before those who watch
 }
 
 TEST_F(TwoWorkers, ASleepingOwnerIsWoken) {
