@@ -237,17 +237,18 @@ void NicPort::take_from_twin(abi::Tally& tally) {
   tally.add(Counter::twin_rx_packets, count);
   for (uint16_t i = 0; i < count; ++i) {
     frames[i]->ol_flags = 0;
-    stage(frames[i], tally);
+    stage(frames[i], {}, tally);
   }
 }
 
-void NicPort::send(rte_mbuf* packet, const wire::MacAddress& neighbour, abi::Tally& tally) {
+void NicPort::send(rte_mbuf* packet, const wire::MacAddress& neighbour, Side side, uint16_t bytes, abi::Tally& tally) {
   write_ethernet(rte_pktmbuf_mtod(packet, uint8_t*), neighbour, device_.mac());
   rte_pktmbuf_prepend(packet, sizeof(wire::EthernetHeader));
-  stage(packet, tally);
+  stage(packet, {side == Side::kOuter ? Account::Of::kOuter : Account::Of::kInner, bytes}, tally);
 }
 
-void NicPort::stage(rte_mbuf* frame, abi::Tally& tally) {
+void NicPort::stage(rte_mbuf* frame, Account account, abi::Tally& tally) {
+  accounts_[staged_count_] = account;
   staged_[staged_count_++] = frame;
   if (staged_count_ == staged_.size()) flush(tally);
 }
@@ -257,9 +258,29 @@ void NicPort::flush(abi::Tally& tally) {
   if (count == 0) return;
   bool up = state_.has_link.load(std::memory_order_relaxed);
   uint16_t sent = up ? rte_eth_tx_burst(device_.id(), queue_, staged_.data(), static_cast<uint16_t>(count)) : 0;
+  count_sent(sent, tally);
   if (sent == count) return;
   tally.drop(up ? DropReason::tx_queue_full : DropReason::tx_port_down, count - sent);
   rte_pktmbuf_free_bulk(&staged_[sent], static_cast<unsigned>(count - sent));
+}
+
+/// The first `frames` of what was staged have been sent.
+void NicPort::count_sent(size_t frames, abi::Tally& tally) const {
+  struct Sum {
+    uint64_t packets = 0, bytes = 0;
+  };
+  std::array<Sum, 3> sums;
+  for (const Account& account : std::span(accounts_).first(frames)) {
+    Sum& sum = sums[static_cast<size_t>(account.of)];
+    ++sum.packets;
+    sum.bytes += account.bytes;
+  }
+  const Sum& outer = sums[static_cast<size_t>(Account::Of::kOuter)];
+  const Sum& inner = sums[static_cast<size_t>(Account::Of::kInner)];
+  tally.add(Counter::outer_tx_packets, outer.packets);
+  tally.add(Counter::outer_tx_bytes, outer.bytes);
+  tally.add(Counter::inner_tx_packets, inner.packets);
+  tally.add(Counter::inner_tx_bytes, inner.bytes);
 }
 
 void count_losses(const EthDevice::Losses& now, EthDevice::Losses& seen, abi::Tally& tally) {

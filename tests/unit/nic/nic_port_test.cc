@@ -123,6 +123,7 @@ class NicPortTest : public ::testing::Test {
     }
     return frames;
   }
+  uint64_t counted(abi::Counter counter) const { return tally.counters[static_cast<size_t>(counter)]; }
   uint64_t drops(DropReason reason) const { return tally.drops[static_cast<size_t>(reason)]; }
   void free_all() {
     for (uint16_t i = 0; i < received.outer_count; ++i) rte_pktmbuf_free(received.outer[i]);
@@ -257,9 +258,11 @@ TEST_F(NicPortTest, WithoutLinkNothingIsSent) {
 }
 
 TEST_F(NicPortTest, AFullQueueIsCounted) {
-  for (int i = 0; i < 1100; ++i) port->send(pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")), kNeighbour, tally);
+  for (int i = 0; i < 1100; ++i) port->send(pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")), kNeighbour, Side::kInner, 40, tally);
   port->flush(tally);
   EXPECT_EQ(drops(DropReason::tx_queue_full), 1100u - 1023u);
+  EXPECT_EQ(counted(abi::Counter::inner_tx_packets), 1023u) << "sent or dropped, never both";
+  EXPECT_EQ(counted(abi::Counter::inner_tx_bytes), 1023u * 40);
   EXPECT_EQ(sent().size(), 1023u);
 }
 
@@ -312,6 +315,20 @@ TEST_F(NicPortTest, TunnelPacketsLeaveWithHeadersOrThroughTheSocket) {
   auto rest = socket->take_sent();
   EXPECT_EQ(rest.size(), 3u);
   for (rte_mbuf* packet : rest) rte_pktmbuf_free(packet);
+}
+
+TEST_F(NicPortTest, WhatFindsNoLinkIsNotCountedAsSent) {
+  auto socket = std::make_shared<MemoryPort>(Side::kOuter);
+  NicUdpPort udp(socket, *table, {port.get()});
+  for (bool up : {false, true}) {
+    state.has_link = up;
+    std::vector<rte_mbuf*> burst = {tunnel_packet(pool, "198.51.100.7", "192.0.2.1")};
+    udp.tx_burst(burst, tally);
+    EXPECT_EQ(sent().size(), up ? 1u : 0u);
+    EXPECT_EQ(counted(abi::Counter::outer_tx_packets), up ? 1u : 0u);
+    EXPECT_EQ(counted(abi::Counter::outer_tx_bytes), up ? 100u : 0u);
+    EXPECT_EQ(drops(DropReason::tx_port_down), 1u);
+  }
 }
 
 TEST_F(NicPortTest, InnerPacketsLeaveThroughThePortOrTheTun) {
