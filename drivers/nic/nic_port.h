@@ -84,6 +84,8 @@ class NicPort {
   void look_up(std::span<Candidate> candidates) const;
   Place place(Candidate& candidate, abi::Tally& tally) const;
   Place place_inner(Candidate& candidate, abi::Tally& tally) const;
+  bool may_be_partial(const rte_mbuf* mbuf) const;
+  void finish_checksum(rte_mbuf* mbuf, const Frame& frame) const;
   const Listener* listener_for(const Frame& frame) const;
   void notice_too_big(std::span<const uint8_t> bytes, const Frame& frame) const;
   void to_kernel(rte_mbuf* mbuf, abi::Tally& tally);

@@ -223,6 +223,36 @@ TEST_F(NicPortTest, ARouterThatFindsAPacketTooBigIsHeard) {
   EXPECT_FALSE(state.too_big.pop(peer));
 }
 
+TEST_F(NicPortTest, ADeviceMaySayThatItLeavesChecksumsToUs) {
+  // As virtio does with what comes from the machine that it is a guest of.
+  constexpr uint64_t kNone = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+  auto unfinished = [](Bytes packet) {
+    uint16_t sum = wire::fold_checksum(wire::pseudo_header_sum(4, &packet[12], &packet[16], wire::kProtocolUdp,
+                                                               static_cast<uint32_t>(packet.size() - 20)));
+    packet[26] = static_cast<uint8_t>(sum >> 8);
+    packet[27] = static_cast<uint8_t>(sum);
+    return packet;
+  };
+  Bytes tunnel_packet = unfinished(to_listener());
+  arrive(tunnel_packet);
+  receive();
+  EXPECT_EQ(received.outer_count, 0) << "but if it does not say so, it is wrong";
+  EXPECT_EQ(drops(DropReason::nic_bad_checksum), 1u);
+  arrive(tunnel_packet, kNone);
+  arrive(unfinished(udp_packet(endpoint_of("198.51.100.7", 53), endpoint_of("10.8.0.2", 4000), Bytes(50, 3))), kNone);
+  arrive(unfinished(udp_packet(endpoint_of("203.0.113.5", 4000), endpoint_of("192.0.2.1", 53), Bytes(50, 3))), kNone);
+  receive();
+  EXPECT_EQ(drops(DropReason::nic_bad_checksum), 1u);
+  EXPECT_EQ(received.outer_count, 1);
+  ASSERT_EQ(received.inner_count, 1);
+  ASSERT_EQ(twin->received.size(), 1u);
+  for (const Bytes& whole : {ethernet(bytes_of(received.inner[0])), twin->received[0]}) {
+    Frame frame;
+    ASSERT_EQ(read_frame(whole, false, frame), FrameKind::kIp);
+    EXPECT_EQ(check_transport(whole, frame), Checksum::kRight);
+  }
+}
+
 TEST_F(NicPortTest, WrongFramesAreCounted) {
   Bytes bad_sum = to_listener();
   bad_sum.back() ^= 1;
@@ -258,7 +288,8 @@ TEST_F(NicPortTest, WithoutLinkNothingIsSent) {
 }
 
 TEST_F(NicPortTest, AFullQueueIsCounted) {
-  for (int i = 0; i < 1100; ++i) port->send(pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")), kNeighbour, Side::kInner, 40, tally);
+  for (int i = 0; i < 1100; ++i)
+    port->send(pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")), kNeighbour, Side::kInner, 40, tally);
   port->flush(tally);
   EXPECT_EQ(drops(DropReason::tx_queue_full), 1100u - 1023u);
   EXPECT_EQ(counted(abi::Counter::inner_tx_packets), 1023u) << "sent or dropped, never both";
