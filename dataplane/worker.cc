@@ -227,8 +227,11 @@ void Worker::rest(uint64_t now_ns, bool busy) {
   if (next == WaitPolicy::Next::kNap) {
     path_.tally().add(Counter::naps);
     Sleeper::nap(WaitPolicy::kNapNs);
-  } else if (next == WaitPolicy::Next::kSleep && sleep(now_ns)) {
-    wait_.slept(now_ns, to_ask_ != 0);
+  } else if (next == WaitPolicy::Next::kSleep) {
+    if (sleep(now_ns))
+      wait_.slept(now_ns, to_ask_ != 0);
+    else
+      to_ask_ = kAllPorts;  // a round over the sessions may go on for many passes, and the kernel was not asked
   }
 }
 

@@ -278,6 +278,11 @@ void KernelTcpPort::close_stream(uint64_t id, bool at_once) {
   finish(*stream);
 }
 
+void KernelTcpPort::end_streams() {
+  for (const auto& stream : slots_)
+    if (stream) close_stream(stream->id, true);
+}
+
 bool KernelTcpPort::take_ended(abi::Endpoint& remote) {
   if (ended_.empty()) return false;
   remote = ended_.front();

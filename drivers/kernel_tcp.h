@@ -50,6 +50,7 @@ class KernelTcpPort final : public Port {
   bool has_room(uint64_t stream) const override;
   bool keep_stream(uint64_t stream, bool keep) override;
   void close_stream(uint64_t stream, bool at_once) override;
+  void end_streams() override;
   bool take_ended(abi::Endpoint& remote) override;
 
   const abi::Endpoint& local() const { return local_; }

@@ -70,7 +70,7 @@ class KernelUdpPort final : public Port {
   // kernel_udp_rx.cc
   bool fill();
   void put(size_t i, rte_mbuf* packet);
-  int receive(size_t count);
+  int receive(size_t count, int flags = 0);
   void drain(size_t count, abi::Tally& tally);
   void adapt(size_t messages, size_t asked);
   uint16_t take_waiting(std::span<rte_mbuf*> out, abi::Tally& tally);

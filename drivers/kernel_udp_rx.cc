@@ -9,6 +9,16 @@ namespace culvert::drivers {
 
 using abi::DropReason;
 
+namespace {
+
+/// How many datagrams a message is: one, or those that the kernel joined.
+size_t datagrams_in(const mmsghdr& message) {
+  size_t segment = read_segment_size(message.msg_hdr);
+  return segment == 0 ? 1 : (message.msg_len + segment - 1) / segment;
+}
+
+}  // namespace
+
 /// Fills the places of the messages: those whose packets were given away, the first ones, with fresh packets, which the
 /// caches still have. So a packet that comes alone costs one place, not all of them. Without a buffer for each, what
 /// there is moves to the front. False: there is not one.
@@ -43,22 +53,28 @@ void KernelUdpPort::put(size_t i, rte_mbuf* packet) {
 }
 
 /// recvmmsg into the first `count` prepared messages. Returns how many came, 0 when none waits.
-int KernelUdpPort::receive(size_t count) {
+int KernelUdpPort::receive(size_t count, int flags) {
   // An ICMP error that the kernel queued comes out of the call once, in place of a datagram: those behind it are
   // wanted.
   constexpr int kQueuedErrors = 16;
   for (int attempt = 0; attempt < kQueuedErrors; ++attempt) {
-    int received = recvmmsg(socket_.fd.get(), rx_.headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT, nullptr);
+    int received =
+        recvmmsg(socket_.fd.get(), rx_.headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT | flags, nullptr);
     if (received >= 0) return received;
     if (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS) return 0;
   }
   return 0;
 }
 
-/// Throws away up to `count` datagrams that wait.
+/// Throws away up to `count` messages that wait.
 void KernelUdpPort::drain(size_t count, abi::Tally& tally) {
-  for (size_t i = 0; i < count; ++i) rx_.headers[i] = {};  // no room given: the kernel drops what doesn't fit
-  tally.drop(DropReason::mempool_empty, static_cast<uint64_t>(receive(count)));
+  for (size_t i = 0; i < count; ++i) {
+    rx_.headers[i] = {};  // no room given: the kernel drops what doesn't fit
+    rx_.headers[i].msg_hdr.msg_control = &rx_.info[i];
+    rx_.headers[i].msg_hdr.msg_controllen = sizeof rx_.info[i];
+  }
+  auto received = static_cast<size_t>(receive(count, MSG_TRUNC));  // which tells how long each was
+  for (size_t i = 0; i < received; ++i) tally.drop(DropReason::mempool_empty, datagrams_in(rx_.headers[i]));
 }
 
 /// Where message `i` came from.
@@ -152,10 +168,7 @@ uint16_t KernelUdpPort::take_waiting(std::span<rte_mbuf*> out, abi::Tally& tally
 void KernelUdpPort::adapt(size_t messages, size_t asked) {
   if (!staging_ || messages == 0) return;
   size_t datagrams = 0;
-  for (size_t i = 0; i < messages; ++i) {
-    size_t segment = read_segment_size(rx_.headers[i].msg_hdr);
-    datagrams += segment == 0 ? 1 : (rx_.headers[i].msg_len + segment - 1) / segment;
-  }
+  for (size_t i = 0; i < messages; ++i) datagrams += datagrams_in(rx_.headers[i]);
   bool joined = datagrams > messages;
   if (joined)
     ask_for_ = std::clamp<size_t>(kBurst * messages / datagrams, 1, kBurst);

@@ -49,6 +49,8 @@ class Port {
   virtual bool keep_stream(uint64_t /*stream*/, bool /*keep*/) { return true; }
   /// Reads nothing more from the connection and closes it: at once, or when what is queued for it has been sent.
   virtual void close_stream(uint64_t /*stream*/, bool /*at_once*/) {}
+  /// The port is about to be given up: its connections end now, and take_ended() tells of them.
+  virtual void end_streams() {}
   /// The next connection that ended, of those from which packets came. False: none.
   virtual bool take_ended(abi::Endpoint& /*remote*/) { return false; }
 

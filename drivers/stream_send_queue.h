@@ -16,9 +16,12 @@ enum class Lane : uint8_t { kControl, kData };
 class StreamSendQueue {
  public:
   /// Bytes of data from which on there is no room for more: next to the kernel's own buffer this only has to keep a
-  /// burst. What was sealed before that showed is still taken, up to kHardLimit.
+  /// burst. What was sealed before that showed is still taken, up to kHardLimit: 16 packets that the path asked for at
+  /// once behind 63 that it had staged (path.cc, steps/transmit.h), each of the longest that there are.
   static constexpr size_t kSoftLimit = 64 << 10;
-  static constexpr size_t kHardLimit = kSoftLimit + (512 << 10);
+  static constexpr size_t kSealedBefore = 63 + 16;
+  static constexpr size_t kLongestFrame = 9216;  ///< of the largest TUN's packets (kMaxTunMtu, kTunnelOverhead)
+  static constexpr size_t kHardLimit = kSoftLimit + kSealedBefore * kLongestFrame;
   static constexpr size_t kControlLimit = 32 << 10;
 
   bool has_room() const { return data_.size() < kSoftLimit; }

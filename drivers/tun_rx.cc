@@ -99,14 +99,22 @@ size_t TunPort::cut(std::span<rte_mbuf*> out, abi::Tally& tally) {
   return count;
 }
 
-/// Takes one packet from the queue and throws it away, for want of a buffer.
+/// Takes one packet, or a super-packet, from the queue and throws it away, for want of a buffer.
 TunPort::Read TunPort::discard_packet(abi::Tally& tally) {
+  VnetHeader header;
   std::array<char, 64> scratch;  // the kernel cuts what doesn't fit
-  if (read(device_.queue.get(), scratch.data(), scratch.size()) < 0) {
+  std::array<iovec, 2> room{{{&header, sizeof header}, {staging_.get(), kStaging}}};
+  ssize_t got = staging_ ? readv(device_.queue.get(), room.data(), room.size())
+                         : read(device_.queue.get(), scratch.data(), scratch.size());
+  if (got < 0) {
     if (errno == EBADFD) gone_ = true;
     return Read::kNothing;
   }
-  tally.drop(DropReason::mempool_empty);
+  size_t packets = 1;
+  if (staging_ && static_cast<size_t>(got) > sizeof header)
+    if (auto super = offload::SuperPacket::read(header, {staging_.get(), static_cast<size_t>(got) - sizeof header}))
+      packets = super->left();
+  tally.drop(DropReason::mempool_empty, packets);
   return Read::kDropped;
 }
 

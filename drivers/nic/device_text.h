@@ -12,7 +12,8 @@ namespace culvert::drivers {
 struct EthDeviceSettings {
   std::string device;  ///< as DPDK names it: "0000:3b:00.0", "net_af_xdp0,iface=eth1", with its arguments
   uint32_t mtu = 1500;
-  uint16_t queues = 1;  ///< of each direction: one per worker
+  uint16_t queues = 1;           ///< of each direction: one per worker
+  bool whole_checksums = false;  ///< of all that is received: without offloads, which may leave some to us
 };
 
 /// "net_af_xdp0" of "net_af_xdp0,iface=eth1".

@@ -68,7 +68,8 @@ Status EthDevice::configure(std::span<rte_mempool* const> packets) {
   // has the true MTU (ParentInterface), and complete_device() makes the room.
   bool tells_mtu = !is_af_packet(settings_.device);
   if (tells_mtu) conf.rxmode.mtu = settings_.mtu;
-  conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+  if (!settings_.whole_checksums)
+    conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
   conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
   // One pool for all, and no packet with two owners, is what that asks for.
   if (std::ranges::all_of(packets, [&](const rte_mempool* pool) { return pool == packets.front(); }))

@@ -169,14 +169,12 @@ Status KernelWatch::read_everything() {
   int fd = wake_fd();
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     must_read_again_ = false;
-    dumping_ = true;
     if (int flags = fcntl(fd, F_GETFL); flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     route_mirror_.begin_dump();
     Status status;
     for (const Kind& kind : kKinds)
       if (status) status = dump(kind.type, kind.family);
     nl_socket_set_nonblocking(socket_.get());
-    dumping_ = false;
     if (!status) return status;
     route_mirror_.end_dump();
     if (!must_read_again_) return {};
@@ -204,13 +202,14 @@ int KernelWatch::on_message(nl_msg* message, void* self) {
 void KernelWatch::on_object(nl_object* object, void* argument) {
   const Call& call = *static_cast<Call*>(argument);
   KernelWatch& watch = *call.watch;
+  // Answers to a dump say what is, news what changes; both may come in turn.
+  bool is_news = (call.flags & NLM_F_MULTI) == 0;
   switch (call.type) {
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {
       auto route = to_route(reinterpret_cast<rtnl_route*>(object));
       if (!route) return;
-      // In a dump, flags mean something else than in a notification.
-      bool replaces = !watch.dumping_ && (call.flags & NLM_F_REPLACE) != 0;
+      bool replaces = is_news && (call.flags & NLM_F_REPLACE) != 0;
       call.type == RTM_NEWROUTE ? watch.route_mirror_.add_route(*route, replaces)
                                 : watch.route_mirror_.remove_route(*route);
       return;
@@ -233,7 +232,7 @@ void KernelWatch::on_object(nl_object* object, void* argument) {
       interface.mtu = rtnl_link_get_mtu(link);
       if (rtnl_link_get_family(link) != AF_UNSPEC) return;  // of a bridge: not the interface itself
       // IPv4 routes through an interface that goes down go without a word each.
-      if (!watch.dumping_ && (!interface.is_up || !interface.exists)) watch.must_read_again_ = true;
+      if (is_news && (!interface.is_up || !interface.exists)) watch.must_read_again_ = true;
       return watch.on_interface_(interface);
     }
     case RTM_DELADDR:

@@ -61,7 +61,6 @@ class KernelWatch {
   Socket socket_;
   Socket requests_;
   bool must_read_again_ = false;
-  bool dumping_ = false;
 };
 
 }  // namespace culvert::drivers

@@ -9,8 +9,6 @@
 namespace culvert::drivers {
 namespace {
 
-using abi::Counter;
-
 /// The path has checked that the packet is whole.
 Destination destination_of(const uint8_t* ip) {
   if (*ip >> 4 == 4) return {4, reinterpret_cast<const wire::Ipv4Header*>(ip)->destination.data()};
@@ -39,9 +37,7 @@ bool NicInnerPort::send(rte_mbuf* packet, NextHop hop, abi::Tally& tally) {
   if (rte_pktmbuf_headroom(packet) < sizeof(wire::EthernetHeader)) return false;
   take_hop(ip);
   packet->ol_flags = 0;
-  nic.send(packet, hop.neighbour(), tally);
-  tally.add(Counter::inner_tx_packets);
-  tally.add(Counter::inner_tx_bytes, length);
+  nic.send(packet, hop.neighbour(), Side::kInner, length, tally);
   return true;
 }
 

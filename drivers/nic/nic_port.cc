@@ -27,6 +27,12 @@ bool is_good(uint64_t flags, uint64_t mask, uint64_t good) {
   return (flags & mask) == good;
 }
 
+/// Has the device seen that the packet is whole, but left its transport checksum to us? A virtio device does so with
+/// what comes from its own machine.
+bool is_left_to_us(const rte_mbuf* mbuf) {
+  return is_good(mbuf->ol_flags, RTE_MBUF_F_RX_L4_CKSUM_MASK, RTE_MBUF_F_RX_L4_CKSUM_NONE);
+}
+
 bool is_wildcard(const abi::IpAddress& address) {
   return std::ranges::all_of(address.bytes, [](uint8_t byte) { return byte == 0; });
 }
@@ -137,8 +143,7 @@ bool NicPort::read(rte_mbuf* mbuf, Candidate& candidate, abi::Tally& tally) {
     return false;
   }
   if (kind == FrameKind::kIp && ethernet.destination == device_.mac()) return true;
-  if (kind == FrameKind::kIp && device_.may_be_partial() && has_partial_checksum(bytes, candidate.frame))
-    complete_checksum(bytes, candidate.frame);
+  if (kind == FrameKind::kIp) finish_checksum(mbuf, candidate.frame);
   to_kernel(mbuf, tally);
   return false;
 }
@@ -169,14 +174,13 @@ NicPort::Place NicPort::place(Candidate& candidate, abi::Tally& tally) const {
       candidate.hop.kind() == NextHop::Kind::kLocal && frame.is_udp ? listener_for(frame) : nullptr;
   if (listener == nullptr || is_link_local(frame.ip)) {
     notice_too_big(bytes_of(mbuf), frame);
-    if (device_.may_be_partial() && has_partial_checksum(bytes_of(mbuf), frame))
-      complete_checksum(bytes_of(mbuf), frame);
+    finish_checksum(mbuf, frame);
     return Place::kKernel;
   }
   constexpr uint64_t kMask = RTE_MBUF_F_RX_L4_CKSUM_MASK;
   if (!is_good(mbuf->ol_flags, kMask, RTE_MBUF_F_RX_L4_CKSUM_GOOD)) {
     Checksum checksum = check_transport(bytes_of(mbuf), frame);
-    if (checksum == Checksum::kWrong || (checksum == Checksum::kPartial && !device_.may_be_partial())) {
+    if (checksum == Checksum::kWrong || (checksum == Checksum::kPartial && !may_be_partial(mbuf))) {
       tally.drop(DropReason::nic_bad_checksum);
       return Place::kDropped;
     }
@@ -185,11 +189,22 @@ NicPort::Place NicPort::place(Candidate& candidate, abi::Tally& tally) const {
   return Place::kOuter;
 }
 
+/// May the frame's transport checksum cover the pseudo-header only?
+bool NicPort::may_be_partial(const rte_mbuf* mbuf) const {
+  return device_.may_be_partial() || is_left_to_us(mbuf);
+}
+
+/// Before it goes on to who takes whole checksums only.
+void NicPort::finish_checksum(rte_mbuf* mbuf, const Frame& frame) const {
+  std::span<uint8_t> bytes = bytes_of(mbuf);
+  if (may_be_partial(mbuf) && has_partial_checksum(bytes, frame)) complete_checksum(bytes, frame);
+}
+
 /// A packet that the kernel would send into the TUN.
 NicPort::Place NicPort::place_inner(Candidate& candidate, abi::Tally& tally) const {
   const Frame& frame = candidate.frame;
   std::span<uint8_t> bytes = bytes_of(candidate.mbuf);
-  if (device_.may_be_partial() && has_partial_checksum(bytes, frame)) complete_checksum(bytes, frame);
+  finish_checksum(candidate.mbuf, frame);
   if (frame.hops <= 1 || frame.ip_length > table_.tun_mtu()) return Place::kKernel;  // it answers with ICMP
   if (table_.look_up(frame.ip.version, frame.ip.source).kind() == NextHop::Kind::kTun) {
     tally.drop(DropReason::outer_inner_source);
@@ -237,17 +252,18 @@ void NicPort::take_from_twin(abi::Tally& tally) {
   tally.add(Counter::twin_rx_packets, count);
   for (uint16_t i = 0; i < count; ++i) {
     frames[i]->ol_flags = 0;
-    stage(frames[i], tally);
+    stage(frames[i], {}, tally);
   }
 }
 
-void NicPort::send(rte_mbuf* packet, const wire::MacAddress& neighbour, abi::Tally& tally) {
+void NicPort::send(rte_mbuf* packet, const wire::MacAddress& neighbour, Side side, uint16_t bytes, abi::Tally& tally) {
   write_ethernet(rte_pktmbuf_mtod(packet, uint8_t*), neighbour, device_.mac());
   rte_pktmbuf_prepend(packet, sizeof(wire::EthernetHeader));
-  stage(packet, tally);
+  stage(packet, {side == Side::kOuter ? Account::Of::kOuter : Account::Of::kInner, bytes}, tally);
 }
 
-void NicPort::stage(rte_mbuf* frame, abi::Tally& tally) {
+void NicPort::stage(rte_mbuf* frame, Account account, abi::Tally& tally) {
+  accounts_[staged_count_] = account;
   staged_[staged_count_++] = frame;
   if (staged_count_ == staged_.size()) flush(tally);
 }
@@ -257,9 +273,29 @@ void NicPort::flush(abi::Tally& tally) {
   if (count == 0) return;
   bool up = state_.has_link.load(std::memory_order_relaxed);
   uint16_t sent = up ? rte_eth_tx_burst(device_.id(), queue_, staged_.data(), static_cast<uint16_t>(count)) : 0;
+  count_sent(sent, tally);
   if (sent == count) return;
   tally.drop(up ? DropReason::tx_queue_full : DropReason::tx_port_down, count - sent);
   rte_pktmbuf_free_bulk(&staged_[sent], static_cast<unsigned>(count - sent));
+}
+
+/// The first `frames` of what was staged have been sent.
+void NicPort::count_sent(size_t frames, abi::Tally& tally) const {
+  struct Sum {
+    uint64_t packets = 0, bytes = 0;
+  };
+  std::array<Sum, 3> sums;
+  for (const Account& account : std::span(accounts_).first(frames)) {
+    Sum& sum = sums[static_cast<size_t>(account.of)];
+    ++sum.packets;
+    sum.bytes += account.bytes;
+  }
+  const Sum& outer = sums[static_cast<size_t>(Account::Of::kOuter)];
+  const Sum& inner = sums[static_cast<size_t>(Account::Of::kInner)];
+  tally.add(Counter::outer_tx_packets, outer.packets);
+  tally.add(Counter::outer_tx_bytes, outer.bytes);
+  tally.add(Counter::inner_tx_packets, inner.packets);
+  tally.add(Counter::inner_tx_bytes, inner.bytes);
 }
 
 void count_losses(const EthDevice::Losses& now, EthDevice::Losses& seen, abi::Tally& tally) {

@@ -18,6 +18,7 @@
 #include "drivers/nic/frame.h"
 #include "drivers/nic/nic_state.h"
 #include "drivers/nic/twin.h"
+#include "drivers/port.h"
 
 namespace culvert::drivers {
 
@@ -52,8 +53,8 @@ class NicPort {
   bool receive(Received& out, abi::Tally& tally);
 
   /// Takes an IP packet whose Ethernet header has room in front of it, to send to `neighbour`. `ol_flags` are the
-  /// caller's. Counted when it can't be sent.
-  void send(rte_mbuf* packet, const wire::MacAddress& neighbour, abi::Tally& tally);
+  /// caller's. Once the device has taken it, it counts as sent: one packet, and `bytes`, of that side; else as dropped.
+  void send(rte_mbuf* packet, const wire::MacAddress& neighbour, Side side, uint16_t bytes, abi::Tally& tally);
   /// Sends what is staged.
   void flush(abi::Tally& tally);
 
@@ -83,10 +84,18 @@ class NicPort {
   void look_up(std::span<Candidate> candidates) const;
   Place place(Candidate& candidate, abi::Tally& tally) const;
   Place place_inner(Candidate& candidate, abi::Tally& tally) const;
+  bool may_be_partial(const rte_mbuf* mbuf) const;
+  void finish_checksum(rte_mbuf* mbuf, const Frame& frame) const;
   const Listener* listener_for(const Frame& frame) const;
   void notice_too_big(std::span<const uint8_t> bytes, const Frame& frame) const;
   void to_kernel(rte_mbuf* mbuf, abi::Tally& tally);
-  void stage(rte_mbuf* frame, abi::Tally& tally);
+  /// What a staged frame counts as when it is sent; those of the twin have been counted.
+  struct Account {
+    enum class Of : uint8_t { kTwin, kOuter, kInner } of = Of::kTwin;
+    uint16_t bytes = 0;
+  };
+  void stage(rte_mbuf* frame, Account account, abi::Tally& tally);
+  void count_sent(size_t frames, abi::Tally& tally) const;
   void take_from_twin(abi::Tally& tally);
 
   const EthDevice& device_;
@@ -99,6 +108,7 @@ class NicPort {
   EthDevice::Losses seen_losses_;
   uint32_t passes_ = 0;
   std::array<rte_mbuf*, kBurst> staged_;
+  std::array<Account, kBurst> accounts_;  // of staged_
   size_t staged_count_ = 0;
   std::array<rte_mbuf*, kBurst> for_kernel_;
   size_t for_kernel_count_ = 0;

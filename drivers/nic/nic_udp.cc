@@ -7,8 +7,6 @@
 
 namespace culvert::drivers {
 
-using abi::Counter;
-
 void look_up_all(const ForwardingTable& table, std::span<const Destination> destinations, NextHop* hops) {
   for (uint8_t version : {4, 6}) {
     std::array<const uint8_t*, ForwardingTable::kBurst> addresses;
@@ -47,9 +45,7 @@ bool NicUdpPort::send(rte_mbuf* packet, NextHop hop, abi::Tally& tally) {
     packet->ol_flags = (is_ip4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) | (ip_offload ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
                        (udp_offload ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
   }
-  nic.send(packet, hop.neighbour(), tally);
-  tally.add(Counter::outer_tx_packets);
-  tally.add(Counter::outer_tx_bytes, payload);
+  nic.send(packet, hop.neighbour(), Side::kOuter, payload, tally);
   return true;
 }
 

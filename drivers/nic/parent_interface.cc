@@ -23,6 +23,7 @@
 #include <cstring>
 #include <vector>
 
+#include "drivers/nic/found_mtu.h"
 #include "drivers/nic/xdp_program.h"
 
 namespace culvert::drivers {
@@ -109,15 +110,19 @@ Result<ParentInterface> ParentInterface::take(const Settings& settings) {
 }
 
 ParentInterface::~ParentInterface() {
-  if (if_nametoindex(name_.c_str()) != static_cast<unsigned>(index_)) return;  // gone, or another of its name
+  if (!claim_) return;                   // another dataplane's
+  std::array<char, IF_NAMESIZE> name{};  // somebody may have given it another one
+  if (if_indextoname(static_cast<unsigned>(index_), name.data()) == nullptr) return;  // gone
   if (detaches_) detach_xdp(index_);
-  give_mtu_back();  // after the program, which limits what the interface takes
+  give_mtu_back(name.data());  // after the program, which limits what the interface takes
 }
 
-void ParentInterface::give_mtu_back() const {
+void ParentInterface::give_mtu_back(const std::string& name) const {
+  if (mtu_.found == 0) return;  // it was not asked for
+  forget_noted_mtu(index_);
   if (mtu_.set == 0) return;
   FileDescriptor any = any_socket();
-  ifreq request = request_about(name_);
+  ifreq request = request_about(name);
   if (ioctl(any.get(), SIOCGIFMTU, &request) != 0 || request.ifr_mtu != mtu_.set) return;
   request.ifr_mtu = mtu_.found;
   // Should it fail, the interface has the MTU of the port, as it had all the time.
@@ -134,10 +139,12 @@ Status ParentInterface::claim() {
   std::copy(text.begin(), text.end(), address.sun_path + 1);  // behind a null byte: no file
   auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
   if (claim_ && bind(claim_.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0) return {};
-  if (errno == EADDRINUSE)
+  int reason = errno;
+  claim_.reset();
+  if (reason == EADDRINUSE)
     return Error{"another port has " + name_ + ", of this or another culvert-dataplane: stop that one (ss -xap src @" +
                  text + "), or take another interface"};
-  return Error{"cannot claim interface " + name_ + ": " + std::strerror(errno)};
+  return Error{"cannot claim interface " + name_ + ": " + std::strerror(reason)};
 }
 
 /// What a killed AF_XDP port left would take the packets. A program of somebody else, such as a filter, is not ours to
@@ -162,9 +169,16 @@ Status ParentInterface::set_up(uint32_t mtu) {
   FileDescriptor any = any_socket();
   ifreq request = request_about(name_);
   if (ioctl(any.get(), SIOCGIFMTU, &request) != 0) return fail("read the MTU of");
-  if (request.ifr_mtu != static_cast<int>(mtu)) {
-    mtu_.found = request.ifr_mtu;
+  const int present = request.ifr_mtu;
+  mtu_.found = present;
+  // Of a port that was killed, if nobody has changed it since.
+  if (auto noted = noted_mtu(index_); noted && noted->set == present)
+    mtu_ = {noted->found, present};
+  else if (noted)
+    forget_noted_mtu(index_);
+  if (present != static_cast<int>(mtu)) {
     request.ifr_mtu = static_cast<int>(mtu);
+    note_found_mtu(index_, {mtu_.found, request.ifr_mtu});  // first: a kill may come at any time
     if (ioctl(any.get(), SIOCSIFMTU, &request) != 0)
       return Error{"interface " + name_ + " does not take an MTU of " + std::to_string(mtu) + ": " +
                    std::strerror(errno) + "; ip -details link show " + name_ + " says how much it takes (maxmtu)"};

@@ -36,7 +36,7 @@ class ParentInterface {
         filter_(std::move(other.filter_)) {}
   ParentInterface& operator=(ParentInterface&&) = delete;
   /// Detaches the XDP program of an AF_XDP port that is still there, and gives the interface the MTU back that it had,
-  /// unless somebody has changed it since. (What a process that was killed had found is not known to the next one.)
+  /// before a process that was killed as well (found_mtu.h), unless somebody has changed it since.
   ~ParentInterface();
 
   int index() const { return index_; }
@@ -52,7 +52,7 @@ class ParentInterface {
   Status claim();
   Status clear_of_xdp(bool may_stay);
   Status set_up(uint32_t mtu);
-  void give_mtu_back() const;
+  void give_mtu_back(const std::string& name) const;
   Status shut_the_kernel_out();
 
   std::string name_;

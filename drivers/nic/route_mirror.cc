@@ -66,7 +66,11 @@ void RouteMirror::remove_neighbour(int interface, const abi::IpAddress& address)
 
 void RouteMirror::add_detour(const abi::IpAddress& address, uint64_t until_ns) {
   IpPrefix host = host_prefix(address);
-  if (detours_.size() >= kMaxDetours && !detours_.contains(host)) return;
+  if (detours_.size() >= kMaxDetours && !detours_.contains(host)) {
+    IpPrefix first = std::ranges::min_element(detours_, {}, [](const auto& one) { return one.second; })->first;
+    detours_.erase(first);
+    refresh(first);
+  }
   detours_[host] = until_ns;
   refresh(host);
 }

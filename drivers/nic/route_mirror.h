@@ -55,7 +55,8 @@ class RouteMirror {
   void remove_neighbour(int interface, const abi::IpAddress& address);
 
   /// The kernel sends to `address` from now on, whatever its routes are: it knows more of the path. At most
-  /// kMaxDetours at a time; further ones are not taken.
+  /// kMaxDetours at a time: one more takes the place of the one that ends first. (Routers say it again, forgers can
+  /// say a lot.)
   void add_detour(const abi::IpAddress& address, uint64_t until_ns);
   /// Ends those whose time is over. `now_ns`: CLOCK_MONOTONIC.
   void end_detours(uint64_t now_ns);

@@ -21,7 +21,7 @@ Result<std::unique_ptr<Twin>> VhostTwin::make(const TwinSettings& settings, rte_
   auto device = EthDevice::open(
       {"virtio_user" + std::to_string(number++) +
            ",path=/dev/vhost-net,queues=1,queue_size=1024,iface=" + settings.name + ",mac=" + text_of(settings.mac),
-       settings.mtu, 1},
+       settings.mtu, 1, true},  // its frames go out as they come
       packets);
   if (!device) return Error{device.error()};
   auto index = static_cast<int>(if_nametoindex(settings.name.c_str()));

@@ -47,6 +47,18 @@ def test_control_killed_in_the_middle_of_a_download(stage, big_file):
     assert client.connects() == 1 and client.warnings() == []
 
 
+def test_a_port_that_is_opened_anew_leaves_no_session_behind(stage):
+    """A control that starts with another buffer size for its sockets: connections end with theirs, and sessions with them."""
+    gateway = stage.gateway(protocol="tcp-server", extra=["duplicate-cn"])
+    client = stage.connected("alice", protocol="tcp")
+    configuration = gateway.folder / "server.conf"
+    configuration.write_text(configuration.read_text() + "sndbuf 262144\n")
+    kill_and_wait_for_next(gateway, "culvert-control")
+    wait_until(lambda: client.connects() == 2, "the client to come back", 30)
+    # By itself it would be gone after two minutes of silence.
+    wait_until(lambda: gateway.session_names() == ["alice"], "the session of before to be gone", 20)
+
+
 @pytest.mark.long
 def test_control_killed_again_and_again(stage):
     """Three times in a row, a renegotiation by either side in between; then goodbye and kill still work."""

@@ -13,7 +13,7 @@
 namespace culvert::testing {
 
 struct WorkerRig : PathRig {
-  WorkerRig() {
+  explicit WorkerRig(uint32_t sessions = 64) : PathRig(sessions) {
     path->set_outer_port(0, nullptr);  // the worker brings the ports
     path->set_inner_port(nullptr);
     worker = std::make_unique<dataplane::Worker>(

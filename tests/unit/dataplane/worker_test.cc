@@ -10,6 +10,7 @@
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
 #include "dataplane/steps/handoff.h"
+#include "dataplane/steps/sweep.h"
 #include "drivers/kernel_udp.h"
 #include "tests/unit/dataplane/worker_rig.h"
 #include "tests/unit/support/wait.h"
@@ -239,6 +240,36 @@ TEST_F(WorkerTest, WokenByAPortItAsksThatOneOnly) {
   EXPECT_EQ(other->asked, WaitPolicy::kIdlePasses + 1) << "after a short sleep, all are asked";
   rig_.path->set_inner_port(nullptr);
   rig_.path->set_outer_port(0, nullptr);
+}
+
+TEST(WorkerOfMany, ARoundOverTheSessionsDoesNotMakeItDeaf) {
+  constexpr uint32_t kPortions = 3;
+  testing::WorkerRig rig(kPortions * steps::kSweepSessions);
+  auto woken = std::make_shared<FakePort>();
+  auto other = std::make_shared<FakePort>();
+  rig.table.inner = woken;
+  rig.table.outer[0] = other;
+  rig.mailbox.post(&rig.table);
+  ring_doorbell(woken->fd.get());  // is readable: no sleep lasts
+  for (uint32_t i = 0; i < kPortions * steps::kSweepSessions; ++i) {
+    rig.push_session(i);
+    rig.pass();
+  }
+  auto sleeps_again = [&](uint64_t before) {
+    for (uint32_t i = 0; i < 100 && rig.counter(Counter::sleeps) == before; ++i) rig.worker->rest(rig.now, rig.pass());
+    return rig.counter(Counter::sleeps) > before;
+  };
+  ASSERT_TRUE(sleeps_again(0));
+
+  rig.now += steps::kRoundNs;  // as if it had slept so long: the next round is due
+  rig.worker->rest(rig.now, rig.pass());
+  uint32_t asked = other->asked;
+  for (uint32_t portion = 1; portion < kPortions; ++portion) {
+    rig.worker->rest(rig.now, rig.pass());
+    EXPECT_EQ(other->asked, asked + portion) << "what came meanwhile must not wait for the round's end";
+  }
+  rig.path->set_inner_port(nullptr);
+  rig.path->set_outer_port(0, nullptr);
 }
 
 TEST_F(WorkerTest, CountsNapsBesideSleeps) {

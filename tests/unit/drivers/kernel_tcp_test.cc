@@ -432,6 +432,22 @@ TEST_F(KernelTcp, ClosingAtOnceIsAnEnd) {
   EXPECT_EQ(counted(Counter::streams_ended), 1u);
 }
 
+TEST_F(KernelTcp, GivenUpItTellsOfItsConnections) {
+  open();
+  Client client(port_->local());
+  uint64_t stream = introduce(client);
+  Client silent(port_->local());
+  ASSERT_TRUE(passes_until([&] { return port_->stream_count() == 2; }));
+  port_->end_streams();
+  abi::Endpoint ended;
+  ASSERT_TRUE(port_->take_ended(ended));
+  EXPECT_EQ(ended.stream, stream);
+  EXPECT_FALSE(port_->take_ended(ended)) << "of the other one nobody knows";
+  EXPECT_EQ(port_->stream_count(), 0u);
+  send(stream, Bytes(10, 0x48));
+  EXPECT_EQ(dropped(DropReason::tx_stream_closed), 1u);
+}
+
 TEST_F(KernelTcp, ThousandSilentConnections) {
   open([](TcpSettings& settings) {
     settings.first_packet_ms = 300;

@@ -322,6 +322,28 @@ TEST_F(KernelUdpRuns, WhatTheKernelJoinedAndABurstHasNoRoomForComesWithTheNext) 
   EXPECT_EQ(taken, 60u);
 }
 
+TEST_F(KernelUdpRuns, ThrownAwayForWantOfBuffersEachDatagramIsCounted) {
+  auto from = open("127.0.0.1");
+  auto to = open("127.0.0.1");
+  ASSERT_TRUE(from && to);
+  std::vector<rte_mbuf*> packets;
+  for (int i = 0; i < 60; ++i) packets.push_back(packet_to(at("127.0.0.1", to->local().port), std::string(500, 'x')));
+  packets.push_back(packet_to(at("127.0.0.1", to->local().port), std::string(20, 'x')));  // the run's end
+  packets.push_back(packet_to(at("127.0.0.1", to->local().port), std::string(600, 'x')));
+  from->tx_burst(packets, tally_);
+  std::vector<rte_mbuf*> taken;
+  while (rte_mbuf* packet = rte_pktmbuf_alloc(pool_.get())) taken.push_back(packet);
+  uint64_t thrown_away = 0;
+  std::array<rte_mbuf*, 64> burst;
+  EXPECT_TRUE(testing::wait_until([&] {
+    EXPECT_EQ(to->rx_burst(burst, tally_), 0);
+    thrown_away = tally_.drops[static_cast<size_t>(abi::DropReason::mempool_empty)];
+    return thrown_away >= 62;
+  }));
+  EXPECT_EQ(thrown_away, 62u);
+  rte_pktmbuf_free_bulk(taken.data(), static_cast<unsigned>(taken.size()));
+}
+
 TEST_F(KernelUdpRuns, AreSentPacketByPacketWhereTheKernelDoesNotCutThem) {
   testing::NetworkNamespace network;
   if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();

@@ -5,7 +5,9 @@
 
 #include <vector>
 
+#include "drivers/packet_room.h"
 #include "drivers/stream_send_queue.h"
+#include "drivers/tun_device.h"
 
 namespace culvert::drivers {
 namespace {
@@ -114,6 +116,17 @@ TEST(SendQueue, FinishesWhatWasBegunOutsideOfIt) {
   EXPECT_EQ(all[61], 1);
   EXPECT_EQ(all[62], 0) << "the control frame's length";
   EXPECT_TRUE(queue.empty());
+}
+
+TEST(SendQueue, TakesWhatWasSealedBeforeItShowedThatItIsFull) {
+  // The path asks for 16 packets at once, and 63 may stand staged from before: each of the longest inner packet with
+  // all that a tunnel adds.
+  constexpr size_t kSealed = 63 + 16;
+  const Bytes packet = frame(kMaxTunMtu + kTunnelOverhead, 1);
+  StreamSendQueue queue;
+  while (queue.size() + packet.size() < StreamSendQueue::kSoftLimit) ASSERT_TRUE(queue.push(Lane::kData, packet));
+  ASSERT_TRUE(queue.has_room());
+  for (size_t i = 0; i < kSealed; ++i) ASSERT_TRUE(queue.push(Lane::kData, packet)) << i;
 }
 
 TEST(SendQueue, HasBounds) {

@@ -7,6 +7,7 @@
 #include <ifaddrs.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
 #include <sys/ioctl.h>
@@ -180,6 +181,14 @@ TEST_F(Tun, EmptyPoolThrowsAway) {
   EXPECT_EQ(port->rx_burst(burst, tally_), 0);
   EXPECT_EQ(dropped(DropReason::mempool_empty), 5u);
   EXPECT_FALSE(testing::wait_readable(port->wake_fd(), std::chrono::milliseconds(0)));
+  // Ten in one, where the kernel leaves cutting them to the device.
+  int segment = 100;
+  ASSERT_EQ(setsockopt(socket.get(), SOL_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+  const std::string ten(1000, 'x');
+  sendto(socket.get(), ten.data(), ten.size(), 0, reinterpret_cast<sockaddr*>(&peer), sizeof peer);
+  ASSERT_TRUE(testing::wait_readable(port->wake_fd()));
+  EXPECT_EQ(port->rx_burst(burst, tally_), 0);
+  EXPECT_EQ(dropped(DropReason::mempool_empty), 15u);
   rte_pktmbuf_free_bulk(taken.data(), 255);
 }
 

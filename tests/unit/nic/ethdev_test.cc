@@ -1,4 +1,5 @@
 // Devices that need no hardware, and what the operator reads when one can't be had.
+#define ALLOW_EXPERIMENTAL_API  // rte_eth_dev_conf_get
 #include "drivers/nic/ethdev.h"
 
 #include <gtest/gtest.h>
@@ -162,6 +163,21 @@ TEST_F(EthDeviceTest, ADeviceThatSpreadsNothingIsWarnedOf) {
                                   "port net_ring_spread_over_2 has no RSS: all that it receives may come to one of 2 "
                                   "workers, which hands the others theirs"});
   for (rte_ring* ring : rings) rte_ring_free(ring);
+}
+
+TEST_F(EthDeviceTest, WholeChecksumsAreHadWithoutOffloads) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  if (access("/dev/net/tun", F_OK) != 0) GTEST_SKIP() << "no /dev/net/tun here";
+  testing::PacketPool pool;
+  for (bool whole : {false, true}) {
+    const std::string number = whole ? "4" : "5";
+    auto device = EthDevice::open({"net_tap" + number + ",iface=checked" + number, 1500, 1, whole}, pool.get());
+    ASSERT_TRUE(device) << device.error();
+    rte_eth_conf conf{};
+    ASSERT_EQ(rte_eth_dev_conf_get(device->id(), &conf), 0);
+    EXPECT_EQ((conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) == 0, whole);
+  }
 }
 
 TEST_F(EthDeviceTest, WhatCanNotBeHadIsNamedWithTheWayOut) {

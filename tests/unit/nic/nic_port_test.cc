@@ -123,6 +123,7 @@ class NicPortTest : public ::testing::Test {
     }
     return frames;
   }
+  uint64_t counted(abi::Counter counter) const { return tally.counters[static_cast<size_t>(counter)]; }
   uint64_t drops(DropReason reason) const { return tally.drops[static_cast<size_t>(reason)]; }
   void free_all() {
     for (uint16_t i = 0; i < received.outer_count; ++i) rte_pktmbuf_free(received.outer[i]);
@@ -222,6 +223,36 @@ TEST_F(NicPortTest, ARouterThatFindsAPacketTooBigIsHeard) {
   EXPECT_FALSE(state.too_big.pop(peer));
 }
 
+TEST_F(NicPortTest, ADeviceMaySayThatItLeavesChecksumsToUs) {
+  // As virtio does with what comes from the machine that it is a guest of.
+  constexpr uint64_t kNone = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+  auto unfinished = [](Bytes packet) {
+    uint16_t sum = wire::fold_checksum(wire::pseudo_header_sum(4, &packet[12], &packet[16], wire::kProtocolUdp,
+                                                               static_cast<uint32_t>(packet.size() - 20)));
+    packet[26] = static_cast<uint8_t>(sum >> 8);
+    packet[27] = static_cast<uint8_t>(sum);
+    return packet;
+  };
+  Bytes tunnel_packet = unfinished(to_listener());
+  arrive(tunnel_packet);
+  receive();
+  EXPECT_EQ(received.outer_count, 0) << "but if it does not say so, it is wrong";
+  EXPECT_EQ(drops(DropReason::nic_bad_checksum), 1u);
+  arrive(tunnel_packet, kNone);
+  arrive(unfinished(udp_packet(endpoint_of("198.51.100.7", 53), endpoint_of("10.8.0.2", 4000), Bytes(50, 3))), kNone);
+  arrive(unfinished(udp_packet(endpoint_of("203.0.113.5", 4000), endpoint_of("192.0.2.1", 53), Bytes(50, 3))), kNone);
+  receive();
+  EXPECT_EQ(drops(DropReason::nic_bad_checksum), 1u);
+  EXPECT_EQ(received.outer_count, 1);
+  ASSERT_EQ(received.inner_count, 1);
+  ASSERT_EQ(twin->received.size(), 1u);
+  for (const Bytes& whole : {ethernet(bytes_of(received.inner[0])), twin->received[0]}) {
+    Frame frame;
+    ASSERT_EQ(read_frame(whole, false, frame), FrameKind::kIp);
+    EXPECT_EQ(check_transport(whole, frame), Checksum::kRight);
+  }
+}
+
 TEST_F(NicPortTest, WrongFramesAreCounted) {
   Bytes bad_sum = to_listener();
   bad_sum.back() ^= 1;
@@ -257,9 +288,12 @@ TEST_F(NicPortTest, WithoutLinkNothingIsSent) {
 }
 
 TEST_F(NicPortTest, AFullQueueIsCounted) {
-  for (int i = 0; i < 1100; ++i) port->send(pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")), kNeighbour, tally);
+  for (int i = 0; i < 1100; ++i)
+    port->send(pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")), kNeighbour, Side::kInner, 40, tally);
   port->flush(tally);
   EXPECT_EQ(drops(DropReason::tx_queue_full), 1100u - 1023u);
+  EXPECT_EQ(counted(abi::Counter::inner_tx_packets), 1023u) << "sent or dropped, never both";
+  EXPECT_EQ(counted(abi::Counter::inner_tx_bytes), 1023u * 40);
   EXPECT_EQ(sent().size(), 1023u);
 }
 
@@ -312,6 +346,20 @@ TEST_F(NicPortTest, TunnelPacketsLeaveWithHeadersOrThroughTheSocket) {
   auto rest = socket->take_sent();
   EXPECT_EQ(rest.size(), 3u);
   for (rte_mbuf* packet : rest) rte_pktmbuf_free(packet);
+}
+
+TEST_F(NicPortTest, WhatFindsNoLinkIsNotCountedAsSent) {
+  auto socket = std::make_shared<MemoryPort>(Side::kOuter);
+  NicUdpPort udp(socket, *table, {port.get()});
+  for (bool up : {false, true}) {
+    state.has_link = up;
+    std::vector<rte_mbuf*> burst = {tunnel_packet(pool, "198.51.100.7", "192.0.2.1")};
+    udp.tx_burst(burst, tally);
+    EXPECT_EQ(sent().size(), up ? 1u : 0u);
+    EXPECT_EQ(counted(abi::Counter::outer_tx_packets), up ? 1u : 0u);
+    EXPECT_EQ(counted(abi::Counter::outer_tx_bytes), up ? 100u : 0u);
+    EXPECT_EQ(drops(DropReason::tx_port_down), 1u);
+  }
 }
 
 TEST_F(NicPortTest, InnerPacketsLeaveThroughThePortOrTheTun) {

@@ -7,7 +7,9 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include "drivers/nic/found_mtu.h"
 #include "drivers/nic/xdp_program.h"
 #include "tests/unit/nic/cable.h"
 #include "tests/unit/support/network_namespace.h"
@@ -132,6 +134,59 @@ TEST(ParentInterfaceTest, TheMtuIsGivenBackUnlessSomebodyHasChangedIt) {
   }
   EXPECT_FALSE(ParentInterface::take({"near", 10'000'000, false})) << "more than it takes";
   EXPECT_EQ(mtu_of("near"), 1500);
+}
+
+/// A process that takes the interface and is killed.
+void take_and_die(uint32_t mtu) {
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto taken = ParentInterface::take({"near", mtu, false});
+    _exit(taken ? 0 : 1);  // without a destructor
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(mtu_of("near"), static_cast<int>(mtu));
+}
+
+TEST(ParentInterfaceTest, AfterAKillTheMtuOfBeforeIsKnown) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  testing::Cable cable;
+  auto index = static_cast<int>(if_nametoindex("near"));
+  for (uint32_t next : {1400, 1450, 1500}) {
+    take_and_die(1400);
+    ASSERT_TRUE(noted_mtu(index)) << "a kernel without alternative names of interfaces?";
+    EXPECT_TRUE(ParentInterface::take({"near", next, false}));
+    EXPECT_EQ(mtu_of("near"), 1500) << next;
+    EXPECT_FALSE(noted_mtu(index)) << "it ended in order";
+  }
+  take_and_die(1400);
+  take_and_die(1450);
+  EXPECT_FALSE(ParentInterface::take({"near", 10'000'000, false}));
+  EXPECT_EQ(mtu_of("near"), 1500) << "a start that fails leaves nothing either";
+  take_and_die(1400);
+  mtu_of("near", 1300);
+  EXPECT_TRUE(ParentInterface::take({"near", 1400, false}));
+  EXPECT_EQ(mtu_of("near"), 1300) << "somebody's own";
+}
+
+TEST(ParentInterfaceTest, AnotherNameIsNoReasonToLeaveTheMtu) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  testing::Cable cable;
+  {
+    auto taken = ParentInterface::take({"near", 1400, false});
+    ASSERT_TRUE(taken) << taken.error();
+    FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "near");
+    ASSERT_EQ(ioctl(any.get(), SIOCSIFFLAGS, &request), 0) << "down: until Linux 6.1 only then";
+    std::strcpy(request.ifr_newname, "wan");
+    ASSERT_EQ(ioctl(any.get(), SIOCSIFNAME, &request), 0);
+  }
+  EXPECT_EQ(mtu_of("wan"), 1500);
 }
 
 }  // namespace

@@ -257,6 +257,19 @@ TEST_F(RouteMirrorTest, DetoursAreBounded) {
   EXPECT_TRUE(table.routes.empty());
 }
 
+TEST_F(RouteMirrorTest, WhoeverFillsTheDetoursKeepsNobodyElseOut) {
+  // Messages that a packet was too big are easily forged.
+  table.room = 3000;
+  auto forged = [](size_t i) { return "10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250); };
+  for (size_t i = 0; i < RouteMirror::kMaxDetours; ++i) mirror.add_detour(*abi::parse_ip(forged(i)), 1000 + i);
+  mirror.add_detour(*abi::parse_ip(forged(0)), 3000);  // said again
+  mirror.add_detour(*abi::parse_ip("192.0.2.7"), 3000);
+  EXPECT_EQ(table.routes.size(), RouteMirror::kMaxDetours);
+  EXPECT_TRUE(table.routes.contains(prefix("192.0.2.7/32")));
+  EXPECT_TRUE(table.routes.contains(prefix(forged(0) + "/32")));
+  EXPECT_FALSE(table.routes.contains(prefix(forged(1) + "/32"))) << "the one that was to end first made room";
+}
+
 TEST_F(RouteMirrorTest, NumbersOfNextHopsAreUsedAgain) {
   mirror.add_route(route("192.0.2.0/24", kTwin0), false);
   for (int round = 0; round < 5; ++round) {

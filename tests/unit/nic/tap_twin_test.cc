@@ -96,13 +96,13 @@ TEST_F(TapTwinTest, FramesOfTheKernelComeOut) {
   EXPECT_TRUE(testing::wait_until([&] { return receive(*twin) > 0; }));
 }
 
-TEST_F(TapTwinTest, WithoutBuffersItCountsAndRecovers) {
+TEST_F(TapTwinTest, WithoutBuffersItsFramesWait) {
   auto twin = make();
   ASSERT_TRUE(twin);
   std::array<rte_mbuf*, 64> all;
   ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool.get(), all.data(), all.size()), 0);
   EXPECT_EQ(receive(*twin), 0u);
-  EXPECT_EQ(drops(DropReason::mempool_empty), 1u);
+  EXPECT_EQ(drops(DropReason::mempool_empty), 0u) << "nothing was lost, and perhaps nothing came";
   rte_pktmbuf_free_bulk(all.data(), all.size());
   EXPECT_TRUE(testing::wait_until([&] { return receive(*twin) > 0; }));
 }

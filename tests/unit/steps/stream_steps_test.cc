@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <utility>
 
 #include "tests/unit/support/path_rig.h"
 
@@ -36,6 +37,9 @@ class StreamPort final : public drivers::Port {
     return true;
   }
   void close_stream(uint64_t stream, bool at_once) override { closed.emplace_back(stream, at_once); }
+  void end_streams() override {
+    for (const abi::Endpoint& remote : std::exchange(open, {})) ended.push_back(remote);
+  }
   bool take_ended(abi::Endpoint& remote) override {
     if (ended.empty()) return false;
     remote = ended.front();
@@ -51,6 +55,7 @@ class StreamPort final : public drivers::Port {
   std::map<uint64_t, bool> kept;
   std::vector<std::pair<uint64_t, bool>> closed;
   std::deque<abi::Endpoint> ended;
+  std::vector<abi::Endpoint> open;  ///< end when end_streams() says so
 };
 
 class Streams : public ::testing::Test {
@@ -170,6 +175,19 @@ TEST_F(Streams, ControlHearsOfEveryEnd) {
   EXPECT_EQ(events[1].kind, EventKind::kStreamClosed);
   EXPECT_EQ(events[1].endpoint, peer.remote);
   EXPECT_EQ(events[1].session, peer.session);
+}
+
+TEST_F(Streams, ControlHearsOfThoseThatEndWithTheirPort) {
+  Peer peer = connect(0, 77);
+  port_.open = {peer.remote};
+  StreamPort next;
+  rig_.path->set_outer_port(3, &next);
+  auto events = rig_.events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, EventKind::kStreamClosed);
+  EXPECT_EQ(events[0].session, peer.session);
+  rig_.path->set_outer_port(3, nullptr);
+  EXPECT_TRUE(rig_.events().empty());
 }
 
 TEST_F(Streams, ASessionInstalledTooLateIsReported) {

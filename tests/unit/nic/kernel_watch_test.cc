@@ -1,0 +1,169 @@
+// What the kernel says, while it is asked for everything: changes in between must not be lost.
+#include "drivers/nic/kernel_watch.h"
+
+#include <gtest/gtest.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/neighbour.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
+
+#include <functional>
+
+#include "dataplane/abi/endpoint_text.h"
+#include "tests/unit/nic/cable.h"
+#include "tests/unit/support/network_namespace.h"
+
+namespace culvert::drivers {
+namespace {
+
+IpPrefix host(const std::string& address) {
+  return {*abi::parse_ip(address), 32};
+}
+
+/// What the mirror has written; `on_route` is called with each prefix that it writes, in the middle of whatever it
+/// does.
+class Sink final : public RouteSink {
+ public:
+  bool set_route(const IpPrefix& prefix, uint16_t hop) override {
+    routes[prefix] = hop;
+    if (on_route) on_route(prefix);
+    return true;
+  }
+  void remove_route(const IpPrefix& prefix) override { routes.erase(prefix); }
+  void set_next_hop(uint16_t hop, NextHop to) override { hops[hop] = to; }
+  void set_complete(bool) override {}
+  bool take_used(uint16_t) override { return false; }
+
+  /// The MAC address's last byte of the neighbour that an address leads to; 0: none.
+  int neighbour_of(const std::string& address) const {
+    auto found = routes.find(host(address));
+    if (found == routes.end() || found->second < kFirstNeighbourHop) return 0;
+    return hops.at(found->second).neighbour()[5];
+  }
+
+  std::map<IpPrefix, uint16_t> routes;
+  std::map<uint16_t, NextHop> hops;
+  std::function<void(const IpPrefix&)> on_route;
+};
+
+/// The operator: `ip` by netlink.
+class Operator {
+ public:
+  Operator() { EXPECT_EQ(nl_connect(socket_.get(), NETLINK_ROUTE), 0); }
+
+  void add_address(const std::string& address) {
+    rtnl_addr* request = rtnl_addr_alloc();
+    nl_addr* local = parse(address);
+    rtnl_addr_set_ifindex(request, near_);
+    rtnl_addr_set_local(request, local);
+    EXPECT_EQ(rtnl_addr_add(socket_.get(), request, 0), 0) << address;
+    nl_addr_put(local);
+    rtnl_addr_put(request);
+  }
+  /// A neighbour whose MAC address ends like its address, for good.
+  void add_neighbour(const std::string& address) {
+    rtnl_neigh* request = rtnl_neigh_alloc();
+    nl_addr* to = parse(address);
+    nl_addr* mac = parse("02:00:00:00:00:0" + address.substr(address.size() - 1));
+    rtnl_neigh_set_ifindex(request, near_);
+    rtnl_neigh_set_dst(request, to);
+    rtnl_neigh_set_lladdr(request, mac);
+    rtnl_neigh_set_state(request, NUD_PERMANENT);
+    EXPECT_EQ(rtnl_neigh_add(socket_.get(), request, NLM_F_CREATE), 0) << address;
+    nl_addr_put(mac);
+    nl_addr_put(to);
+    rtnl_neigh_put(request);
+  }
+  /// ip route replace
+  void route(const std::string& address, const std::string& gateway) {
+    rtnl_route* request = rtnl_route_alloc();
+    rtnl_nexthop* hop = rtnl_route_nh_alloc();
+    nl_addr* to = parse(address + "/32");
+    nl_addr* via = parse(gateway);
+    rtnl_route_nh_set_ifindex(hop, near_);
+    rtnl_route_nh_set_gateway(hop, via);
+    rtnl_route_set_dst(request, to);
+    rtnl_route_set_table(request, RT_TABLE_MAIN);
+    rtnl_route_add_nexthop(request, hop);
+    EXPECT_EQ(rtnl_route_add(socket_.get(), request, NLM_F_CREATE | NLM_F_REPLACE), 0) << address;
+    nl_addr_put(via);
+    nl_addr_put(to);
+    rtnl_route_put(request);
+  }
+  void set_down() const {
+    FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "near");
+    EXPECT_EQ(ioctl(any.get(), SIOCSIFFLAGS, &request), 0);
+  }
+  int near() const { return near_; }
+
+ private:
+  static nl_addr* parse(const std::string& text) {
+    nl_addr* parsed = nullptr;
+    EXPECT_EQ(nl_addr_parse(text.c_str(), AF_UNSPEC, &parsed), 0) << text;
+    return parsed;
+  }
+
+  std::unique_ptr<nl_sock, decltype(&nl_socket_free)> socket_{nl_socket_alloc(), nl_socket_free};
+  int near_ = static_cast<int>(if_nametoindex("near"));
+};
+
+class KernelWatchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!network_.why_not().empty()) GTEST_SKIP() << network_.why_not();
+    cable_.emplace();
+    operator_.emplace();
+    operator_->add_address("192.0.2.1/24");
+    for (const char* address : {"192.0.2.2", "192.0.2.3"}) operator_->add_neighbour(address);
+    operator_->route("198.51.100.1", "192.0.2.2");
+    operator_->route("198.51.100.9", "192.0.2.2");
+    mirror_.add_nic(operator_->near(), 0);
+  }
+  /// Starts the watch; `meanwhile` happens while the kernel's routes are read, behind 198.51.100.1.
+  void start(const std::function<void()>& meanwhile) {
+    bool came = false;
+    sink_.on_route = [&](const IpPrefix& prefix) {
+      if (prefix != host("198.51.100.9") || came) return;
+      came = true;
+      EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 2) << "the kernel has said it already";
+      meanwhile();
+    };
+    auto made = KernelWatch::make(mirror_, [](const KernelWatch::Interface&) {});
+    ASSERT_TRUE(made) << made.error();
+    watch_ = std::move(*made);
+    sink_.on_route = nullptr;
+    EXPECT_TRUE(came);
+    EXPECT_TRUE(watch_->serve());
+  }
+
+  testing::NetworkNamespace network_;
+  std::optional<testing::Cable> cable_;
+  std::optional<Operator> operator_;
+  Sink sink_;
+  RouteMirror mirror_{sink_};
+  std::unique_ptr<KernelWatch> watch_;
+};
+
+TEST_F(KernelWatchTest, ReadsWhatThereIs) {
+  start([] {});
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 2);
+  operator_->route("198.51.100.1", "192.0.2.3");
+  EXPECT_TRUE(watch_->serve());
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 3);
+}
+
+TEST_F(KernelWatchTest, ARouteThatIsReplacedWhileAllAreRead) {
+  start([&] { operator_->route("198.51.100.1", "192.0.2.3"); });
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 3) << "not through the gateway of before";
+}
+
+TEST_F(KernelWatchTest, AnInterfaceThatGoesDownWhileAllAreRead) {
+  start([&] { operator_->set_down(); });
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 0) << "the kernel has no such route any more";
+  EXPECT_FALSE(sink_.routes.contains(host("198.51.100.1")));
+}
+
+}  // namespace
+}  // namespace culvert::drivers
