@@ -149,7 +149,7 @@ void ServerSession::accept_renewal(const std::vector<std::string>& options, Now 
 
 void ServerSession::push(const std::vector<std::string>& options, Now now) {
   if (phase_ != Phase::kConnected) return;
-  if (!options.empty())
+  if (!options.empty() && !congested())
     for (const std::string& message : split_push_reply(options, nullptr))
       say(build_message(MessageKind::kPushReply, message));
   pump(now);
@@ -218,7 +218,7 @@ void ServerSession::send_push_reply(Now now) {
 }
 
 bool ServerSession::push_update(const std::vector<PushChange>& changes, Now now) {
-  if (phase_ != Phase::kConnected || !agreement_.push_update) return false;
+  if (phase_ != Phase::kConnected || !agreement_.push_update || congested()) return false;
   std::vector<std::string> options;
   for (const PushChange& change : changes) options.push_back(to_text(change));
   for (const std::string& message : split_push_reply(options, nullptr, MessageKind::kPushUpdate))
@@ -291,7 +291,8 @@ void ServerSession::on_message(const ControlMessage& message, Now now) {
     end(Goodbye::kSilent, EndReason::kClientExit, "client said goodbye", "", now);
   } else if (message.kind == MessageKind::kPushRequest) {
     if (phase_ == Phase::kDeciding) push_asked_ = true;
-    bool again = phase_ == Phase::kConnected && pushed_at_ && now.mono >= *pushed_at_ + kPushAgain;
+    // The answer before comes through by itself, unless it was acknowledged and lost behind that.
+    bool again = phase_ == Phase::kConnected && pushed_at_ && now.mono >= *pushed_at_ + kPushAgain && all_said();
     if (phase_ == Phase::kAccepted || again) send_push_reply(now);
   } else if (message.kind == MessageKind::kCrResponse && phase_ == Phase::kDeciding) {
     engine_.outputs.push_back(ChallengeResponse{ref_, message.text});

@@ -35,7 +35,8 @@ class ServerSession final : public Session {
 
   void accept(const ClientGrant& grant, Now now);
   void refuse(std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
-  /// Tells the client to change what it was pushed. False: it does not announce that it can.
+  /// Tells the client to change what it was pushed. False: it does not announce that it can, or leaves too much of what
+  /// it was told unacknowledged.
   bool push_update(const std::vector<PushChange>& changes, Now now);
   /// Of a connected session.
   void limit(const abi::SessionLimit& limit);
