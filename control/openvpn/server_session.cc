@@ -210,6 +210,7 @@ void ServerSession::send_push_reply(Now now) {
                                           " bytes or holds a comma or control byte: " + option});
   if (phase_ == Phase::kConnected) return;
   phase_ = Phase::kConnected;
+  ever_connected_ = true;
   connected_since_ = now.wall;
   engine_.tally.add(abi::Counter::handshakes_finished);
   engine_.outputs.push_back(SessionConnected{ref_, agreement_.cipher});

@@ -56,6 +56,8 @@ class ServerSession final : public Session {
 
   Phase phase() const { return phase_; }
   bool alive() const { return phase_ < Phase::kClosing; }
+  /// Its client has proved no more than its address; or it was never connected, and is remembered for its goodbye only.
+  bool half_open() const { return phase_ == Phase::kHandshake || (phase_ == Phase::kClosing && !ever_connected_); }
   const ClientIdentity& identity() const { return identity_; }
   SessionInfo info() const;
 
@@ -92,6 +94,7 @@ class ServerSession final : public Session {
   std::optional<Renewal> renewal_;
   std::string certificate_name_;  ///< identity_.common_name may be another (username-as-common-name)
   bool push_asked_ = false;
+  bool ever_connected_ = false;
   bool stream_lost_ = false;
   MonoTime handshake_deadline_{};
   MonoTime closing_deadline_{};

@@ -122,6 +122,7 @@ void ServerSession::on_changed() {
 
 void ServerSession::adopt(const abi::ControlRecord& record, Now now) {
   phase_ = Phase::kConnected;
+  ever_connected_ = true;
   agreement_ = Agreement::from_flags(static_cast<uint32_t>(record.protocol_flags), record.cipher);
   agreement_.tls_key_export = record.tls_key_export != 0;
   agreement_.digest = record.digest;

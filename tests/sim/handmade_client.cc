@@ -16,11 +16,15 @@ HandmadeClient::HandmadeClient(World& world, openvpn::ClientSettings settings, c
 }
 
 void HandmadeClient::begin() {
-  send(craft(Opcode::kHardResetClientV2, 0, id_, {}, {}, 0, {}));
-  listen();
   tls_ = settings_.tls->open(world_.clock.now().wall);
   tls_->start();
-  send(craft(Opcode::kControl, 0, id_, take_owed(1), server_, next_id_++, tls_->drain(1000)));
+  begin_with(tls_->drain(1000));
+}
+
+void HandmadeClient::begin_with(const Bytes& payload) {
+  send(craft(Opcode::kHardResetClientV2, 0, id_, {}, {}, 0, {}));
+  listen();
+  send(craft(Opcode::kControl, 0, id_, take_owed(1), server_, next_id_++, payload));
 }
 
 void HandmadeClient::connect() {
@@ -71,7 +75,7 @@ void HandmadeClient::listen() {
     if (packet->id >= taken_) arrived_.emplace(packet->id, Bytes(packet->payload.begin(), packet->payload.end()));
   }
   for (auto next = arrived_.find(taken_); next != arrived_.end(); next = arrived_.find(++taken_)) {
-    if (tls_) tls_->feed(next->second);
+    if (tls_ && !next->second.empty()) tls_->feed(next->second);
     arrived_.erase(next);
   }
 }

@@ -20,6 +20,8 @@ class HandmadeClient {
 
   /// First packet, and the beginning of the client's TLS in its second, with the cookie: the server has a session then.
   void begin();
+  /// The same with these bytes in the place of TLS.
+  void begin_with(const Bytes& payload);
   /// The rest of the handshake: TLS and the key message.
   void connect();
   void say(const Bytes& record);
