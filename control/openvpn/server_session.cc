@@ -16,6 +16,9 @@ constexpr auto kLinger = 5s;
 constexpr auto kLingerOverTcp = 1s;
 /// A client that asks again after so long has lost the answer (push.c, process_incoming_push_request).
 constexpr auto kPushAgain = 30s;
+/// Answers to challenges in one handshake: whoever judges them (a script, a management program that has other clients
+/// as well) is not to be flooded.
+constexpr unsigned kMostResponses = 32;
 
 /// Names are compared as far as a record keeps them, so that a session which was adopted from one goes on.
 bool same_name(std::string_view a, std::string_view b) {
@@ -295,7 +298,8 @@ void ServerSession::on_message(const ControlMessage& message, Now now) {
     // The answer before comes through by itself, unless it was acknowledged and lost behind that.
     bool again = phase_ == Phase::kConnected && pushed_at_ && now.mono >= *pushed_at_ + kPushAgain && all_said();
     if (phase_ == Phase::kAccepted || again) send_push_reply(now);
-  } else if (message.kind == MessageKind::kCrResponse && phase_ == Phase::kDeciding) {
+  } else if (message.kind == MessageKind::kCrResponse && phase_ == Phase::kDeciding && responses_ < kMostResponses) {
+    ++responses_;
     engine_.outputs.push_back(ChallengeResponse{ref_, message.text});
   }
   // Others (INFO, …) ask for nothing that this server offers.

@@ -95,6 +95,7 @@ class ServerSession final : public Session {
   std::string certificate_name_;  ///< identity_.common_name may be another (username-as-common-name)
   bool push_asked_ = false;
   bool ever_connected_ = false;
+  unsigned responses_ = 0;  ///< to challenges
   bool stream_lost_ = false;
   MonoTime handshake_deadline_{};
   MonoTime closing_deadline_{};
