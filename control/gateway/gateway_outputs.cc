@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "control/gateway/gateway.h"
+#include "control/gateway/limit_origin.h"
 #include "control/gateway/management_desk.h"
 #include "control/gateway/names.h"
 #include "control/io/secrets.h"
@@ -117,6 +118,8 @@ void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& co
     BookEntry* entry = commit.record.state == abi::RecordState::kConnected ? book_->open(session, worker, instance)
                                                                            : book_->find(session);
     if (entry) commit.record.owner = static_cast<uint8_t>(entry->worker);
+    if (entry && commit.record.state == abi::RecordState::kConnected)
+      note_limit_origin(commit.record, entry->configured);
     commit.record.instance = record_name(instances_[instance]->config.file);
     mapping->view().session(commit.peer_id).control.write(commit.record);
   }

@@ -125,6 +125,24 @@ TEST_F(ConfiguredLimits, AWrongOneChangesNothing) {
   EXPECT_EQ(of(3), (SessionLimit{1'000'000, 0}));
 }
 
+TEST_F(ConfiguredLimits, AreInForceForConnectedClientsAfterARestartToo) {
+  write_toml("limit_in = \"1M\"\nlimit_out = \"1M\"\n");
+  rig_.leave_session(3, "alice", 1, {7000, 0});
+  rig_.leave_session(4, "bob", 0, {7000, 0});
+  rig_.start();
+  limit("alice", {{"in", 1'000'000}});  // as if she had connected under this configuration, as far as it goes
+  rig_.end_control();
+  write_toml("limit_in = \"2M\"\nlimit_out = \"2M\"\n");
+  rig_.start();
+  EXPECT_EQ(of(3), (SessionLimit{2'000'000, 0}));
+  EXPECT_EQ(of(4), (SessionLimit{7000, 0}));
+  // They follow the next one as well.
+  write_toml("");
+  reload();
+  EXPECT_EQ(of(3), SessionLimit{});
+  EXPECT_EQ(of(4), (SessionLimit{7000, 0}));
+}
+
 /// More sessions than a pass of the loop looks at, each with a file of its own.
 class ManyLimits : public ConfiguredLimits {
  protected:
