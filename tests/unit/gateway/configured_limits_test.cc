@@ -112,6 +112,20 @@ TEST_F(ConfiguredLimits, TheClientsOwnFileGoesFirst) {
   EXPECT_EQ(told(), (std::map<uint32_t, SessionLimit>{{3, {0, 2'000'000}}}));
 }
 
+TEST_F(ConfiguredLimits, AReloadThatNobodyWaitsForLogsItsWarnings) {
+  rig_.add_to("server.conf", "client-config-dir ccd\n");
+  rig_.leave_session(3, "alice", 1);
+  rig_.start();
+  std::vector<std::string> said;
+  io::set_log_observer([&](io::LogLevel, std::string_view text) { said.emplace_back(text); });
+  write("ccd/alice", "limit-in 8Q\n");
+  rig_.gateway->reload_and_log();  // as after SIGHUP
+  io::set_log_observer({});
+  EXPECT_TRUE(std::ranges::any_of(said, [](const std::string& text) {
+    return text.find("ccd/alice:1: limit-in: \"8Q\" is no limit") != std::string::npos;
+  }));
+}
+
 TEST_F(ConfiguredLimits, AWrongOneChangesNothing) {
   write_toml("limit_in = \"1M\"\n");
   rig_.leave_session(3, "alice", 1, {1'000'000, 0});
