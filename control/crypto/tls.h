@@ -88,7 +88,9 @@ class TlsStream {
   TlsStatus start();
   /// Ciphertext to send, at most `max` bytes; empty when there is none.
   std::vector<uint8_t> drain(size_t max);
-  bool has_output() const;
+  bool has_output() const { return output_size() > 0; }
+  /// Bytes that drain() has to give, in all.
+  size_t output_size() const;
   /// Plaintext as one TLS record. False before kEstablished or after an error.
   bool write(std::span<const uint8_t> plaintext);
   /// One decrypted record's plaintext (up to 16 KiB); empty when there is none.

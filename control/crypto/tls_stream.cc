@@ -169,8 +169,8 @@ std::vector<uint8_t> TlsStream::drain(size_t max) {
   return bytes;
 }
 
-bool TlsStream::has_output() const {
-  return state_->out != nullptr && BIO_ctrl_pending(state_->out) > 0;
+size_t TlsStream::output_size() const {
+  return state_->out != nullptr ? BIO_ctrl_pending(state_->out) : 0;
 }
 
 bool TlsStream::write(std::span<const uint8_t> plaintext) {

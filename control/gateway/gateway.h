@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -163,7 +164,11 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Brings the session to the limits that the configuration gives now, in each direction that still has what it gave
   /// before. Lines of its file that make no sense.
   std::vector<std::string> follow_configured_limit(abi::SessionRef session, BookEntry& entry);
+  /// After a reload: for all sessions. Some now, whose findings are in the report, the rest in later passes of the
+  /// loop.
   void follow_configured_limits(ReloadReport& report);
+  /// The next ones of the tour, and plans the ones behind them. Findings that are new in this tour.
+  std::vector<std::string> follow_next_limits();
   void watch_sessions();
   void look_at_sessions();
   Traffic carried_by(abi::SessionRef session, const BookEntry& entry) const;
@@ -218,6 +223,13 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   bool sessions_lost_ = false;  ///< a command was lost: install all again when the worker takes commands
   MonoTime stop_deadline_{};
   MonoTime hooks_deadline_{};  ///< of a stop: how long scripts may still run
+  /// Sessions whose limits are to follow the last reload's configuration.
+  struct LimitTour {
+    uint32_t next_peer_id = 0;
+    std::set<std::string> findings;  ///< said already
+    io::EventLoop::TimerId timer = 0;
+  };
+  std::optional<LimitTour> limit_tour_;
   std::optional<MonoTime> refused_since_;
   std::string failure_;
   std::function<void()> when_ready_;

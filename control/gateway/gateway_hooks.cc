@@ -23,7 +23,7 @@ bool Gateway::run_client_connect(size_t index, abi::SessionRef session) {
   Instance& instance = *instances_[index];
   Entering& entering = instance.entering.at(session);
   // Who keeps books takes leave of the session before first, as with the reference, which ends that one before it asks.
-  if (instance.leaving.contains(entering.client.request.identity.common_name)) {
+  if (!instance.config.duplicate_cn && instance.leaving.contains(entering.client.request.identity.common_name)) {
     entering.behind_disconnect = true;
     return true;
   }
@@ -159,8 +159,8 @@ std::optional<std::pair<uint64_t, uint64_t>> Gateway::traffic_of(abi::SessionRef
 void Gateway::client_left(size_t index, abi::SessionRef session, const BookEntry& entry, const abi::Endpoint& remote) {
   // The worker counts to the end: it has not had the command to remove the session yet.
   ++disconnects_waiting_;
-  const config::ServerConfig& config = instances_[index]->config;
-  if (!config.duplicate_cn && !entry.name.empty()) ++instances_[index]->leaving[entry.name];
+  // With duplicate-cn too: a reload may end that before the script has run.
+  if (!entry.name.empty()) ++instances_[index]->leaving[entry.name];
   auto before = traffic_of(session);
   loop_.at(io::mono_now() + kLastCount, [this, index, session, entry, remote, before] {
     --disconnects_waiting_;

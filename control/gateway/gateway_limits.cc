@@ -10,6 +10,8 @@ namespace culvert::gateway {
 namespace {
 
 constexpr auto kLookEvery = std::chrono::seconds(1);
+/// Each may have a file to be read, and renegotiations wait meanwhile.
+constexpr size_t kSessionsPerPass = 64;
 
 }  // namespace
 
@@ -32,13 +34,32 @@ std::vector<std::string> Gateway::follow_configured_limit(abi::SessionRef sessio
 
 void Gateway::follow_configured_limits(ReloadReport& report) {
   if (!book_) return;
-  std::vector<std::string>& warnings = report.warnings;
-  book_->each([&](abi::SessionRef session, BookEntry& entry) {
-    if (!entry.admitted) return;  // the new configuration is there for its decision
-    for (const std::string& finding : follow_configured_limit(session, entry))
-      if (std::ranges::find(warnings, finding) == warnings.end()) warnings.push_back(finding);
-  });
+  // Of a reload before, whose tour has not ended, sessions know themselves how far they have followed it.
+  if (limit_tour_) loop_.cancel(limit_tour_->timer);
+  limit_tour_.emplace();
+  for (std::string& finding : follow_next_limits()) report.warnings.push_back(std::move(finding));
+}
+
+std::vector<std::string> Gateway::follow_next_limits() {
+  std::vector<std::string> findings;
+  uint32_t& next = limit_tour_->next_peer_id;
+  for (size_t looked_at = 0; next < book_->size() && looked_at < kSessionsPerPass; ++next) {
+    const abi::SessionRef session = book_->at(next);
+    BookEntry* entry = book_->find(session);
+    if (!entry || !entry->admitted) continue;  // the new configuration is there for its decision
+    ++looked_at;
+    for (std::string& finding : follow_configured_limit(session, *entry))
+      if (limit_tour_->findings.insert(finding).second) findings.push_back(std::move(finding));
+  }
+  if (next < book_->size())
+    limit_tour_->timer = loop_.at(io::mono_now(), [this] {
+      for (const std::string& finding : follow_next_limits())
+        io::log_within(log_budget_, io::mono_now(), io::LogLevel::kWarning, "left out: " + finding);
+    });
+  else
+    limit_tour_.reset();
   for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, 0);
+  return findings;
 }
 
 void Gateway::watch_sessions() {

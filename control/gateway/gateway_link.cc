@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "control/gateway/gateway.h"
+#include "control/gateway/limit_origin.h"
 #include "control/gateway/names.h"
 #include "control/io/secrets.h"
 #include "dataplane/abi/endpoint_text.h"
@@ -270,6 +271,8 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   policy::apply_client_config_dir(own, name, instance.config, loader_);
   entry->limits = own.limits;
   entry->configured = own.limits.rate;
+  if (abi::SessionLimit limit = follow_limit_origin(record, entry->configured); limit != record.settings.limit)
+    instance.server->limit(session, limit, now);
   auto age = std::max(std::chrono::seconds(0), now.wall - entry->since);
   entry->watch = SessionWatch(entry->limits, now.mono - age, now.mono);
   adopt_networks(session, *entry, networks);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "control/gateway/gateway.h"
+#include "control/gateway/limit_origin.h"
 #include "control/gateway/management_desk.h"
 #include "control/gateway/names.h"
 #include "control/gateway/network_list.h"
@@ -118,6 +119,8 @@ void Gateway::commit(size_t instance, uint32_t worker, openvpn::CommitRecord& co
     BookEntry* entry = commit.record.state == abi::RecordState::kConnected ? book_->open(session, worker, instance)
                                                                            : book_->find(session);
     if (entry) commit.record.owner = static_cast<uint8_t>(entry->worker);
+    if (entry && commit.record.state == abi::RecordState::kConnected)
+      note_limit_origin(commit.record, entry->configured);
     commit.record.instance = record_name(instances_[instance]->config.file);
     if (!commit.networks.empty())
       write_networks(mapping->view().networks(commit.peer_id), session.generation, commit.networks);

@@ -78,7 +78,10 @@ Result<ReloadReport> Gateway::reload() {
 
 void Gateway::reload_and_log() {
   auto reloaded = reload();
-  if (reloaded) return;
+  if (reloaded) {
+    for (const std::string& warning : reloaded->warnings) io::log(io::LogLevel::kWarning, warning);
+    return;
+  }
   const std::string& text = reloaded.error();
   for (size_t start = 0; start < text.size();) {
     size_t end = std::min(text.find('\n', start), text.size());

@@ -53,6 +53,11 @@ class SessionBook {
   /// The admitted sessions of a server block that go by `name`. (Each client that connects asks.)
   std::vector<abi::SessionRef> named(size_t instance, const std::string& name) const;
 
+  /// Peer-ids are below this.
+  uint32_t size() const { return static_cast<uint32_t>(entries_.size()); }
+  /// The session that has the peer-id; generation 0: none.
+  abi::SessionRef at(uint32_t peer_id) const { return {peer_id, entries_[peer_id].generation}; }
+
   template <class Visit>
   void each(Visit visit) {
     for (uint32_t id = 0; id < entries_.size(); ++id)

@@ -20,7 +20,6 @@ namespace culvert::hooks {
 namespace {
 
 constexpr size_t kMaxLine = 400;
-constexpr size_t kMaxOutputs = 512;  // pipes that background processes of scripts keep open
 
 }  // namespace
 
@@ -30,7 +29,6 @@ struct Runner::Job {
   Done done;
   Spawned process;
   io::EventLoop::TimerId timer = 0;
-  int output = -1;
   bool timed_out = false;
   bool cancelled = false;
 };
@@ -43,7 +41,7 @@ Runner::~Runner() {
     waitpid(job->process.pid, nullptr, 0);
   }
   loop_.cancel(wake_);
-  for (auto& [fd, output] : outputs_) loop_.unwatch(fd);
+  for (auto& [id, output] : outputs_) loop_.unwatch(output->fd.get());
 }
 
 Runner::JobId Runner::run(Command command, Done done) {
@@ -103,7 +101,7 @@ bool Runner::start(const std::shared_ptr<Job>& job) {
   job->process = std::move(*spawned);
   running_[job->id] = job;
   ++running_of_[job->command.client];
-  watch_output(job, job->process.output.get());
+  watch_output(job);
   job->timer = loop_.at(io::mono_now() + limits_.time, [job] {
     job->timer = 0;
     job->timed_out = true;
@@ -120,7 +118,8 @@ void Runner::on_exit(const std::shared_ptr<Job>& job) {
     return;
   loop_.unwatch(job->process.process.get());
   loop_.cancel(job->timer);
-  read_output(job->output);
+  read_output(job->id);
+  leave_behind(job->id);
   int error = 0;
   bool not_executed = read(job->process.failure.get(), &error, sizeof error) == sizeof error;
   Outcome outcome;
@@ -155,26 +154,22 @@ void Runner::finish(const std::shared_ptr<Job>& job, Outcome outcome) {
   }
 }
 
-void Runner::watch_output(const std::shared_ptr<Job>& job, int fd) {
-  if (outputs_.size() >= kMaxOutputs) {
-    loop_.unwatch(outputs_.begin()->first);
-    outputs_.erase(outputs_.begin());
-  }
+void Runner::watch_output(const std::shared_ptr<Job>& job) {
   auto output = std::make_unique<Output>();
   output->fd = std::move(job->process.output);
   output->label = job->command.label;
-  job->output = fd;
-  outputs_[fd] = std::move(output);
-  (void)loop_.watch(fd, EPOLLIN, [this, fd](uint32_t) { read_output(fd); });
+  const int fd = output->fd.get();
+  outputs_[job->id] = std::move(output);
+  (void)loop_.watch(fd, EPOLLIN, [this, id = job->id](uint32_t) { read_output(id); });
 }
 
-void Runner::read_output(int fd) {
-  auto found = outputs_.find(fd);
+void Runner::read_output(JobId id) {
+  auto found = outputs_.find(id);
   if (found == outputs_.end()) return;
   Output& output = *found->second;
   std::array<char, 4096> bytes;
   // A bounded piece per pass: a script that prints without end must not hold up the loop.
-  ssize_t n = read(fd, bytes.data(), bytes.size());
+  ssize_t n = read(output.fd.get(), bytes.data(), bytes.size());
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   for (ssize_t i = 0; i < n; ++i) {
     char c = bytes[static_cast<size_t>(i)];
@@ -186,8 +181,24 @@ void Runner::read_output(int fd) {
   }
   if (n > 0) return;
   if (!output.line.empty()) print(output.label, output.line);
-  loop_.unwatch(fd);
-  outputs_.erase(found);
+  close_output(id);
+}
+
+void Runner::leave_behind(JobId id) {
+  if (!outputs_.contains(id)) return;
+  left_behind_.insert(id);
+  if (left_behind_.size() <= limits_.left_behind) return;
+  const JobId oldest = *left_behind_.begin();
+  io::log_within(budget_, io::mono_now(), io::LogLevel::kWarning,
+                 outputs_.at(oldest)->label + ": a process that it left behind is heard no more, as " +
+                     std::to_string(limits_.left_behind) + " others were left behind since");
+  close_output(oldest);
+}
+
+void Runner::close_output(JobId id) {
+  loop_.unwatch(outputs_.at(id)->fd.get());
+  outputs_.erase(id);
+  left_behind_.erase(id);
 }
 
 void Runner::print(const std::string& label, std::string_view line) {

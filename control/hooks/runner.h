@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class Runner {
     size_t processes = 128;                               ///< at once
     size_t waiting = 4096;                                ///< in all
     size_t waiting_per_client = 16;
+    size_t left_behind = 512;  ///< scripts that have ended, whose background processes may still be heard
   };
   using Done = std::function<void(const Outcome&)>;
   using JobId = uint64_t;
@@ -66,8 +68,11 @@ class Runner {
 
   void start_more();
   bool start(const std::shared_ptr<Job>& job);
-  void watch_output(const std::shared_ptr<Job>& job, int fd);
-  void read_output(int fd);
+  void watch_output(const std::shared_ptr<Job>& job);
+  void read_output(JobId id);
+  /// The script has ended; what still holds its output is a process that it left behind.
+  void leave_behind(JobId id);
+  void close_output(JobId id);
   void on_exit(const std::shared_ptr<Job>& job);
   void finish(const std::shared_ptr<Job>& job, Outcome outcome);
   void print(const std::string& label, std::string_view line);
@@ -79,7 +84,8 @@ class Runner {
   std::map<JobId, std::shared_ptr<Job>> running_;
   std::map<std::string, size_t> waiting_of_;  ///< queued and running, by client
   std::map<std::string, size_t> running_of_;
-  std::map<int, std::unique_ptr<Output>> outputs_;  ///< what scripts and their background processes print
+  std::map<JobId, std::unique_ptr<Output>> outputs_;  ///< what scripts and their background processes print
+  std::set<JobId> left_behind_;                       ///< those of ended scripts, in the order of their starts
   io::EventLoop::TimerId wake_ = 0;
   io::LogBudget budget_{100};
 };

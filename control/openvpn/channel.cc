@@ -26,6 +26,8 @@ std::optional<DropReason> Channel::receive(Opcode opcode, std::span<const uint8_
     if (!id_before(id, sends_.next_id())) return DropReason::control_bad_ack;
   take_acknowledgements(*packet);
   if (opcode != Opcode::kAck) {
+    // Only a server: two ends that both wait for the other to read would wait forever.
+    if (settings_.side == Side::kServer && congested()) return DropReason::control_unacknowledged;
     bool reset = opcode != Opcode::kControl && opcode != Opcode::kControlWkc;
     if (reset && packet->id != 0) return DropReason::control_window;
     Arrival arrival = received_.judge(packet->id);

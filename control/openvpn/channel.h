@@ -17,6 +17,11 @@
 
 namespace culvert::openvpn {
 
+/// How much may wait for a peer's acknowledgements before nothing more is said to it that can be left unsaid, and (by a
+/// server) nothing more is read: whatever it says may have an answer, of TLS as well (RFC 8446, section 4.6.3: each
+/// KeyUpdate may ask for one).
+inline constexpr size_t kMostUnsent = 64 * 1024;
+
 class Channel {
  public:
   struct Settings {
@@ -58,6 +63,8 @@ class Channel {
   bool mark_delivered() const { return mark_ == Mark::kQueued && sends_.delivered_before(mark_id_); }
   /// All that we said has reached the peer.
   bool all_delivered() const { return sends_.empty() && !tls_->has_output(); }
+  /// The peer leaves too much of what we said unacknowledged.
+  bool congested() const { return tls_->output_size() > kMostUnsent; }
   /// The peer is known to have got our acknowledgement of all it sent. (Stock peers take a key into use only then.)
   bool acknowledgements_delivered() const { return unconfirmed_.empty(); }
   /// The peer's first packet (reset) has come in.

@@ -80,7 +80,8 @@ class Server {
 
   /// Lets a renegotiation go on. `options`: for a further PUSH_REPLY, may be empty.
   void accept_renewal(abi::SessionRef session, const std::vector<std::string>& options, Now now);
-  /// A further PUSH_REPLY for a connected client. A session that is gone, or not connected yet, makes it a no-op.
+  /// A further PUSH_REPLY for a connected client. A no-op for a session that is gone or not connected yet, or that
+  /// leaves too much of what it was told unacknowledged.
   void push(abi::SessionRef session, const std::vector<std::string>& options, Now now);
   /// Tells a client that waits for its decision to wait up to `timeout` longer, from now; at most as long as a client
   /// would (push.c, send_auth_pending_messages). `extra` goes behind INFO_PRE, when not empty.
@@ -91,7 +92,8 @@ class Server {
   /// How often the session has had new keys; 0 when it is gone.
   uint64_t renegotiations(abi::SessionRef session) const;
 
-  /// Changes what a connected client was pushed (PUSH_UPDATE). False: it is gone, or does not announce that it can.
+  /// Changes what a connected client was pushed (PUSH_UPDATE). False: it is gone, does not announce that it can, or
+  /// leaves too much of what it was told unacknowledged.
   bool push_update(abi::SessionRef session, const std::vector<PushChange>& changes, Now now);
 
   /// What the session may carry from now on, as long as it lives; each direction at most abi::kMaxLimit. False: it is

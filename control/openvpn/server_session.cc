@@ -16,6 +16,9 @@ constexpr auto kLinger = 5s;
 constexpr auto kLingerOverTcp = 1s;
 /// A client that asks again after so long has lost the answer (push.c, process_incoming_push_request).
 constexpr auto kPushAgain = 30s;
+/// Answers to challenges in one handshake: whoever judges them (a script, a management program that has other clients
+/// as well) is not to be flooded.
+constexpr unsigned kMostResponses = 32;
 
 /// Names are compared as far as a record keeps them, so that a session which was adopted from one goes on.
 bool same_name(std::string_view a, std::string_view b) {
@@ -149,7 +152,7 @@ void ServerSession::accept_renewal(const std::vector<std::string>& options, Now 
 
 void ServerSession::push(const std::vector<std::string>& options, Now now) {
   if (phase_ != Phase::kConnected) return;
-  if (!options.empty())
+  if (!options.empty() && !congested())
     for (const std::string& message : split_push_reply(options, nullptr))
       say(build_message(MessageKind::kPushReply, message));
   pump(now);
@@ -210,6 +213,7 @@ void ServerSession::send_push_reply(Now now) {
                                           " bytes or holds a comma or control byte: " + option});
   if (phase_ == Phase::kConnected) return;
   phase_ = Phase::kConnected;
+  ever_connected_ = true;
   connected_since_ = now.wall;
   engine_.tally.add(abi::Counter::handshakes_finished);
   engine_.outputs.push_back(SessionConnected{ref_, agreement_.cipher});
@@ -218,7 +222,7 @@ void ServerSession::send_push_reply(Now now) {
 }
 
 bool ServerSession::push_update(const std::vector<PushChange>& changes, Now now) {
-  if (phase_ != Phase::kConnected || !agreement_.push_update) return false;
+  if (phase_ != Phase::kConnected || !agreement_.push_update || congested()) return false;
   std::vector<std::string> options;
   for (const PushChange& change : changes) options.push_back(to_text(change));
   for (const std::string& message : split_push_reply(options, nullptr, MessageKind::kPushUpdate))
@@ -291,9 +295,11 @@ void ServerSession::on_message(const ControlMessage& message, Now now) {
     end(Goodbye::kSilent, EndReason::kClientExit, "client said goodbye", "", now);
   } else if (message.kind == MessageKind::kPushRequest) {
     if (phase_ == Phase::kDeciding) push_asked_ = true;
-    bool again = phase_ == Phase::kConnected && pushed_at_ && now.mono >= *pushed_at_ + kPushAgain;
+    // The answer before comes through by itself, unless it was acknowledged and lost behind that.
+    bool again = phase_ == Phase::kConnected && pushed_at_ && now.mono >= *pushed_at_ + kPushAgain && all_said();
     if (phase_ == Phase::kAccepted || again) send_push_reply(now);
-  } else if (message.kind == MessageKind::kCrResponse && phase_ == Phase::kDeciding) {
+  } else if (message.kind == MessageKind::kCrResponse && phase_ == Phase::kDeciding && responses_ < kMostResponses) {
+    ++responses_;
     engine_.outputs.push_back(ChallengeResponse{ref_, message.text});
   }
   // Others (INFO, …) ask for nothing that this server offers.

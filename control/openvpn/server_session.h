@@ -35,7 +35,8 @@ class ServerSession final : public Session {
 
   void accept(const ClientGrant& grant, Now now);
   void refuse(std::string_view reason_for_client, std::string_view reason_for_operator, Now now);
-  /// Tells the client to change what it was pushed. False: it does not announce that it can.
+  /// Tells the client to change what it was pushed. False: it does not announce that it can, or leaves too much of what
+  /// it was told unacknowledged.
   bool push_update(const std::vector<PushChange>& changes, Now now);
   /// Of a connected session.
   void limit(const abi::SessionLimit& limit);
@@ -54,6 +55,8 @@ class ServerSession final : public Session {
 
   Phase phase() const { return phase_; }
   bool alive() const { return phase_ < Phase::kClosing; }
+  /// Its client has proved no more than its address; or it was never connected, and is remembered for its goodbye only.
+  bool half_open() const { return phase_ == Phase::kHandshake || (phase_ == Phase::kClosing && !ever_connected_); }
   const ClientIdentity& identity() const { return identity_; }
   SessionInfo info() const;
 
@@ -90,6 +93,8 @@ class ServerSession final : public Session {
   std::optional<Renewal> renewal_;
   std::string certificate_name_;  ///< identity_.common_name may be another (username-as-common-name)
   bool push_asked_ = false;
+  bool ever_connected_ = false;
+  unsigned responses_ = 0;  ///< to challenges
   bool stream_lost_ = false;
   MonoTime handshake_deadline_{};
   MonoTime closing_deadline_{};

@@ -126,6 +126,7 @@ void ServerSession::on_changed() {
 
 void ServerSession::adopt(const abi::ControlRecord& record, std::vector<abi::InnerPrefix> networks, Now now) {
   phase_ = Phase::kConnected;
+  ever_connected_ = true;
   agreement_ = Agreement::from_flags(static_cast<uint32_t>(record.protocol_flags), record.cipher);
   agreement_.tls_key_export = record.tls_key_export != 0;
   agreement_.digest = record.digest;

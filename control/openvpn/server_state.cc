@@ -53,7 +53,7 @@ void Server::State::add(std::unique_ptr<ServerSession> session) {
   ServerSession* raw = session.get();
   by_peer_id[raw->ref().peer_id] = raw;
   by_address.emplace(raw->path().remote, raw);
-  sessions.emplace(raw, Entry{std::move(session), raw->ref(), true, std::nullopt});
+  sessions.emplace(raw, Entry{std::move(session), raw->ref(), true, std::nullopt, std::nullopt});
 }
 
 void Server::State::remove(ServerSession& session) {
@@ -64,6 +64,7 @@ void Server::State::remove(ServerSession& session) {
   erase_one(by_address, path.remote, session);
   if (path.remote.transport == abi::Transport::kTcp && !session.stream_lost()) close_stream(path.remote, path.port);
   if (!it->second.holds_peer_id) --closing;
+  if (it->second.half_open) half_open.remove(*it->second.half_open);
   sessions.erase(it);
 }
 
@@ -99,10 +100,22 @@ void Server::State::settle(ServerSession& session, Now now) {
     by_name.erase({session.identity().common_name, &session});
     peer_ids.give_back(entry.ref, now);
   }
+  count_half_open(session, entry);
   if (session.phase() == ServerSession::Phase::kGone)
     remove(session);
   else
     schedule(session);
+}
+
+void Server::State::count_half_open(const ServerSession& session, Entry& entry) {
+  if (session.half_open() == entry.half_open.has_value()) return;
+  if (entry.half_open) {
+    half_open.remove(*entry.half_open);
+    entry.half_open.reset();
+  } else {
+    entry.half_open = session.path().remote.address;
+    half_open.add(*entry.half_open);
+  }
 }
 
 void Server::State::end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now) {
@@ -121,13 +134,24 @@ bool Server::State::within_connect_freq(Now now) {
   return true;
 }
 
-void Server::State::admit(const Datagram& datagram, Admitted admitted, Now now) {
-  if (!within_connect_freq(now)) return engine.tally.drop(abi::DropReason::control_rate_limited);
+std::optional<abi::DropReason> Server::State::refusal(const abi::IpAddress& source, Now now) {
   // Closing sessions count: their number must have a bound as well.
-  bool full = sessions.size() >= settings.max_clients + std::min<size_t>(closing, settings.max_clients);
-  std::optional<abi::SessionRef> ref = full ? std::nullopt : peer_ids.take(now);
+  const size_t places = settings.max_clients + std::min<size_t>(closing, settings.max_clients);
+  if (sessions.size() >= places) return abi::DropReason::control_server_full;
+  // However many there are, as much as one address takes with them stays free for the others. Those behind one address
+  // that do go on (carrier-grade NAT) make room for the next by that; refused ones repeat themselves.
+  if (half_open.count(source) >= places - sessions.size()) return abi::DropReason::control_half_open;
+  if (!within_connect_freq(now)) return abi::DropReason::control_rate_limited;
+  return std::nullopt;
+}
+
+void Server::State::admit(const Datagram& datagram, Admitted admitted, Now now) {
+  std::optional<abi::DropReason> refused = refusal(datagram.remote.address, now);
+  std::optional<abi::SessionRef> ref = refused ? std::nullopt : peer_ids.take(now);
   if (!ref) {
-    engine.tally.drop(abi::DropReason::control_server_full);
+    engine.tally.drop(refused.value_or(abi::DropReason::control_server_full));
+    // It repeats nothing that a connection has taken, but opens another one.
+    if (datagram.remote.transport == abi::Transport::kTcp) close_stream(datagram.remote, datagram.port);
     return;
   }
   engine.tally.add(abi::Counter::handshakes_started);

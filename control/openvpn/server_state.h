@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/openvpn/admission.h"
+#include "control/openvpn/half_open.h"
 #include "control/openvpn/server.h"
 #include "control/openvpn/server_session.h"
 
@@ -20,6 +21,8 @@ struct EndpointHash {
 };
 
 struct Server::State {
+  struct Entry;
+
   State(ServerSettings given, PeerIds& ids, Random& random);
 
   /// Sessions that talk from this address: the connected one, one that may replace it, ones that are closing.
@@ -27,6 +30,8 @@ struct Server::State {
   ServerSession* find(abi::SessionRef ref) const;
   ServerSession* find(const abi::Endpoint& remote, const wire::SessionId& client) const;
   void admit(const Datagram& datagram, Admitted admitted, Now now);
+  /// Why there is no place for another handshake from this address; nothing when there is.
+  std::optional<abi::DropReason> refusal(const abi::IpAddress& source, Now now);
   /// connect-freq: may another client begin now?
   bool within_connect_freq(Now now);
   /// Takes in what an operation on `session` brought about: it may have ended, or have a new deadline.
@@ -38,6 +43,7 @@ struct Server::State {
   void close_stream(const abi::Endpoint& remote, uint16_t port);
   void add(std::unique_ptr<ServerSession> session);
   void remove(ServerSession& session);
+  void count_half_open(const ServerSession& session, Entry& entry);
   void schedule(ServerSession& session);
   void unschedule(ServerSession& session);
   /// Wrap for the renegotiations of a session from its record.
@@ -52,7 +58,8 @@ struct Server::State {
     std::unique_ptr<ServerSession> session;
     abi::SessionRef ref;  ///< while alive; its peer-id is given back once
     bool holds_peer_id = true;
-    std::optional<MonoTime> deadline;  ///< under which it stands in `timers`
+    std::optional<abi::IpAddress> half_open;  ///< as which it is counted
+    std::optional<MonoTime> deadline;         ///< under which it stands in `timers`
   };
   std::unordered_map<ServerSession*, Entry> sessions;
   std::unordered_map<uint32_t, ServerSession*> by_peer_id;  ///< alive ones
@@ -60,6 +67,7 @@ struct Server::State {
   std::set<std::pair<std::string, ServerSession*>> by_name;  ///< accepted ones, by common name
   std::multimap<MonoTime, ServerSession*> timers;
   size_t closing = 0;
+  HalfOpen half_open;
   MonoTime connect_window_began{};  ///< connect-freq
   uint32_t connects_in_window = 0;
   bool stopping = false;  ///< lets nobody in any more

@@ -183,6 +183,13 @@ bool Session::all_said() const {
   return true;
 }
 
+bool Session::congested() const {
+  size_t waiting = 0;
+  for (const auto& record : to_say_) waiting += record.size();
+  const Negotiation* channel = speaking_channel();
+  return waiting > kMostUnsent || (channel && channel->channel.congested());
+}
+
 void Session::pump(Now now) {
   write_messages();
   for (Negotiation* negotiation : {done_.get(), pending_.get()})

@@ -115,6 +115,8 @@ class Session {
   bool make_dynamic_wrap(const Negotiation& negotiation);
   void say(std::vector<uint8_t> record);
   bool all_said() const;
+  /// So much waits to be said, or to be acknowledged, that nothing should be added that can be left unsaid.
+  bool congested() const;
   void send_commands(Commands& commands);
   void send_command(abi::Command command);
   /// Packets that are due, of all channels.

@@ -62,6 +62,27 @@ def test_a_client_that_comes_back_is_taken_leave_of_first(stage, tmp_path):
     assert lines(notes) == kinds
 
 
+@pytest.mark.culvert_only
+def test_taken_leave_of_first_also_when_a_reload_ends_duplicate_cn(stage, tmp_path):
+    notes, gate = tmp_path / "notes", tmp_path / "gate"
+    script = write(tmp_path / "note", f"#!/bin/sh\necho $script_type begins >> {notes}\n"
+                                      f"[ $script_type = client-disconnect ] && until [ -e {gate} ]; do sleep 0.1; done\n"
+                                      f"echo $script_type ends >> {notes}\n")
+    gateway = stage.gateway(extra=hooks(script, "duplicate-cn"))
+    stage.connected("alice", options=["explicit-exit-notify 1"]).stop()
+    wait_until(lambda: "client-disconnect begins" in lines(notes), "client-disconnect to run")
+    conf = gateway.folder / "server.conf"
+    conf.write_text(conf.read_text().replace("duplicate-cn\n", ""))
+    assert gateway.ask("reload")["applied"] == ["duplicate-cn"]
+    again = stage.client("alice").start()
+    wait_until(lambda: "Control Channel: TLSv" in again.log(), "the client to be back")
+    gate.touch()
+    again.wait_connected()
+    kinds = [f"{kind} {what}" for kind in ("client-connect", "client-disconnect", "client-connect")
+             for what in ("begins", "ends")]
+    assert lines(notes) == kinds
+
+
 def test_exit_1_refuses(stage, tmp_path):
     script = write(tmp_path / "refuse", "#!/bin/sh\n[ $common_name != mallory ]\n")
     gateway = stage.gateway(extra=["script-security 2", f"client-connect {script}"])

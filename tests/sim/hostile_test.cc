@@ -8,6 +8,7 @@
 #include "control/openvpn/negotiate.h"
 #include "control/openvpn/wrap.h"
 #include "tests/sim/crafted.h"
+#include "tests/sim/handmade_client.h"
 
 namespace culvert::sim {
 namespace {
@@ -247,6 +248,25 @@ TEST(Hostile, OldClientsGetInWhereTheOperatorAllowsThem) {
   EXPECT_EQ(world.server->session_count(), 1u);
   world.clock.run_for(70s);
   EXPECT_EQ(world.server->session_count(), 0u);
+}
+
+TEST(Hostile, AnswersToChallengesAreHeardUpToABound) {
+  World::Options options;
+  options.seed = seed();
+  World world(options);
+  world.keep_sent = true;
+  world.decide = nullptr;  // whoever asked waits for the answer
+  HandmadeClient client(world, client_settings("alice"), endpoint(1, 4000));
+  client.connect();
+  for (size_t wrong = 1; wrong <= 20; ++wrong) {
+    client.say(build_message(MessageKind::kCrResponse, "d3Jvbmc="));
+    EXPECT_EQ(world.challenge_responses, wrong) << "a user may mistype";
+  }
+  for (int i = 0; i < 1000; ++i) client.say(build_message(MessageKind::kCrResponse, "Zmxvb2Q="));
+  EXPECT_LT(world.challenge_responses, 50u);
+  // The decision is heard nevertheless.
+  world.with_server([](Server& server, Now now) { server.accept(server.sessions().at(0).session, {}, now); });
+  EXPECT_EQ(world.connected.size(), 1u);
 }
 
 /// Cookies: what must be refused. Each case changes one thing of a second packet that is accepted unchanged.

@@ -125,6 +125,8 @@ void World::carry_out_server() {
           records[commit->peer_id] = commit->record;
       } else if (auto* request = std::get_if<ConnectRequest>(&output)) {
         if (decide) decide(*server, *request, clock.now());
+      } else if (std::holds_alternative<ChallengeResponse>(output)) {
+        ++challenge_responses;
       } else if (auto* end = std::get_if<SessionEnded>(&output)) {
         ended.push_back(*end);
       } else if (auto* up = std::get_if<SessionConnected>(&output)) {

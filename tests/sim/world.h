@@ -84,6 +84,7 @@ class World {
   std::vector<openvpn::SessionEnded> ended;
   std::vector<openvpn::SessionConnected> connected;
   std::vector<openvpn::LogLine> logs;
+  size_t challenge_responses = 0;
   std::vector<std::pair<abi::Endpoint, std::vector<uint8_t>>> server_sent;  ///< kept when keep_sent
   bool keep_sent = false;
   /// Answer to a ConnectRequest; by default an address is granted.

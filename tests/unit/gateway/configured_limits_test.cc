@@ -1,6 +1,9 @@
 // Limits of the configuration: what a reload changes of connected sessions, and what it leaves alone.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "tests/unit/gateway/gateway_rig.h"
 
 namespace culvert::gateway {
@@ -11,6 +14,7 @@ using nlohmann::json;
 
 class ConfiguredLimits : public ::testing::Test {
  protected:
+  explicit ConfiguredLimits(uint32_t sessions = 16) : rig_(sessions) {}
   void SetUp() override { std::filesystem::create_directory(rig_.etc() + "/ccd"); }
   void write(const std::string& file, const std::string& text) {
     std::ofstream(rig_.etc() + "/" + file, std::ios::trunc) << text;
@@ -108,6 +112,20 @@ TEST_F(ConfiguredLimits, TheClientsOwnFileGoesFirst) {
   EXPECT_EQ(told(), (std::map<uint32_t, SessionLimit>{{3, {0, 2'000'000}}}));
 }
 
+TEST_F(ConfiguredLimits, AReloadThatNobodyWaitsForLogsItsWarnings) {
+  rig_.add_to("server.conf", "client-config-dir ccd\n");
+  rig_.leave_session(3, "alice", 1);
+  rig_.start();
+  std::vector<std::string> said;
+  io::set_log_observer([&](io::LogLevel, std::string_view text) { said.emplace_back(text); });
+  write("ccd/alice", "limit-in 8Q\n");
+  rig_.gateway->reload_and_log();  // as after SIGHUP
+  io::set_log_observer({});
+  EXPECT_TRUE(std::ranges::any_of(said, [](const std::string& text) {
+    return text.find("ccd/alice:1: limit-in: \"8Q\" is no limit") != std::string::npos;
+  }));
+}
+
 TEST_F(ConfiguredLimits, AWrongOneChangesNothing) {
   write_toml("limit_in = \"1M\"\n");
   rig_.leave_session(3, "alice", 1, {1'000'000, 0});
@@ -119,6 +137,84 @@ TEST_F(ConfiguredLimits, AWrongOneChangesNothing) {
       << says;
   EXPECT_TRUE(told().empty());
   EXPECT_EQ(of(3), (SessionLimit{1'000'000, 0}));
+}
+
+TEST_F(ConfiguredLimits, AreInForceForConnectedClientsAfterARestartToo) {
+  write_toml("limit_in = \"1M\"\nlimit_out = \"1M\"\n");
+  rig_.leave_session(3, "alice", 1, {7000, 0});
+  rig_.leave_session(4, "bob", 0, {7000, 0});
+  rig_.start();
+  limit("alice", {{"in", 1'000'000}});  // as if she had connected under this configuration, as far as it goes
+  rig_.end_control();
+  write_toml("limit_in = \"2M\"\nlimit_out = \"2M\"\n");
+  rig_.start();
+  EXPECT_EQ(of(3), (SessionLimit{2'000'000, 0}));
+  EXPECT_EQ(of(4), (SessionLimit{7000, 0}));
+  // They follow the next one as well.
+  write_toml("");
+  reload();
+  EXPECT_EQ(of(3), SessionLimit{});
+  EXPECT_EQ(of(4), (SessionLimit{7000, 0}));
+}
+
+/// More sessions than a pass of the loop looks at, each with a file of its own.
+class ManyLimits : public ConfiguredLimits {
+ protected:
+  static constexpr uint32_t kSessions = 200;
+  ManyLimits() : ConfiguredLimits(256) {}
+
+  void SetUp() override {
+    ConfiguredLimits::SetUp();
+    rig_.add_to("server.conf", "client-config-dir ccd\n");
+    write_files("1M");
+    for (uint32_t id = 0; id < kSessions; ++id) rig_.leave_session(id, name(id), id % 2, {1'000'000, 0});
+    rig_.start();
+  }
+  static std::string name(uint32_t id) { return "client" + std::to_string(id); }
+  void write_files(const std::string& limit) {
+    for (uint32_t id = 0; id < kSessions; ++id) write("ccd/" + name(id), "limit-in " + limit + "\n");
+  }
+  /// Runs until the last session has this limit, and counts how often each was told one.
+  std::map<uint32_t, int> times_told_until(uint64_t limit) {
+    std::map<uint32_t, int> times;
+    auto collect = [&] {
+      for (uint32_t worker = 0; worker < GatewayRig::kWorkers; ++worker)
+        for (const abi::Command& command : rig_.take_commands(worker)) ++times[command.session.peer_id];
+      return of(kSessions - 1).from_client == limit;
+    };
+    EXPECT_TRUE(rig_.run_until(collect));
+    collect();
+    return times;
+  }
+};
+
+TEST_F(ManyLimits, AreFollowedInSeveralPasses) {
+  write_files("2M");
+  reload();
+  EXPECT_NE(of(0), of(kSessions - 1)) << "the operator is answered before it is the last one's turn";
+  const auto times = times_told_until(2'000'000);
+  EXPECT_EQ(times.size(), kSessions);
+  for (auto [peer_id, count] : times) EXPECT_EQ(count, 1) << peer_id;
+  for (uint32_t id = 0; id < kSessions; ++id) EXPECT_EQ(of(id), (SessionLimit{2'000'000, 0})) << id;
+}
+
+TEST_F(ManyLimits, AnotherReloadInTheMiddleBeginsAnew) {
+  write_files("2M");
+  reload();
+  write_files("3M");
+  reload();
+  const auto times = times_told_until(3'000'000);
+  EXPECT_EQ(times.at(kSessions - 1), 1);
+  for (uint32_t id = 0; id < kSessions; ++id) EXPECT_EQ(of(id), (SessionLimit{3'000'000, 0})) << id;
+}
+
+TEST_F(ManyLimits, SessionsMayEndMeanwhile) {
+  write_files("2M");
+  reload();
+  rig_.ask({{"command", "session kill"}, {"session", name(kSessions - 2)}});
+  std::ignore = rig_.run_until([&] { return of(kSessions - 1).from_client == 2'000'000; });
+  EXPECT_EQ(of(kSessions - 1), (SessionLimit{2'000'000, 0}));
+  EXPECT_EQ(rig_.record(kSessions - 2).state, abi::RecordState::kFree);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "control/config/load.h"
 #include "control/gateway/gateway.h"
@@ -43,7 +45,9 @@ class GatewayRig {
  public:
   static constexpr uint32_t kWorkers = 2;
 
-  GatewayRig() { std::filesystem::copy(configuration_to_copy(), etc(), std::filesystem::copy_options::recursive); }
+  explicit GatewayRig(uint32_t sessions = 16) : link(kWorkers, sessions) {
+    std::filesystem::copy(configuration_to_copy(), etc(), std::filesystem::copy_options::recursive);
+  }
 
   std::string etc() const { return folder_ / "etc"; }
   void add_to(const std::string& file, const std::string& text) const {
@@ -109,6 +113,14 @@ class GatewayRig {
     for (uint32_t worker = 0; worker < kWorkers; ++worker) take_commands(worker);
   }
 
+  /// The end of this control, without a word to anybody. start() begins the next one's life at the same link.
+  void end_control() {
+    gateway.reset();
+    dataplane_.reset();
+    loop = std::move(*io::EventLoop::make());  // timers of the gateway that is gone were in the one before
+    dataplane_.emplace(*loop, folder_ / "link.sock", link);
+  }
+
   bool run_until(const std::function<bool()>& condition) {
     MonoTime deadline = io::mono_now() + std::chrono::seconds(20);
     while (!condition()) {
@@ -166,10 +178,10 @@ class GatewayRig {
 
  public:
   std::unique_ptr<io::EventLoop> loop = std::move(*io::EventLoop::make());
-  io::FakeLink link{kWorkers};
+  io::FakeLink link;
 
  private:
-  io::FakeDataplane dataplane_{*loop, folder_ / "link.sock", link};
+  std::optional<io::FakeDataplane> dataplane_{std::in_place, *loop, folder_ / "link.sock", link};
   config::DiskLoader disk_;
   config::KeptFiles loader_{disk_};
   using Reader = abi::Consumer<abi::Command, abi::CommandRing::kCapacity>;

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
+#include "control/io/log.h"
 #include "tests/unit/io/support.h"
 
 namespace culvert::hooks {
@@ -145,6 +147,55 @@ TEST_F(RunnerTest, ABackgroundProcessMayKeepItsOutputAndDoesNotKeepTheScriptFrom
     loop->at(io::mono_now() + milliseconds(5), [] {});
     return content("out") == "done\n";
   }));
+}
+
+/// Processes that scripts leave behind, each of which holds its script's output open and says a word when it is told
+/// to.
+struct LeftBehind : RunnerTest {
+  LeftBehind() {
+    io::set_log_observer([this](io::LogLevel, std::string_view text) { said.emplace_back(text); });
+  }
+  ~LeftBehind() override { io::set_log_observer({}); }
+  std::string gate(const std::string& name) { return folder / ("gate-" + name); }
+  std::string speaker(const std::string& name) {
+    EXPECT_EQ(mkfifo(gate(name).c_str(), 0600), 0);
+    return "trap '' PIPE; read x < " + gate(name) + "; echo word of " + name + "; echo > " + (folder / name);
+  }
+  void leave(const std::string& name) { EXPECT_TRUE(run(shell("(" + speaker(name) + ") & exit 0", name)).ok()); }
+  /// Lets the process speak, and waits until it has.
+  void let_speak(const std::string& name) {
+    EXPECT_TRUE(run(shell("echo go > " + gate(name), "to " + name)).ok());
+    ASSERT_TRUE(io::run_until(*loop, [&] {
+      loop->at(io::mono_now() + milliseconds(5), [] {});
+      return std::filesystem::exists(folder / name);
+    }));
+  }
+  bool heard(const std::string& text) {
+    return std::ranges::any_of(said, [&](const std::string& line) { return line.find(text) != std::string::npos; });
+  }
+  std::vector<std::string> said;
+};
+
+TEST_F(LeftBehind, TheOldestIsHeardNoMoreWhenThereAreTooMany) {
+  make({.left_behind = 3});
+  for (const char* name : {"zero", "one"}) leave(name);
+  let_speak("zero");  // its descriptor, which is lower than that of "one", is the next one's
+  for (const char* name : {"two", "three", "four"}) leave(name);
+  EXPECT_TRUE(heard("a process that it left behind"));
+  for (const char* name : {"four", "three", "two", "one"}) let_speak(name);
+  EXPECT_TRUE(
+      io::run_until(*loop, [&] { return heard("word of two") && heard("word of three") && heard("word of four"); }));
+  EXPECT_FALSE(heard("word of one"));
+}
+
+TEST_F(LeftBehind, ScriptsThatStillRunAreHeardToTheEnd) {
+  make({.left_behind = 1});
+  bool ended = false;
+  runner->run(shell(speaker("script"), "script"), [&](const Outcome&) { ended = true; });
+  for (const char* name : {"one", "two"}) leave(name);
+  let_speak("script");
+  EXPECT_TRUE(io::run_until(*loop, [&] { return ended; }));
+  EXPECT_TRUE(heard("word of script"));
 }
 
 }  // namespace
