@@ -46,8 +46,15 @@ Result<config::Configuration> read_configuration(const ControlOptions& options, 
   return std::move(*configuration);
 }
 
+/// Standard error as it was at the start, for a failure that else only a log file would tell.
+struct Console {
+  io::Fd fd{fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)};
+  bool logs_elsewhere = false;
+};
+
 /// `log`, `syslog` and `writepid`, while we still may open such files.
-Status prepare_log(const config::ServerConfig& server) {
+Status prepare_log(const config::ServerConfig& server, Console& console) {
+  console.logs_elsewhere |= server.syslog.has_value() || !server.log_file.empty();
   if (server.syslog) io::log_to_syslog(*server.syslog);
   if (!server.log_file.empty())
     if (Status opened = io::log_to_file(server.log_file, server.log_append); !opened)
@@ -73,7 +80,7 @@ void raise_descriptor_limit() {
 }
 
 /// The exit status, or why there is none to be proud of.
-Result<int> run(const ControlOptions& options) {
+Result<int> run(const ControlOptions& options, Console& console) {
   io::harden_process();
   raise_descriptor_limit();
   config::DiskLoader disk;
@@ -91,7 +98,7 @@ Result<int> run(const ControlOptions& options) {
   if (!identity) return Error{identity.error()};
   crypto::SystemRandom random;
   for (config::ServerConfig& server : configuration->servers) {
-    if (Status prepared = prepare_log(server); !prepared) return Error{prepared.error()};
+    if (Status prepared = prepare_log(server, console); !prepared) return Error{prepared.error()};
     auto secret = gateway::cookie_secret(run_dir, random);
     if (!secret) return Error{secret.error()};
     server.settings.cookie_secret = *secret;
@@ -110,7 +117,7 @@ Result<int> run(const ControlOptions& options) {
     });
     if (!status) return Error{status.error()};
   }
-  if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { gateway.reload_and_log(); }); !status)
+  if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }); !status)
     return Error{status.error()};
   if (Status status = gateway.start(identity->gid); !status) return Error{status.error()};
   Status dropped;
@@ -131,7 +138,10 @@ int main(int argc, char** argv) {
   using namespace culvert;
   auto parsed = parse_control_options(argc, argv);
   if (const int* status = std::get_if<int>(&parsed)) return *status;
-  Result<int> done = run(std::get<ControlOptions>(parsed));
+  Console console;
+  Result<int> done = run(std::get<ControlOptions>(parsed), console);
   if (!done) io::log(LogLevel::kError, done.error());
+  if (!done && console.logs_elsewhere && console.fd)
+    dprintf(console.fd.get(), "culvert-control: %s\n", io::printable(done.error()).c_str());
   return done ? *done : 1;
 }

@@ -39,7 +39,8 @@ std::string attach_error(const std::string& name, int reason) {
     case EPERM:
       return "making a TUN device needs CAP_NET_ADMIN: run as root";
     case EBUSY:
-      return "the name is taken: another program uses this device (ip -details link show " + name + ")";
+      return "the name is taken: another program uses this device (ip -details link show " + name +
+             "); a second gateway needs another [tun] name, or `dev` in its server.conf";
     case EINVAL:
       return "the name is taken by another kind of interface, or not valid (ip -details link show " + name + ")";
     case ENFILE:

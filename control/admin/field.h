@@ -17,10 +17,12 @@ enum class Format : uint8_t {
   kBytes,    ///< number of bytes: "1.5 MiB"
   kBitRate,  ///< bits per second: "1.5 Mbit/s"
   kSeconds,  ///< number of seconds, for how long: "3 min 4 s"
+  kLines,    ///< list of sentences: one on each line of the detailed view
 };
 
 enum class Shown : uint8_t {
   kAlways,   ///< in the list's table and in the detailed view
+  kWide,     ///< likewise, but left out of the table on a terminal that is too narrow for it
   kDetails,  ///< in the detailed view and in JSON only
 };
 

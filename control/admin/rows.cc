@@ -53,6 +53,7 @@ const std::vector<Field<StatusRow>>& fields<StatusRow>() {
       {"rx_packets", "packets from clients", [](const Row& r) -> ordered_json { return r.rx_packets; }},
       {"tx_packets", "packets to clients", [](const Row& r) -> ordered_json { return r.tx_packets; }},
       {"drops", "packets dropped", [](const Row& r) -> ordered_json { return r.drops; }},
+      {"warnings", "warnings", [](const Row& r) -> ordered_json { return r.warnings; }, Format::kLines},
   };
   return list;
 }
@@ -61,16 +62,17 @@ template <>
 const std::vector<Field<SessionRow>>& fields<SessionRow>() {
   using Row = SessionRow;
   constexpr Shown kDetails = Shown::kDetails;
+  constexpr Shown kWide = Shown::kWide;
   constexpr Format kPlain = Format::kPlain;
   static const std::vector<Field<Row>> list = {
       {"id", "ID", [](const Row& r) -> ordered_json { return r.id; }},
       {"common_name", "COMMON NAME", [](const Row& r) -> ordered_json { return r.common_name; }},
       {"remote", "REMOTE", [](const Row& r) -> ordered_json { return r.remote; }},
       {"ip4", "IPV4", [](const Row& r) -> ordered_json { return text_or_null(r.ip4); }},
-      {"ip6", "IPV6", [](const Row& r) -> ordered_json { return text_or_null(r.ip6); }},
-      {"cipher", "CIPHER", [](const Row& r) -> ordered_json { return r.cipher; }},
+      {"ip6", "IPV6", [](const Row& r) -> ordered_json { return text_or_null(r.ip6); }, kPlain, kWide},
+      {"cipher", "CIPHER", [](const Row& r) -> ordered_json { return r.cipher; }, kPlain, kWide},
       {"connected_since", "CONNECTED SINCE",
-       [](const Row& r) -> ordered_json { return to_utc_text(r.connected_since); }},
+       [](const Row& r) -> ordered_json { return to_utc_text(r.connected_since); }, kPlain, kWide},
       {"connected_s", "CONNECTED FOR", [](const Row& r) -> ordered_json { return r.connected_s; }, Format::kSeconds,
        kDetails},
       {"rx_bytes", "RECEIVED", [](const Row& r) -> ordered_json { return r.rx_bytes; }, Format::kBytes},
@@ -84,10 +86,10 @@ const std::vector<Field<SessionRow>>& fields<SessionRow>() {
        Format::kBitRate, kDetails},
       {"last_seen_s", "LAST SEEN",
        [](const Row& r) -> ordered_json { return r.last_seen_s ? ordered_json(*r.last_seen_s) : ordered_json(); },
-       Format::kSeconds},
-      {"wrap", "WRAP", [](const Row& r) -> ordered_json { return r.wrap; }},
+       Format::kSeconds, kWide},
+      {"wrap", "WRAP", [](const Row& r) -> ordered_json { return r.wrap; }, kPlain, kWide},
       {"dynamic_wrap", "DYNAMIC WRAP", [](const Row& r) -> ordered_json { return r.dynamic_wrap; }, kPlain, kDetails},
-      {"tls_version", "TLS", [](const Row& r) -> ordered_json { return text_or_null(r.tls_version); }},
+      {"tls_version", "TLS", [](const Row& r) -> ordered_json { return text_or_null(r.tls_version); }, kPlain, kWide},
       {"tls_cipher", "TLS CIPHER", [](const Row& r) -> ordered_json { return text_or_null(r.tls_cipher); }, kPlain,
        kDetails},
       {"key_derivation", "KEY DERIVATION", [](const Row& r) -> ordered_json { return r.key_derivation; }, kPlain,
@@ -146,11 +148,12 @@ const std::vector<Field<WorkerRow>>& fields<WorkerRow>() {
       {"tx_packets", "SEALED", [](const Row& r) -> ordered_json { return r.tx_packets; }},
       {"punted", "PUNTED", [](const Row& r) -> ordered_json { return r.punted; }},
       {"drops", "DROPPED", [](const Row& r) -> ordered_json { return r.drops; }},
-      {"polls", "POLLS", [](const Row& r) -> ordered_json { return r.polls; }},
-      {"idle_polls", "IDLE POLLS", [](const Row& r) -> ordered_json { return r.idle_polls; }},
-      {"sleeps", "SLEEPS", [](const Row& r) -> ordered_json { return r.sleeps; }},
-      {"naps", "NAPS", [](const Row& r) -> ordered_json { return r.naps; }},
-      {"commands", "COMMANDS", [](const Row& r) -> ordered_json { return r.commands; }},
+      {"polls", "POLLS", [](const Row& r) -> ordered_json { return r.polls; }, Format::kPlain, Shown::kWide},
+      {"idle_polls", "IDLE POLLS", [](const Row& r) -> ordered_json { return r.idle_polls; }, Format::kPlain,
+       Shown::kWide},
+      {"sleeps", "SLEEPS", [](const Row& r) -> ordered_json { return r.sleeps; }, Format::kPlain, Shown::kWide},
+      {"naps", "NAPS", [](const Row& r) -> ordered_json { return r.naps; }, Format::kPlain, Shown::kWide},
+      {"commands", "COMMANDS", [](const Row& r) -> ordered_json { return r.commands; }, Format::kPlain, Shown::kWide},
       {"commands_refused", "REFUSED", [](const Row& r) -> ordered_json { return r.commands_refused; }},
       {"commands_waiting", "WAITING", [](const Row& r) -> ordered_json { return r.commands_waiting; }},
   };
@@ -165,7 +168,7 @@ const std::vector<Field<PortRow>>& fields<PortRow>() {
       {"kind", "KIND", [](const Row& r) -> ordered_json { return r.kind; }},
       {"address", "ADDRESS", [](const Row& r) -> ordered_json { return r.address; }},
       {"state", "STATE", [](const Row& r) -> ordered_json { return r.state; }},
-      {"server", "SERVER", [](const Row& r) -> ordered_json { return r.server; }},
+      {"server", "SERVER", [](const Row& r) -> ordered_json { return text_or_null(r.server); }},
   };
   return list;
 }
@@ -182,7 +185,7 @@ const std::vector<Field<ClientRow>>& fields<ClientRow>() {
       {"revoked", "REVOKED",
        [](const Row& r) -> ordered_json { return r.revoked ? ordered_json(to_utc_text(*r.revoked)) : ordered_json(); }},
       {"serial", "SERIAL", [](const Row& r) -> ordered_json { return r.serial; }, Format::kPlain, Shown::kDetails},
-      {"profile", "PROFILE", [](const Row& r) -> ordered_json { return r.profile; }},
+      {"profile", "PROFILE", [](const Row& r) -> ordered_json { return text_or_null(r.profile); }},
   };
   return list;
 }

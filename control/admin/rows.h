@@ -31,6 +31,7 @@ struct StatusRow {
   uint64_t rx_packets = 0;  ///< opened
   uint64_t tx_packets = 0;  ///< sealed
   uint64_t drops = 0;
+  std::vector<std::string> warnings;  ///< what should be looked at although it runs
 };
 
 struct SessionRow {

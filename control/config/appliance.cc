@@ -315,7 +315,12 @@ Appliance parse_appliance(std::string_view text, const std::string& file, Report
   try {
     parsed = toml::parse(text, file);
   } catch (const toml::parse_error& problem) {  // the library as Debian builds it reports in no other way
-    report.error(file, problem.source().begin.line, std::string(problem.description()));
+    std::string why(problem.description());
+    // Whoever names the server.conf itself reads else only of tables and whitespace.
+    if (!file.ends_with(".toml"))
+      why += "; this should be a culvert.toml, which names the server.conf: [[openvpn]] and below it config = \"" +
+             file.substr(file.rfind('/') + 1) + "\"";
+    report.error(file, problem.source().begin.line, std::move(why));
     return appliance;
   }
   Reading reading{appliance, report};

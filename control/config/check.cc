@@ -5,6 +5,7 @@
 #include "control/config/directive.h"
 #include "control/config/load.h"
 #include "control/config/openvpn_conf.h"
+#include "control/crypto/tls.h"
 
 namespace culvert::config {
 namespace {
@@ -41,19 +42,26 @@ std::vector<ServerConfig> servers_of(const std::string& path, FileLoader& loader
   return servers;
 }
 
+void warn_of_certificates(const ServerConfig& server, std::chrono::sys_seconds wall, Report& report) {
+  if (!server.settings.tls) return;
+  for (const std::string& text : server.settings.tls->warnings(wall)) report.warning(server.file, 0, text);
+}
+
 }  // namespace
 
-Check check(const std::string& path, FileLoader& loader) {
+Check check(const std::string& path, FileLoader& loader, std::chrono::sys_seconds wall) {
   Check made;
   std::vector<ServerConfig> servers;
   if (path.ends_with(".toml")) {
-    load(path, loader, made.report);
+    if (auto loaded = load(path, loader, made.report))
+      for (const ServerConfig& server : loaded->servers) warn_of_certificates(server, wall, made.report);
     servers = servers_of(path, loader);
   } else {
     Result<LoadedFile> conf = loader.load(path, kConfLimit);
     if (conf) {
       servers.push_back(parse_openvpn(conf->bytes, path, loader, made.report));
       if (made.report.ok()) make_tls(servers[0], made.report);
+      warn_of_certificates(servers[0], wall, made.report);
     } else {
       made.report.error(path, 0, conf.error());
     }

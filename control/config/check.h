@@ -1,6 +1,7 @@
 // What a configuration would do, without doing it: `culvert config check FILE`.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ struct Check {
 };
 
 /// Reads `path` as the gateway would: a culvert.toml (name ends in .toml) with all it names, else one server.conf.
-/// Certificates and keys are loaded and tried.
-Check check(const std::string& path, FileLoader& loader);
+/// Certificates and keys are loaded and tried, and judged at `wall`.
+Check check(const std::string& path, FileLoader& loader, std::chrono::sys_seconds wall);
 
 }  // namespace culvert::config

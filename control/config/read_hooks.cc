@@ -155,10 +155,14 @@ void finish_hooks(Draft& draft) {
     draft.error(*draft.find("auth-user-pass-verify"),
                 "via-env shows passwords in the environment, which needs script-security 3; via-file needs only 2");
   if (draft.find("tmp-dir") != nullptr) hooks.tmp_dir = join_path(draft.folder, hooks.tmp_dir);
-  if (!access.client_config_dir.empty())
+  if (!access.client_config_dir.empty()) {
     access.client_config_dir = join_path(draft.folder, access.client_config_dir);
-  else if (access.ccd_exclusive)
+    if (!draft.loader.is_folder(access.client_config_dir))
+      draft.error(*draft.find("client-config-dir"),
+                  access.client_config_dir + ": no such folder, or not readable for this user");
+  } else if (access.ccd_exclusive) {
     draft.error(*draft.find("ccd-exclusive"), "needs client-config-dir");
+  }
   bool passwords = draft.find("auth-user-pass-verify") != nullptr || draft.find("management-client-auth") != nullptr;
   bool without_certificate = !draft.config.tls.require_peer_certificate;
   if (without_certificate && access.password_optional)

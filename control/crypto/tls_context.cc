@@ -190,11 +190,13 @@ void warn_of_validity(std::vector<std::string>& out, const std::string& what, X5
   const CertificateInfo info = describe(certificate);
   const std::string who = what + " \"" + name_text(X509_get_subject_name(certificate)) + "\"";
   if (info.validity.from > wall)
-    out.push_back(who + " is valid only from " + time_text(info.validity.from));
+    out.push_back(who + " is valid only from " + time_text(info.validity.from) +
+                  ": handshakes fail until then; check this machine's clock");
   else if (info.validity.until < wall)
-    out.push_back(who + " expired on " + time_text(info.validity.until));
+    out.push_back(who + " expired on " + time_text(info.validity.until) +
+                  ": handshakes fail until a new one is in place");
   else if (info.validity.until < wall + kWarnBefore)
-    out.push_back(who + " expires soon, on " + time_text(info.validity.until));
+    out.push_back(who + " expires soon, on " + time_text(info.validity.until) + ": put a new one in place before");
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Reads the configuration again and puts in force what can be, without ending a session that need not end. The error
   /// (one finding per line) says why nothing was changed.
   Result<ReloadReport> reload();
-  /// The same for those who can't be answered: what came of it is in the log.
-  void reload_and_log();
+  /// The same, and what it found is in the log as well: the file's next reader may not be who asked.
+  Result<ReloadReport> reload_and_log();
   /// As stop(), and whoever keeps this process running should not start it again.
   void stop_for_good();
   bool stopped_for_good() const { return for_good_; }
@@ -74,6 +74,11 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void publish_counters();
   void make_servers(uint32_t sessions);
   void watch_crls();
+  /// What concerns() says now.
+  std::vector<std::string> present_concerns() const;
+  /// Logs what concerns the operator and has not been logged before; again from time to time.
+  void look_at_concerns();
+  void watch_concerns();
   abi::Tally control_tally() const;
 
   Status open_desks();
@@ -211,6 +216,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   io::LogBudget log_budget_;
   MonoTime started_;
   std::string state_text_;  ///< what it is waiting for
+  std::vector<std::string> told_concerns_;
   bool ever_ready_ = false;
   size_t disconnects_waiting_ = 0;  ///< client-disconnect scripts that are about to be run
   bool deciding_ = false;           ///< inside decide(): what comes of it is carried out by the caller

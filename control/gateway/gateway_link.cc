@@ -107,6 +107,7 @@ void Gateway::serve() {
   std::string where;
   for (const std::string& port : ports_->listening()) where += port + ", ";
   io::log(io::LogLevel::kInfo, "ready: " + where + ports_->tun());
+  if (!was_ready) watch_concerns();
   if (!was_ready && when_ready_) when_ready_();
 }
 

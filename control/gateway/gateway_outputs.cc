@@ -139,7 +139,9 @@ void Gateway::on_connected(size_t index, const openvpn::SessionConnected& connec
   }
   for (auto& desk : desks_)
     if (desk->instance() == index) desk->client_connected(*info);
-  std::string addresses = abi::to_text(abi::ipv4(info->grant.ip4)) + " " + abi::to_text(abi::ipv6(info->grant.ip6));
+  std::string addresses;
+  for (const abi::IpAddress& address : {abi::ipv4(info->grant.ip4), abi::ipv6(info->grant.ip6)})
+    if (address.family != abi::Family::kNone) addresses += (addresses.empty() ? "" : " ") + abi::to_text(address);
   io::log_within(log_budget_, io::mono_now(), io::LogLevel::kInfo,
                  info->identity.common_name + " (id " + std::to_string(connected.session.peer_id) +
                      ") connected from " + abi::to_text(info->remote) + ": " + addresses + ", " +

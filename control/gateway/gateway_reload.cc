@@ -73,14 +73,15 @@ Result<ReloadReport> Gateway::reload() {
   configuration_.log_level = next->log_level;
   io::set_log_level(next->log_level);
   io::log(io::LogLevel::kInfo, report.summary());
+  look_at_concerns();
   return report;
 }
 
-void Gateway::reload_and_log() {
+Result<ReloadReport> Gateway::reload_and_log() {
   auto reloaded = reload();
   if (reloaded) {
     for (const std::string& warning : reloaded->warnings) io::log(io::LogLevel::kWarning, warning);
-    return;
+    return reloaded;
   }
   const std::string& text = reloaded.error();
   for (size_t start = 0; start < text.size();) {
@@ -88,6 +89,7 @@ void Gateway::reload_and_log() {
     io::log(io::LogLevel::kError, text.substr(start, end - start));
     start = end + 1;
   }
+  return reloaded;
 }
 
 void Gateway::take_over_routes() {

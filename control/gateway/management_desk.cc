@@ -190,7 +190,7 @@ Result<size_t> ManagementDesk::push_update(std::optional<uint64_t> cid, const st
 void ManagementDesk::signal(management::Signal signal) {
   switch (signal) {
     case management::Signal::kHangup:
-      gateway_.reload_and_log();
+      (void)gateway_.reload_and_log();
       return;
     case management::Signal::kTerminate:
       gateway_.stop_for_good();

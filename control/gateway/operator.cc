@@ -41,7 +41,7 @@ bool goes_by(const admin::SessionRow& row, const std::string& wanted) {
 }
 
 std::string limit_text(uint64_t bits) {
-  return bits == 0 ? std::string("no limit") : config::bit_rate_text(bits);
+  return bits == 0 ? std::string("no limit") : "limit " + config::bit_rate_text(bits);
 }
 
 std::string by(const io::PeerCredentials& who) {
@@ -87,6 +87,7 @@ admin::StatusRow Operator::status() const {
   row.control_uptime_s = seconds_since(io::to_ns(gateway_.started_));
   row.listening = gateway_.ports_->listening();
   row.tun = gateway_.ports_->tun();
+  row.warnings = gateway_.present_concerns();
   const auto& mapping = gateway_.link_.mapping();
   if (!mapping) return row;
   if (gateway_.link_.attached()) {
@@ -221,7 +222,8 @@ ordered_json Operator::session_kill(const json& request, const io::PeerCredentia
   auto goodbye = request.value("restart", false) ? openvpn::Goodbye::kRestart : openvpn::Goodbye::kHalt;
   size_t instance = entry->instance;
   uint32_t worker = entry->worker;
-  gateway_.instances_[instance]->server->disconnect(session, goodbye, openvpn::EndReason::kKilled, by(who), io::now());
+  gateway_.instances_[instance]->server->disconnect(session, goodbye, openvpn::EndReason::kKilled,
+                                                    "uid " + std::to_string(who.uid), io::now());
   gateway_.carry_out(instance, worker);
   return admin_ok(admin::to_json(*row));
 }
@@ -239,8 +241,8 @@ ordered_json Operator::session_limit(const json& request, const io::PeerCredenti
   if (!entry || !gateway_.instances_[entry->instance]->server->limit(session, limit, io::now()))
     return admin_error("the session has just ended");
   gateway_.carry_out(entry->instance, entry->worker);
-  io::log(io::LogLevel::kInfo, row->common_name + " (id " + std::to_string(row->id) + "): limited to " +
-                                   limit_text(limit.from_client) + " from the client and " +
+  io::log(io::LogLevel::kInfo, row->common_name + " (id " + std::to_string(row->id) +
+                                   "): " + limit_text(limit.from_client) + " from the client, " +
                                    limit_text(limit.to_client) + " to it, asked " + by(who));
   row = find(std::to_string(row->id));
   return row ? admin_ok(admin::to_json(*row)) : admin_error(row.error());
@@ -270,7 +272,7 @@ ordered_json Operator::push_update(const json& request, const io::PeerCredential
 
 ordered_json Operator::reload(const io::PeerCredentials& who) {
   io::log(io::LogLevel::kInfo, "reading the configuration again, asked " + by(who));
-  Result<ReloadReport> report = gateway_.reload();
+  Result<ReloadReport> report = gateway_.reload_and_log();
   return report ? admin_ok(report->to_json()) : admin_error(report.error());
 }
 

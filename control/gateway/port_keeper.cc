@@ -15,6 +15,11 @@ std::string name_of(const abi::OpenTun& tun) {
   return std::string(tun.name.data(), std::find(tun.name.data(), tun.name.data() + tun.name.size(), '\0'));
 }
 
+/// Most errors of the dataplane begin with what they are about, and need not say it twice.
+std::string about(const std::string& what, const std::string& error) {
+  return error.starts_with(what) ? error : what + ": " + error;
+}
+
 }  // namespace
 
 std::string to_text(const abi::OpenPort& port) {
@@ -30,7 +35,7 @@ PortKeeper::PortKeeper(io::LinkClient& link, std::vector<Wanted> ports, const ab
 
 void PortKeeper::step(const std::string& what, const Result<std::string>& result, std::string& state) {
   state = result ? std::string(kOpen) : result.error();
-  if (!result && first_error_.empty()) first_error_ = what + ": " + result.error();
+  if (!result && first_error_.empty()) first_error_ = about(what, result.error());
 }
 
 void PortKeeper::apply(std::function<void(Status)> done) {
@@ -72,7 +77,7 @@ void PortKeeper::change_tun(const abi::OpenTun& tun) {
   if (!open_) return;
   link_.open_tun(tun_, [this](const Result<std::string>& result) {
     tun_state_ = result ? std::string(kOpen) : result.error();
-    if (!result) io::log(io::LogLevel::kError, "tun " + name_of(tun_) + ": " + result.error());
+    if (!result) io::log(io::LogLevel::kError, about("tun " + name_of(tun_), result.error()));
   });
 }
 

@@ -23,6 +23,27 @@ uint64_t random_seed(Random& random) {
 constexpr uint32_t kLogPerNetwork = 3;
 constexpr uint32_t kLogInAll = 50;
 
+/// What an operator can do about a first packet that is refused before anything in it can be believed; null: nothing.
+const char* way_in(WrapKind wrap, wire::OpcodeByte first, DropReason reason) {
+  const bool v2 = wrap == WrapKind::kTlsCryptV2;
+  if (first.opcode != (v2 ? Opcode::kHardResetClientV3 : Opcode::kHardResetClientV2)) {
+    if (first.opcode == Opcode::kHardResetClientV3)
+      return "its profile has a tls-crypt-v2 key, and this server has no tls-crypt-v2: give it a profile for this "
+             "server";
+    if (first.opcode == Opcode::kHardResetClientV2)
+      return "its profile has no tls-crypt-v2 key, which this server asks for: give it a profile for this server";
+    return nullptr;
+  }
+  if (reason == DropReason::control_bad_client_key)
+    return "its tls-crypt-v2 key was not made with this server's: give it a profile for this server";
+  if (reason != DropReason::control_bad_wrap && reason != DropReason::control_malformed) return nullptr;
+  if (wrap == WrapKind::kTlsAuth)
+    return "it is not wrapped with this server's tls-auth key: compare the key, key-direction and auth of both ends";
+  if (wrap == WrapKind::kTlsCrypt)
+    return "it is not wrapped with this server's tls-crypt key: compare the keys of both ends";
+  return nullptr;
+}
+
 }  // namespace
 
 Admission::Admission(const ServerSettings& settings, Engine& engine)
@@ -45,13 +66,17 @@ Admission::Verdict Admission::judge(const Datagram& datagram, wire::OpcodeByte f
   bool second =
       v2 ? first.opcode == Opcode::kControlWkc : first.opcode == Opcode::kControl || first.opcode == Opcode::kAck;
   if (!reset && !second) {
+    tell_way_in(datagram, first, DropReason::control_unexpected_opcode, now);
     bool of_a_session =
         first.opcode == Opcode::kControl || first.opcode == Opcode::kAck || first.opcode == Opcode::kSoftReset;
     return of_a_session ? DropReason::control_no_session : DropReason::control_unexpected_opcode;
   }
   if (first.key_id != 0) return DropReason::control_no_session;
   auto result = open(datagram, first);
-  if (auto* reason = std::get_if<DropReason>(&result)) return *reason;
+  if (auto* reason = std::get_if<DropReason>(&result)) {
+    tell_way_in(datagram, first, *reason, now);
+    return *reason;
+  }
   Opened& opened = std::get<Opened>(result);
   if (opened.packet.header.session_id == wire::SessionId{}) return DropReason::control_malformed;
   return reset ? first_packet(datagram, opened, first, now) : second_packet(datagram, opened, first, now);
@@ -136,6 +161,11 @@ wire::SessionId Admission::random_session_id() {
   wire::SessionId id{};
   while (id == wire::SessionId{}) engine_.random->fill(id);
   return id;
+}
+
+void Admission::tell_way_in(const Datagram& datagram, wire::OpcodeByte first, DropReason reason, Now now) {
+  if (const char* way = way_in(settings_.wrap.kind, first, reason))
+    log(LogLevel::kWarning, datagram.remote, std::string("refused the first packet of a client: ") + way, now);
 }
 
 void Admission::log(LogLevel level, const abi::Endpoint& remote, std::string text, Now now) {

@@ -47,6 +47,9 @@ class Admission {
   Verdict first_packet(const Datagram& datagram, Opened& opened, wire::OpcodeByte first, Now now);
   Verdict second_packet(const Datagram& datagram, Opened& opened, wire::OpcodeByte first, Now now);
   void answer(const Datagram& datagram, const Opened& opened, bool resend_client_key, Now now);
+  /// Logs why a client of another profile gets no answer, which else only a counter shows (as the reference's "TLS
+  /// Error: incoming packet authentication failed").
+  void tell_way_in(const Datagram& datagram, wire::OpcodeByte first, abi::DropReason reason, Now now);
   void log(LogLevel level, const abi::Endpoint& remote, std::string text, Now now);
   wire::SessionId random_session_id();
 

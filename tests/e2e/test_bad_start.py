@@ -64,6 +64,16 @@ def test_port_taken(stage):
     says(said, rf"\b{PORT}\b", r"in use|taken", r"ss |port|stop")
 
 
+def test_reason_is_told_although_the_log_is_a_file(stage, tmp_path):
+    """Whoever starts it looks at the terminal, whatever file `log-append` names."""
+    log = tmp_path / "control.log"
+    with stage.network.gateway.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("0.0.0.0", PORT))
+        said = start(stage, unstarted(stage, extra=[f"log-append {log}"]))
+    says(said, rf"culvert-control: udp \S+:{PORT}: port {PORT} is taken", r"ss ")
+    says(log.read_text(), rf"error: udp \S+:{PORT}: port {PORT} is taken")
+
+
 def test_broken_key_file(stage, tmp_path):
     broken = tmp_path / "broken.key"
     broken.write_text("-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----\n")
@@ -144,10 +154,14 @@ def test_starts_after_the_cause_is_gone(stage):
 
 
 def test_wrong_use_of_the_command_line():
-    for argv in (["up", "--no-such-option"], ["no-such-command"], ["session", "kill"]):
+    for argv in (["up", "--no-such-option"], ["no-such-command"], ["no-such-command", "--help"], ["help", "no-such"],
+                 ["session", "kill"], ["session"], ["sessions", "--watch", "0"]):
         done = subprocess.run([builds.culvert(), *argv], capture_output=True, text=True, timeout=30)
         assert done.returncode == 2, (argv, done.returncode, done.stderr)
         assert done.stderr.strip(), f"{argv}: said nothing"
+    for argv in (["help"], ["help", "session", "limit"], ["session", "limit", "--help"]):
+        done = subprocess.run([builds.culvert(), *argv], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0 and "usage: culvert" in done.stdout, (argv, done.stderr)
 
 
 def test_asking_a_gateway_that_does_not_run(tmp_path):

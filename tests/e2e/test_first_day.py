@@ -104,6 +104,23 @@ def test_from_init_to_traffic(day):
     assert "laptop" in gateway.cli("sessions")
 
 
+def test_forwarding_that_pushed_routes_need_is_told(day):
+    """A machine that forwards nothing is the usual reason why clients get no further than the gateway."""
+    with open(day.folder / "server.conf", "a", encoding="utf-8") as conf:
+        conf.write('push "redirect-gateway def1"\n')
+    day.gateway.config = Path(os.path.relpath(day.gateway.config))
+    day.gateway.namespace.write_sysctl("net/ipv4/ip_forward", "0")
+    gateway = day.up()
+    status = gateway.ask("status")
+    assert status["config"] == str(day.folder / "culvert.toml"), "must make sense from any folder"
+    [warning] = status["warnings"]
+    assert 'push "redirect-gateway def1"' in warning and "sysctl -w net.ipv4.ip_forward=1" in warning
+    wait_until(lambda: f"control warning: {warning}" in gateway.log(), "the log to say so", 20)
+    assert warning in gateway.cli("status")
+    day.gateway.namespace.write_sysctl("net/ipv4/ip_forward", "1")
+    assert gateway.ask("status")["warnings"] == []
+
+
 def test_revoke_ends_the_live_session_and_keeps_it_out(day):
     gateway = day.up()
     laptop = day.client(day.add("laptop")).connect()

@@ -61,6 +61,8 @@ def test_wrong_wrap_key_is_counted_and_not_answered(stage, certificates, tmp_pat
     client = stage.client("stranger", wrap=wrap, wrap_key=wrong, options=["hand-window 3"]).start()
     wait_until(lambda: client.log().count("link remote:") >= 2, "a second try", 30)
     assert "Initial packet from" not in client.log(), "the gateway answered"
+    wait_until(lambda: f"{client.host.ip4}" in gateway.log() and "refused the first packet of a client: " in gateway.log(),
+               "the log to name the stranger", 20)
     reason = "control_bad_client_key" if wrap == "tls-crypt-v2" else "control_bad_wrap"
     drops = gateway.drops()
     assert drops[reason] >= 2, drops

@@ -1,10 +1,12 @@
 """Either process may be killed at any moment: no data packet waits for control, no client has to connect again."""
 
+import json
 import os
 import signal
 
 import pytest
 
+from harness import builds
 from harness.download import Download, serving
 from harness.gateway import Gateway
 from harness.process import exists
@@ -89,6 +91,28 @@ def test_new_clients_get_in_after_control_came_back(stage):
     assert first.inner4 != second.inner4 and first.inner6 != second.inner6 and first.peer_id != second.peer_id
     assert first.ping(INNER4) and second.ping(INNER4)
     assert sorted(gateway.session_names()) == ["first", "second"]
+
+
+def test_watching_goes_on_behind_a_restart(stage):
+    """`--watch` shows what happens, and does not end just then: it says that control is away, and goes on."""
+    gateway = stage.gateway()
+    watching = gateway.namespace.start([builds.culvert(), "--run-dir", gateway.run_dir, "status", "--watch", "0.1", "--json"],
+                                       stage.folder / "watch.log")
+
+    def seen(pid: int) -> bool:
+        lines = [line for line in watching.log().splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
+        return any(json.loads(line)["control_pid"] == pid for line in lines)
+    wait_until(lambda: seen(gateway.pid_of("culvert-control")), "the first look", 20)
+    gateway.process.signal(signal.SIGSTOP)  # so that nobody starts it again before it is missed
+    try:
+        os.kill(gateway.pid_of("culvert-control"), signal.SIGKILL)
+        wait_until(lambda: "does not run" in watching.log() or not watching.running(), "the look to find nobody", 20)
+    finally:
+        gateway.process.signal(signal.SIGCONT)
+    gateway.wait_ready()
+    wait_until(lambda: seen(gateway.pid_of("culvert-control")) or not watching.running(), "a look at the next control", 20)
+    assert watching.running(), watching.log()
+    watching.stop()
 
 
 @pytest.mark.parametrize("program", ["culvert-control", "culvert-dataplane"])

@@ -63,6 +63,10 @@ Result<ordered_json> ask(const std::string& run_dir, const ordered_json& request
   if (!fd) {
     if (fd.error().ends_with(std::strerror(EACCES)))
       return Error{fd.error() + ": run as root, or as a member of the gateway's group"};
+    if (fd.error().ends_with(std::strerror(ECONNREFUSED)))
+      return Error{"culvert-control of " + run_dir + " does not run (" + fd.error() +
+                   "): `culvert up` and systemd start it again within seconds, and clients stay connected meanwhile; "
+                   "if neither runs, start `culvert up`"};
     return Error{"no gateway runs with run dir " + run_dir + " (" + fd.error() +
                  "): start one with `culvert up`, or name another with --run-dir"};
   }

@@ -1,7 +1,10 @@
 // What concerns configuration files: `culvert config check`, and `culvert reload` of a running gateway.
 #include <memory>
+#include <set>
+#include <utility>
 
 #include "control/config/check.h"
+#include "control/io/clock.h"
 #include "tools/culvert/admin_client.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/table.h"
@@ -22,13 +25,17 @@ std::string shortened(std::string text) {
 
 ordered_json rows_of(const config::Check& check, bool whole) {
   ordered_json rows = ordered_json::array();
-  for (const config::CheckedDirective& one : check.directives)
+  std::set<std::pair<std::string, std::string>> said;
+  for (const config::CheckedDirective& one : check.directives) {
+    // Ten lines of push need not say ten times what push may hold.
+    bool again = !whole && !said.emplace(one.name, one.note).second;
     rows.push_back({{"file", one.file},
                     {"line", one.line},
                     {"directive", one.name},
                     {"arguments", whole ? one.arguments : shortened(one.arguments)},
                     {"verdict", one.verdict},
-                    {"note", one.note}});
+                    {"note", again ? "" : one.note}});
+  }
   return rows;
 }
 
@@ -44,7 +51,7 @@ ordered_json findings_of(const config::Check& check) {
 
 void check(Context& context, const std::string& file, bool json) {
   config::DiskLoader loader;
-  config::Check check = config::check(file, loader);
+  config::Check check = config::check(file, loader, io::now().wall);
   size_t errors = check.report.errors();
   if (errors > 0) context.exit_status = 1;
   if (json) {
@@ -59,7 +66,8 @@ void check(Context& context, const std::string& file, bool json) {
                                        {"arguments", "arguments", Format::kPlain, Shown::kAlways},
                                        {"verdict", "verdict", Format::kPlain, Shown::kAlways},
                                        {"note", "note", Format::kPlain, Shown::kAlways}};
-  if (!check.directives.empty()) std::printf("%s\n", table_text(columns, rows_of(check, false)).c_str());
+  if (!check.directives.empty())
+    std::printf("%s\n", table_text(columns, rows_of(check, false), terminal_width()).c_str());
   for (const config::Diagnostic& found : check.report.all()) std::printf("%s\n", config::to_text(found).c_str());
   size_t warnings = check.report.all().size() - errors;
   std::printf("%s: %zu error(s), %zu warning(s): %s\n", file.c_str(), errors, warnings,
@@ -93,14 +101,15 @@ void add_config_commands(CLI::App& app, Context& context) {
   CLI::App* group = app.add_subcommand("config", "configuration files")->require_subcommand(1);
   CLI::App* check_command =
       group->add_subcommand("check", "say what of a server.conf or culvert.toml would be honoured; status 1 on errors");
+  check_command->footer(
+      "  culvert config check /etc/openvpn/server/server.conf\n  culvert config check /etc/culvert/culvert.toml\n");
   auto file = std::make_shared<std::string>();
   auto check_json = std::make_shared<bool>(false);
   check_command->add_option("FILE", *file, "server.conf, or culvert.toml with all it names")->required();
   check_command->add_flag("--json", *check_json, "print JSON");
   check_command->callback([&context, file, check_json] { check(context, *file, *check_json); });
 
-  CLI::App* reload_command =
-      app.add_subcommand("reload", "have the running gateway read its configuration again; nobody is disconnected");
+  CLI::App* reload_command = app.add_subcommand("reload", "read the configuration again; nobody is disconnected");
   auto reload_json = std::make_shared<bool>(false);
   reload_command->add_flag("--json", *reload_json, "print JSON");
   reload_command->callback([&context, reload_json] { reload(context, *reload_json); });

@@ -9,4 +9,9 @@ void Context::fail(const std::string& text) {
   exit_status = 1;
 }
 
+void Context::wrong_use(const std::string& text) {
+  fail(text);
+  exit_status = 2;
+}
+
 }  // namespace culvert::cli

@@ -8,6 +8,7 @@
 #include "control/config/bit_rate.h"
 #include "tools/culvert/admin_client.h"
 #include "tools/culvert/commands.h"
+#include "tools/culvert/help.h"
 #include "tools/culvert/table.h"
 
 namespace culvert::cli {
@@ -33,17 +34,27 @@ void print(const Shape& shape, const std::vector<Column>& columns, const ordered
   if (data.is_array() && data.empty())
     std::printf("%s\n", when_empty);
   else
-    std::printf("%s", (data.is_array() ? table_text(columns, data) : details_text(columns, data)).c_str());
+    std::printf("%s",
+                (data.is_array() ? table_text(columns, data, terminal_width()) : details_text(columns, data)).c_str());
 }
 
-/// Asks, prints, and with --watch does so again until the gateway does not answer or the reader is gone.
-void look(Context& context, const Shape& shape, const ordered_json& request, const std::vector<Column>& columns,
-          const char* when_empty) {
-  for (;;) {
+/// Asks, prints, and with --watch does so again until interrupted, or the reader is gone. A control that is started
+/// again is back within a second, so only a first look without an answer ends it. `judge` makes an exit status of what
+/// came.
+void look(
+    Context& context, const Shape& shape, const ordered_json& request, const std::vector<Column>& columns,
+    const char* when_empty, int (*judge)(const ordered_json&) = [](const ordered_json&) { return 0; }) {
+  for (bool answered = false;;) {
     Result<ordered_json> data = ask(context.run_dir_or_default(), request);
-    if (!data) return context.fail(data.error());
-    if (shape.watch > 0 && !shape.json && isatty(STDOUT_FILENO)) std::printf("\033[H\033[2J");
-    print(shape, columns, *data, when_empty);
+    if (data && shape.watch > 0 && !shape.json && isatty(STDOUT_FILENO)) std::printf("\033[H\033[2J");
+    if (data) {
+      answered = true;
+      print(shape, columns, *data, when_empty);
+      context.exit_status = judge(*data);
+    } else {
+      context.fail(data.error());
+      if (!answered) return;
+    }
     if (std::fflush(stdout) != 0 || shape.watch <= 0) return;
     poll(nullptr, 0, static_cast<int>(shape.watch * 1000));
   }
@@ -53,10 +64,10 @@ std::shared_ptr<Shape> add_shape(CLI::App& command, bool watch) {
   auto shape = std::make_shared<Shape>();
   command.add_flag("--json", shape->json, watch ? "print JSON; with --watch one line per look" : "print JSON");
   if (watch)
-    command.add_option("--watch", shape->watch, "look again every SECONDS (2 when not given) until interrupted")
+    command.add_option("--watch", shape->watch, "look again every SECONDS, until interrupted")
         ->expected(0, 1)
         ->default_str("2")
-        ->check(CLI::Range(0.1, 86400.0))
+        ->check(seconds_up_to(86400))
         ->type_name("SECONDS");
   return shape;
 }
@@ -78,14 +89,8 @@ void add_status(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("status", "the gateway as a whole; status 1 unless it is ready for clients");
   auto shape = add_shape(*command, true);
   command->callback([&context, shape] {
-    for (;;) {
-      Result<ordered_json> data = ask(context.run_dir_or_default(), {{"command", "status"}});
-      if (!data) return context.fail(data.error());
-      print(*shape, columns_of<admin::StatusRow>(), *data, "");
-      context.exit_status = data->value("ready", false) ? 0 : 1;
-      if (std::fflush(stdout) != 0 || shape->watch <= 0) return;
-      poll(nullptr, 0, static_cast<int>(shape->watch * 1000));
-    }
+    look(context, *shape, {{"command", "status"}}, columns_of<admin::StatusRow>(), "",
+         [](const ordered_json& status) { return status.value("ready", false) ? 0 : 1; });
   });
 }
 
@@ -115,6 +120,7 @@ void add_session_limit(CLI::App& session, Context& context, const char* which) {
   CLI::App* command =
       session.add_subcommand("limit", "how much a session may carry, until it ends; what is not given stays as it is");
   auto shape = add_shape(*command, false);
+  command->footer("  culvert session limit alice --in 20M --out 50M\n  culvert session limit 10.8.0.2 --out none\n");
   auto options = std::make_shared<LimitOptions>();
   command->add_option("SESSION", shape->session, which)->required();
   CLI::Option* none = command->add_flag("--none", options->none, "lift the limits of both directions");
@@ -123,7 +129,7 @@ void add_session_limit(CLI::App& session, Context& context, const char* which) {
   command->add_option("--out", options->out, "to the client, " + rate)->type_name("RATE")->excludes(none);
   command->callback([&context, shape, options] {
     Result<ordered_json> request = limit_request(shape->session, *options);
-    if (!request) return context.fail(request.error());
+    if (!request) return context.wrong_use(request.error());
     Result<ordered_json> data = ask(context.run_dir_or_default(), *request);
     if (!data) return context.fail(data.error());
     if (shape->json) return print_json(*data, false);
@@ -141,6 +147,10 @@ void add_session_limit(CLI::App& session, Context& context, const char* which) {
 void add_session(CLI::App& app, Context& context) {
   CLI::App* session = app.add_subcommand("session", "one session")->require_subcommand(1);
   const char* which = "ID, common name, or inner or outer address, as in `culvert sessions`";
+  session->footer(
+      "  culvert session show alice\n"
+      "  culvert session kill 192.0.2.10:59017\n"
+      "  culvert session limit alice --in 20M --out 50M\n");
 
   CLI::App* show = session->add_subcommand("show", "all that is known of a session");
   auto show_shape = add_shape(*show, true);
@@ -169,8 +179,10 @@ void add_session(CLI::App& app, Context& context) {
 }
 
 void add_push_update(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand(
-      "push-update", "change what connected clients were pushed, as in 'route 10.1.0.0 255.255.0.0, -dns'");
+  CLI::App* command = app.add_subcommand("push-update", "change what connected clients were pushed");
+  command->footer(
+      "  culvert push-update 'route 10.1.0.0 255.255.0.0, -dns'\n"
+      "  culvert push-update --session alice 'dhcp-option DNS 10.8.0.1'\n");
   auto shape = add_shape(*command, false);
   auto options = std::make_shared<std::string>();
   command
@@ -178,7 +190,7 @@ void add_push_update(CLI::App& app, Context& context) {
                    "options, separated by commas; -NAME takes one away (write -- before a text that begins so), ?NAME "
                    "may be unknown")
       ->required();
-  command->add_option("--session", shape->session, "only this one: ID, common name or address");
+  command->add_option("--session", shape->session, "only this one: ID, common name or address")->type_name("SESSION");
   command->callback([&context, shape, options] {
     ordered_json request = {{"command", "push-update"}, {"options", *options}};
     if (!shape->session.empty()) request["session"] = shape->session;
@@ -194,7 +206,10 @@ void add_push_update(CLI::App& app, Context& context) {
 
 void add_gateway_commands(CLI::App& app, Context& context) {
   add_status(app, context);
-  add_list<admin::SessionRow>(app, context, "sessions", "connected clients", "no client is connected");
+  add_list<admin::SessionRow>(app, context, "sessions", "connected clients", "no client is connected")
+      ->footer(
+          "  culvert sessions --watch\n"
+          "  culvert sessions --json | jq '.[].common_name'\n");
   add_session(app, context);
   add_push_update(app, context);
   add_list<admin::DropRow>(app, context, "drops", "packets that did not go on, by reason", "no packet was dropped");

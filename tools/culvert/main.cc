@@ -4,8 +4,10 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tools/culvert/commands.h"
+#include "tools/culvert/help.h"
 
 namespace culvert::cli {
 namespace {
@@ -20,15 +22,16 @@ void let_options_through(CLI::App& app) {
   }
 }
 
-/// What was wrong with a command line that lacks a command: a word that is none, or nothing at all.
-std::string why_no_command(const CLI::App& app, int argc, char** argv) {
+/// Why the words name no command: one of them is none. Empty when there are too few of them at most.
+std::string unknown_command(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* level = &app;
   std::string above;
-  for (int i = 1; i < argc; ++i) {
-    std::string word = argv[i];
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
     if (word == "--run-dir") ++i;
     if (word.starts_with('-')) continue;
     auto commands = level->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty()) break;  // its arguments
     auto found = std::ranges::find(commands, word, &CLI::App::get_name);
     if (found == commands.end()) {
       std::string names;
@@ -38,14 +41,32 @@ std::string why_no_command(const CLI::App& app, int argc, char** argv) {
     level = *found;
     above += word + " ";
   }
-  return "a command is missing";
+  return "";
 }
 
-int run(int argc, char** argv) {
+/// The words behind the program's name. `culvert help COMMAND` is another way to say `culvert COMMAND --help`.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + std::max(argc, 1));
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    words.push_back("--help");
+  }
+  return words;
+}
+
+int run(const std::vector<std::string>& words) {
   Context context;
-  CLI::App app{"culvert: a VPN gateway for OpenVPN clients."};
-  app.set_version_flag("--version", "culvert " CULVERT_VERSION);
-  app.add_option("--run-dir", context.run_dir, "folder of the running gateway (default /run/culvert)");
+  CLI::App app{"a VPN gateway for OpenVPN clients", "culvert"};
+  app.formatter(std::make_shared<Help>());
+  app.set_help_flag("-h,--help", "print this help and end");
+  app.footer(
+      "  culvert init /etc/culvert --host vpn.example.org\n"
+      "  culvert client add alice\n"
+      "  culvert up\n"
+      "  culvert help session limit\n");
+  app.set_version_flag("--version", "culvert " CULVERT_VERSION, "print the version and end");
+  app.add_option("--run-dir", context.run_dir, "folder of the running gateway (default /run/culvert)")
+      ->type_name("DIR");
   app.require_subcommand(1);
   add_pki_commands(app, context);
   add_up_command(app, context);
@@ -53,13 +74,15 @@ int run(int argc, char** argv) {
   add_trace_commands(app, context);
   add_config_commands(app, context);
   let_options_through(app);
+  // What is wrong must be said first: CLI11 prints help also behind words that it doesn't know, and calls them missing.
+  std::string why = unknown_command(app, words);
   try {
-    app.parse(argc, argv);
+    if (why.empty()) app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    // CLI11 says so of every word that it doesn't know, too.
-    bool no_command = std::string_view(error.what()).starts_with("A subcommand");
-    std::string why = no_command ? why_no_command(app, argc, argv) : error.what();
+    why = std::string_view(error.what()).starts_with("A subcommand") ? "a command is missing" : error.what();
+  }
+  if (!why.empty()) {
     std::fprintf(stderr, "culvert: %s\nculvert --help, or culvert COMMAND --help, says what is possible\n",
                  why.c_str());
     return kWrongUse;
@@ -71,5 +94,5 @@ int run(int argc, char** argv) {
 }  // namespace culvert::cli
 
 int main(int argc, char** argv) {
-  return culvert::cli::run(argc, argv);
+  return culvert::cli::run(culvert::cli::words_of(argc, argv));
 }

@@ -7,6 +7,7 @@
 #include "control/pki/pki.h"
 #include "tools/culvert/admin_client.h"
 #include "tools/culvert/commands.h"
+#include "tools/culvert/help.h"
 #include "tools/culvert/table.h"
 
 namespace culvert::cli {
@@ -42,15 +43,26 @@ std::chrono::sys_seconds today() {
 
 void add_init(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("init", "make a working configuration with its own CA and keys");
+  command->footer(
+      "  culvert init --host vpn.example.org\n"
+      "  culvert init /etc/culvert --host 192.0.2.1 --redirect-gateway --dns 9.9.9.9\n");
   auto options = std::make_shared<pki::InitOptions>();
   auto json = std::make_shared<bool>(false);
   options->folder = kDefaultDir;
   command->add_option("DIR", options->folder, "folder to make")->capture_default_str();
-  command->add_option("--host", options->host, "name or address that clients connect to")->required();
-  command->add_option("--port", options->port, "UDP port")->check(CLI::Range(1, 65535))->capture_default_str();
-  command->add_option("--pool4", options->pool4, "IPv4 network of the tunnel")->capture_default_str();
-  command->add_option("--pool6", options->pool6, "IPv6 network of the tunnel (a random private one when not given)");
-  command->add_option("--dns", options->dns, "DNS servers that clients are told to use");
+  command->add_option("--host", options->host, "name or address that clients connect to")
+      ->required()
+      ->type_name("HOST");
+  command->add_option("--port", options->port, "UDP port")
+      ->check(whole_number(1, 65535))
+      ->capture_default_str()
+      ->type_name("PORT");
+  command->add_option("--pool4", options->pool4, "IPv4 network of the tunnel")
+      ->capture_default_str()
+      ->type_name("NETWORK");
+  command->add_option("--pool6", options->pool6, "IPv6 network of the tunnel (a random private one when not given)")
+      ->type_name("NETWORK");
+  command->add_option("--dns", options->dns, "DNS servers that clients are told to use")->type_name("ADDRESS");
   command->add_flag("--redirect-gateway", options->redirect_gateway,
                     "send all of the clients' traffic through the tunnel");
   command->add_flag("--json", *json, "print JSON");
@@ -70,11 +82,15 @@ void add_client_add(CLI::App& client, Context& context) {
   auto json = std::make_shared<bool>(false);
   options->folder = kDefaultDir;
   command->add_option("NAME", options->name, "the client's common name")->required();
-  command->add_option("--dir", options->folder, "folder made by `culvert init`")->capture_default_str();
-  command->add_option("--remote", options->remote, "HOST or HOST:PORT for the profile, if not what init was told");
+  command->add_option("--dir", options->folder, "folder made by `culvert init`")
+      ->capture_default_str()
+      ->type_name("DIR");
+  command->add_option("--remote", options->remote, "HOST or HOST:PORT for the profile, if not what init was told")
+      ->type_name("HOST");
   command->add_option("--days", options->days, "validity of the certificate")
-      ->check(CLI::Range(1, 36500))
-      ->capture_default_str();
+      ->check(whole_number(1, 36500))
+      ->capture_default_str()
+      ->type_name("DAYS");
   command->add_flag("--json", *json, "print JSON");
   command->callback([&context, options, json] {
     Result<pki::ClientRow> row = pki::add_client(*options, today());
@@ -100,7 +116,7 @@ void add_client_revoke(CLI::App& client, Context& context) {
   auto name = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   command->add_option("NAME", *name, "the client's common name")->required();
-  command->add_option("--dir", *folder, "folder made by `culvert init`")->capture_default_str();
+  command->add_option("--dir", *folder, "folder made by `culvert init`")->capture_default_str()->type_name("DIR");
   command->add_flag("--json", *json, "print JSON");
   command->callback([&context, folder, name, json] {
     Result<pki::ClientRow> row = pki::revoke_client(*folder, *name, today());
@@ -118,7 +134,7 @@ void add_client_list(CLI::App& client, Context& context) {
   CLI::App* command = client.add_subcommand("list", "all clients that certificates were issued for");
   auto folder = std::make_shared<std::string>(kDefaultDir);
   auto json = std::make_shared<bool>(false);
-  command->add_option("--dir", *folder, "folder made by `culvert init`")->capture_default_str();
+  command->add_option("--dir", *folder, "folder made by `culvert init`")->capture_default_str()->type_name("DIR");
   command->add_flag("--json", *json, "print JSON");
   command->callback([&context, folder, json] {
     auto clients = pki::list_clients(*folder, today());
@@ -150,6 +166,7 @@ void add_pki_commands(CLI::App& app, Context& context) {
   add_init(app, context);
   add_genkey(app, context);
   CLI::App* client = app.add_subcommand("client", "clients and their certificates")->require_subcommand(1);
+  client->footer("  culvert client add alice\n  culvert client list\n  culvert client revoke alice\n");
   add_client_add(*client, context);
   add_client_revoke(*client, context);
   add_client_list(*client, context);

@@ -1,5 +1,8 @@
 #include "tools/culvert/table.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -29,6 +32,62 @@ std::string padded(const std::string& text, size_t to, bool right) {
 
 ordered_json value_of(const ordered_json& row, const Column& column) {
   return row.is_object() ? row.value(std::string(column.name), ordered_json()) : ordered_json();
+}
+
+constexpr const char* kGap = "  ";
+
+/// A column of a table: its header, and what stands below it.
+struct ShownColumn {
+  std::vector<std::string> cells;
+  size_t widest = 0;
+  bool right = false;  ///< numbers, which are compared by their last digits
+  bool wide = false;   ///< may be left out
+};
+
+ShownColumn shown_column(const Column& column, const ordered_json& rows) {
+  ShownColumn made{.cells = {std::string(column.header)}, .wide = column.shown == admin::Shown::kWide};
+  made.right =
+      std::any_of(rows.begin(), rows.end(), [&](const ordered_json& row) { return is_number(value_of(row, column)); });
+  for (const ordered_json& row : rows) {
+    ordered_json value = value_of(row, column);
+    made.right = made.right && (is_number(value) || value.is_null());
+    made.cells.push_back(cell_text(value, column.format));
+  }
+  for (const std::string& cell : made.cells) made.widest = std::max(made.widest, width(cell));
+  return made;
+}
+
+void leave_out_wide(std::vector<ShownColumn>& columns, size_t limit) {
+  auto whole = [&columns] {
+    size_t sum = 0;
+    for (const ShownColumn& column : columns) sum += column.widest + (&column == &columns.back() ? 0 : 2);
+    return sum;
+  };
+  while (limit > 0 && whole() > limit) {
+    auto found = std::find_if(columns.rbegin(), columns.rend(), [](const ShownColumn& column) { return column.wide; });
+    if (found == columns.rend()) return;
+    columns.erase(std::next(found).base());
+  }
+}
+
+/// `text` behind `indent` columns, broken between words where `limit` ends, unless hardly any room is left for it.
+std::string hanging(const std::string& text, size_t indent, size_t limit) {
+  constexpr size_t kLeast = 24;
+  if (limit < indent + kLeast) return text;
+  std::string out;
+  size_t used = 0;
+  for (size_t start = 0; start < text.size();) {
+    size_t end = std::min(text.find(' ', start), text.size());
+    std::string word = text.substr(start, end - start);
+    if (used > 0 && indent + used + 1 + width(word) > limit) {
+      out += "\n" + std::string(indent, ' ');
+      used = 0;
+    }
+    out += (used > 0 ? " " : "") + word;
+    used += (used > 0 ? 1 : 0) + width(word);
+    start = end + 1;
+  }
+  return out;
 }
 
 }  // namespace
@@ -71,36 +130,39 @@ std::string cell_text(const ordered_json& value, admin::Format format) {
   return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-std::string table_text(const std::vector<Column>& columns, const ordered_json& rows) {
+size_t terminal_width() {
+  winsize size{};
+  return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+std::string table_text(const std::vector<Column>& columns, const ordered_json& rows, size_t limit) {
+  std::vector<ShownColumn> shown;
+  for (const Column& column : columns)
+    if (column.shown != admin::Shown::kDetails) shown.push_back(shown_column(column, rows));
+  leave_out_wide(shown, limit);
   std::string out;
-  std::vector<std::string> lines(rows.size() + 1);
-  std::vector<Column> shown;
-  std::copy_if(columns.begin(), columns.end(), std::back_inserter(shown),
-               [](const Column& column) { return column.shown == admin::Shown::kAlways; });
-  for (size_t c = 0; c < shown.size(); ++c) {
-    const Column& column = shown[c];
-    std::vector<std::string> cells = {std::string(column.header)};
-    bool right = std::any_of(rows.begin(), rows.end(),
-                             [&](const ordered_json& row) { return is_number(value_of(row, column)); });
-    for (const ordered_json& row : rows) {
-      ordered_json value = value_of(row, column);
-      right = right && (is_number(value) || value.is_null());
-      cells.push_back(cell_text(value, column.format));
+  for (size_t row = 0; row <= rows.size(); ++row) {
+    std::string line;
+    for (const ShownColumn& column : shown) {
+      bool last = &column == &shown.back();
+      if (last && !column.right)
+        line += hanging(column.cells[row], width(line), limit);
+      else
+        line += padded(column.cells[row], column.widest, column.right) + (last ? "" : kGap);
     }
-    size_t widest = 0;
-    for (const std::string& cell : cells) widest = std::max(widest, width(cell));
-    bool last = c + 1 == shown.size();
-    for (size_t i = 0; i < cells.size(); ++i)
-      lines[i] += last && !right ? cells[i] : padded(cells[i], widest, right) + (last ? "" : "  ");
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
   }
-  for (const std::string& line : lines) out += line + "\n";
   return out;
 }
 
-TableStream::TableStream(const std::vector<Column>& columns) {
+TableStream::TableStream(const std::vector<Column>& columns, const std::map<std::string_view, size_t>& least) {
   std::copy_if(columns.begin(), columns.end(), std::back_inserter(shown_),
-               [](const Column& column) { return column.shown == admin::Shown::kAlways; });
-  for (const Column& column : shown_) widths_.push_back(column.header.size());
+               [](const Column& column) { return column.shown != admin::Shown::kDetails; });
+  for (const Column& column : shown_) {
+    auto found = least.find(column.name);
+    widths_.push_back(std::max(column.header.size(), found != least.end() ? found->second : 0));
+  }
 }
 
 std::string TableStream::line(const ordered_json& row) {
@@ -124,7 +186,11 @@ std::string details_text(const std::vector<Column>& columns, const ordered_json&
   for (const Column& column : columns) {
     std::string header(column.header);
     std::transform(header.begin(), header.end(), header.begin(), [](unsigned char c) { return std::tolower(c); });
-    out += padded(header, widest + 2, false) + cell_text(value_of(row, column), column.format) + "\n";
+    ordered_json value = value_of(row, column);
+    if (column.format != admin::Format::kLines || !value.is_array() || value.empty())
+      value = ordered_json::array({value});
+    for (const ordered_json& part : value)
+      out += padded(std::exchange(header, ""), widest + 2, false) + cell_text(part, column.format) + "\n";
   }
   return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,15 +34,21 @@ std::string bytes_text(uint64_t bytes);
 /// "2 h 5 min"
 std::string duration_text(uint64_t seconds);
 
-/// A table with a line of headers; columns are as wide as their longest cell. `rows` is an array of objects.
-std::string table_text(const std::vector<Column>& columns, const nlohmann::ordered_json& rows);
+/// Columns of the terminal that standard output is; 0 when it is none.
+size_t terminal_width();
+
+/// A table with a line of headers; columns are as wide as their longest cell. `rows` is an array of objects. With a
+/// `limit` (characters), those of Shown::kWide are left out, last first, until the rest fits, and a long text at a
+/// line's end goes on below where it began.
+std::string table_text(const std::vector<Column>& columns, const nlohmann::ordered_json& rows, size_t limit = 0);
 /// One line per field, those with Shown::kDetails too.
 std::string details_text(const std::vector<Column>& columns, const nlohmann::ordered_json& row);
 
-/// A table whose rows come one by one: columns grow when a cell is wider than all before it.
+/// A table whose rows come one by one: columns begin as wide as `least` says (by name), and grow when a cell is wider
+/// than all before it.
 class TableStream {
  public:
-  explicit TableStream(const std::vector<Column>& columns);
+  explicit TableStream(const std::vector<Column>& columns, const std::map<std::string_view, size_t>& least = {});
   /// The row's line, with the line of headers in front when it is the first.
   std::string line(const nlohmann::ordered_json& row);
 

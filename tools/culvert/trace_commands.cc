@@ -7,6 +7,7 @@
 #include "control/io/clock.h"
 #include "tools/culvert/capture_file.h"
 #include "tools/culvert/commands.h"
+#include "tools/culvert/help.h"
 #include "tools/culvert/table.h"
 #include "tools/culvert/trace_filter.h"
 #include "tools/culvert/trace_link.h"
@@ -64,6 +65,11 @@ Result<std::string> follow(TraceLink& link, const Bounds& bounds, Each each, Siz
   }
 }
 
+/// So that the first lines stand in line with the later ones: widths of what is usual.
+const std::map<std::string_view, size_t> kLeastWidths = {
+    {"direction", 11},  {"session", 7},     {"common_name", 12}, {"step", 12},         {"result", 7},
+    {"outer_bytes", 5}, {"inner_bytes", 5}, {"remote", 21},      {"inner_source", 18}, {"inner_destination", 18}};
+
 struct TraceOptions {
   TraceFilter filter;
   Bounds bounds{.packets = 100};
@@ -77,7 +83,7 @@ void run_trace(Context& context, const TraceOptions& options) {
   auto link = TraceLink::start(run_dir, *request);
   if (!link) return context.fail(link.error());
   SessionNames names(run_dir);
-  TableStream table(columns_of<admin::TraceRow>());
+  TableStream table(columns_of<admin::TraceRow>(), kLeastWidths);
   const uint64_t offset_ns = wall_offset_ns();
   auto ended = follow(
       **link, options.bounds,
@@ -177,17 +183,27 @@ void run_capture(Context& context, const CaptureOptions& options) {
 
 void add_trace_commands(CLI::App& app, Context& context) {
   CLI::App* trace = app.add_subcommand("trace", "what becomes of packets: which step takes or drops each, and why");
+  trace->footer(
+      "  culvert trace --session alice --drops       why alice's packets don't arrive\n"
+      "  culvert trace --remote 192.0.2.10           what comes from an address that gets no session\n"
+      "  culvert trace --reason limit_to_client --seconds 10\n");
   auto shown = std::make_shared<TraceOptions>();
   shown->filter.add_to(*trace);
   trace->add_option("--count", shown->bounds.packets, "end after this many packets (default 100)")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40));
-  trace->add_option("--seconds", shown->bounds.seconds, "end after this time; default: wait for --count, or Ctrl-C")
-      ->check(CLI::Range(0.1, 1e6));
+      ->check(whole_number(1, uint64_t{1} << 40))
+      ->type_name("N");
+  trace
+      ->add_option("--seconds", shown->bounds.seconds, "end after this time; without it only --count or Ctrl-C ends it")
+      ->check(seconds_up_to(1e6))
+      ->type_name("SECONDS");
   trace->add_flag("--json", shown->json, "print JSON, one line per packet");
   trace->callback([&context, shown] { run_trace(context, *shown); });
 
   CLI::App* capture =
       app.add_subcommand("capture", "write packets to a pcapng file, decrypted, for Wireshark or tcpdump");
+  capture->footer(
+      "  culvert capture alice.pcapng --session alice --seconds 30\n"
+      "  culvert capture - | tcpdump -nr -\n");
   auto wanted = std::make_shared<CaptureOptions>();
   capture
       ->add_option("FILE", wanted->file, "file to make; -: standard output, as in `culvert capture - | tcpdump -r -`")
@@ -195,13 +211,17 @@ void add_trace_commands(CLI::App& app, Context& context) {
   wanted->filter.add_to(*capture);
   capture->add_flag("--outer", wanted->outer, "tunnel packets as they travel, instead of what is inside");
   capture->add_option("--snap", wanted->snap, "bytes of each packet (default 2048)")
-      ->check(CLI::Range(20u, abi::kMaxTraceSnap));
+      ->check(whole_number(20, abi::kMaxTraceSnap))
+      ->type_name("BYTES");
   capture->add_option("--count", wanted->bounds.packets, "end after this many packets (default 10000)")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40));
-  capture->add_option("--bytes", wanted->bounds.bytes, "end when the file has this size (default 64 MiB)")
-      ->transform(CLI::AsSizeValue(false));
+      ->check(whole_number(1, uint64_t{1} << 40))
+      ->type_name("N");
+  capture->add_option("--bytes", wanted->bounds.bytes, "end when the file has this size, such as 10MB (default 64 MiB)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
   capture->add_option("--seconds", wanted->bounds.seconds, "end after this time (default 60)")
-      ->check(CLI::Range(0.1, 1e6));
+      ->check(seconds_up_to(1e6))
+      ->type_name("SECONDS");
   capture->add_flag("--json", wanted->json, "print what was written as JSON");
   capture->callback([&context, wanted] { run_capture(context, *wanted); });
 }

@@ -4,6 +4,7 @@
 
 #include "dataplane/abi/endpoint_text.h"
 #include "tools/culvert/admin_client.h"
+#include "tools/culvert/help.h"
 #include "tools/culvert/trace_link.h"
 
 namespace culvert::cli {
@@ -29,15 +30,20 @@ Result<abi::SessionRef> session_of(const std::string& run_dir, const std::string
 }  // namespace
 
 void TraceFilter::add_to(CLI::App& command) {
-  command.add_option("--session", session, "only of this one: ID, common name or address, as in `culvert sessions`");
-  command.add_option("--remote", remote, "only of clients with this outer address, also before they have a session");
+  command.add_option("--session", session, "only of this one: ID, common name or address, as in `culvert sessions`")
+      ->type_name("SESSION");
+  command.add_option("--remote", remote, "only of clients with this outer address, also before they have a session")
+      ->type_name("ADDRESS");
   command.add_option("--direction", direction, "from-client, to-client or both")
       ->default_str("both")
+      ->type_name("WAY")
       ->check(CLI::IsMember({"from-client", "to-client", "both"}));
   command.add_flag("--drops", drops, "only packets that are dropped");
-  command.add_option("--reason", reason, "only packets that are dropped for this reason, as in `culvert drops`");
+  command.add_option("--reason", reason, "only packets that are dropped for this reason, as in `culvert drops`")
+      ->type_name("REASON");
   command.add_option("--every", every, "look at every Nth packet of a worker only; with --drops, at every Nth drop")
-      ->check(CLI::Range(1u, 1'000'000'000u));
+      ->check(whole_number(1, 1'000'000'000))
+      ->type_name("N");
 }
 
 Result<abi::TraceRequest> TraceFilter::request(const std::string& run_dir) const {

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <memory>
 
 #include "control/io/event_loop.h"
@@ -54,8 +55,10 @@ void up(Context& context, const std::string& config) {
   if (!run_dir) return context.fail(run_dir.error());
   auto loop = io::EventLoop::make();
   if (!loop) return context.fail(loop.error());
+  // In the log and in `culvert status` it must make sense from any folder.
+  const std::string whole = std::filesystem::absolute(config).lexically_normal();
   Supervisor supervisor(**loop, path, Child(dataplane_argv(*dataplane, *configuration, *identity, path)),
-                        Child({*control, "--config", config, "--run-dir", path}));
+                        Child({*control, "--config", whole, "--run-dir", path}));
   context.exit_status = supervisor.run();
 }
 
@@ -64,7 +67,7 @@ void up(Context& context, const std::string& config) {
 void add_up_command(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("up", "run a gateway in the foreground until SIGTERM or Ctrl-C");
   auto config = std::make_shared<std::string>("/etc/culvert/culvert.toml");
-  command->add_option("--config", *config, "culvert.toml")->capture_default_str();
+  command->add_option("--config", *config, "culvert.toml of the gateway")->capture_default_str()->type_name("FILE");
   command->callback([&context, config] { up(context, *config); });
 }
 

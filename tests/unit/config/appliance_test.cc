@@ -144,6 +144,15 @@ TEST(Appliance, BrokenTomlSaysWhere) {
   EXPECT_TRUE(findings("a = 1\nb = = 2\n").starts_with("etc/culvert.toml:2: error: "));
   EXPECT_TRUE(findings("a = 1\na = 2\n").starts_with("etc/culvert.toml:2: error: "));
   EXPECT_TRUE(findings("[tun\n").starts_with("etc/culvert.toml:1: error: "));
+  EXPECT_EQ(findings("[tun\n").find("this should be a culvert.toml"), std::string::npos);
+  Report report;
+  parse_appliance("port 1194\n", "etc/server.conf", report);
+  ASSERT_EQ(report.errors(), 1u);
+  EXPECT_NE(
+      report.all()[0].text.find("this should be a culvert.toml, which names the server.conf: [[openvpn]] and below "
+                                "it config = \"server.conf\""),
+      std::string::npos)
+      << report.all()[0].text;
 }
 
 }  // namespace

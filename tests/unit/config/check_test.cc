@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "control/config/check.h"
 #include "control/config/kept_files.h"
@@ -9,6 +10,9 @@
 
 namespace culvert::config::test {
 namespace {
+
+using namespace std::chrono_literals;
+constexpr std::chrono::sys_seconds kNow = std::chrono::sys_days(2026y / 11 / 27);
 
 const CheckedDirective& at_line(const Check& check, uint32_t line) {
   auto found = std::ranges::find_if(check.directives, [line](const auto& one) { return one.line == line; });
@@ -19,7 +23,7 @@ const CheckedDirective& at_line(const Check& check, uint32_t line) {
 TEST(ConfigCheck, SaysTheFateOfEachDirective) {
   MemoryLoader loader = real_files_below("etc");
   loader.files["etc/server.conf"].bytes = std::string(kBase) + "persist-key\nkeepalvie 10 60\nport 70000\n";
-  Check check = config::check("etc/server.conf", loader);
+  Check check = config::check("etc/server.conf", loader, kNow);
   EXPECT_EQ(check.report.errors(), 2u);
   EXPECT_EQ(check.directives.size(), 11u);
   EXPECT_EQ(at_line(check, 1).name, "topology");
@@ -35,9 +39,24 @@ TEST(ConfigCheck, ReadsTheServersOfACulvertToml) {
   MemoryLoader loader = real_files_below("etc");
   loader.files["etc/culvert.toml"].bytes = "[[openvpn]]\nconfig = \"server.conf\"\n";
   loader.files["etc/server.conf"].bytes = std::string(kBase) + "bridge-nonsense\n";
-  Check check = config::check("etc/culvert.toml", loader);
+  Check check = config::check("etc/culvert.toml", loader, kNow);
   EXPECT_EQ(check.report.errors(), 1u);
   EXPECT_EQ(at_line(check, 9).verdict, "refused");
+}
+
+TEST(ConfigCheck, WarnsOfCertificatesThatClientsRefuse) {
+  MemoryLoader loader = real_files_below("etc");
+  loader.files["etc/culvert.toml"].bytes = "[[openvpn]]\nconfig = \"server.conf\"\n";
+  loader.files["etc/server.conf"].bytes = kBase;
+  for (const char* file : {"etc/culvert.toml", "etc/server.conf"}) {
+    EXPECT_TRUE(config::check(file, loader, kNow).report.all().empty()) << file;
+    Check late = config::check(file, loader, std::chrono::sys_days(2090y / 1 / 2));
+    EXPECT_EQ(late.report.errors(), 0u);
+    ASSERT_EQ(late.report.all().size(), 2u) << file;
+    EXPECT_EQ(to_text(late.report.all()[1]),
+              "etc/server.conf: warning: certificate \"CN=server\" expired on 2090-01-01 00:00:00 UTC: handshakes fail "
+              "until a new one is in place");
+  }
 }
 
 TEST(ConfigCheck, DoesNotShowKeys) {
@@ -46,7 +65,7 @@ TEST(ConfigCheck, DoesNotShowKeys) {
   std::string conf = kBase;
   conf.replace(conf.find("key server.key"), 14, "<key>\n" + key + "</key>");
   loader.files["etc/server.conf"].bytes = conf;
-  Check check = config::check("etc/server.conf", loader);
+  Check check = config::check("etc/server.conf", loader, kNow);
   EXPECT_EQ(check.report.errors(), 0u);
   for (const CheckedDirective& one : check.directives) EXPECT_EQ(one.arguments.find("PRIVATE"), std::string::npos);
 }

@@ -19,7 +19,7 @@ class MemoryLoader : public FileLoader {
     return found->second;
   }
 
-  bool is_folder(const std::string& path) override { return path.ends_with("/crls"); }
+  bool is_folder(const std::string& path) override { return path.ends_with("/crls") || path.ends_with("/ccd"); }
 
   std::map<std::string, LoadedFile> files;
   std::vector<std::string> asked;

@@ -152,7 +152,7 @@ TEST_F(SessionLimit, RefusesWithTheWayOutBeforeAnybodyIsAsked) {
                         Case{{"alice", "--in", "1M", "--out", "0"}, "--out: \"0\" is no limit"},
                         Case{{"alice", "--out", "401G"}, "(1 to 400G), or none"}}) {
     Done done = run(c.words);
-    EXPECT_EQ(done.status, 1);
+    EXPECT_EQ(done.status, 2);
     EXPECT_EQ(done.out, "");
     EXPECT_TRUE(done.err.starts_with("culvert: ")) << done.err;
     EXPECT_NE(done.err.find(c.says), std::string::npos) << done.err;

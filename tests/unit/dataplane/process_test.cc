@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -132,6 +133,9 @@ TEST_F(ProcessTest, ServesAndLeavesNothingBehind) {
   EXPECT_FALSE(std::filesystem::exists(run_dir_));
   EXPECT_EQ(if_nametoindex("cvt0"), 0u);
   EXPECT_NE(process.output().find("dataplane: culvert "), std::string::npos) << process.output();
+  EXPECT_TRUE(std::regex_search(process.output(),
+                                std::regex("^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{3} dataplane: ")))
+      << process.output();
   EXPECT_NE(process.output().find("dataplane: encryption: AES-GCM by "), std::string::npos) << process.output();
 }
 
