@@ -78,7 +78,7 @@ class Unit {
   /// `count` blocks of a packet, at least one, of which the last has `last_present`; the caller knows that there is
   /// room.
   CULVERT_LANES void add_blocks(const Job& job, __m128i row, uint8_t* text, size_t count, uint64_t last_present) {
-    const uint8_t* key = job.key->chacha.data();
+    const uint8_t* key = job.key->chacha.bytes.data();
     for (size_t i = used_, end = used_ + count; i < end; ++i, text += 64) {
       blocks_.row[i] = row;
       blocks_.key[i] = key;
@@ -109,7 +109,8 @@ class Unit {
     for (uint32_t at = 0; job.length - at >= kWholeBytes; at += kWholeBytes) {
       if (wholes_ == kVectors) flush_whole();
       for (uint32_t line = at; line < at + kWholeBytes; line += 64) __builtin_prefetch(job.text + line);
-      whole_[wholes_++] = {_mm_add_epi32(first_row(job), counter(1 + at / 64)), job.key->chacha.data(), job.text + at};
+      whole_[wholes_++] = {_mm_add_epi32(first_row(job), counter(1 + at / 64)), job.key->chacha.bytes.data(),
+                           job.text + at};
     }
   }
 

@@ -16,16 +16,18 @@ namespace culvert::aead {
 
 struct Job;
 
-/// Expanded key: round keys, then H^40 … H^1 (H: the hash key, doubled once as the reflected multiplication wants it),
-/// then room so that loading four powers from H^3 on stays inside. It ends where a Key ends, so that H^5 … H^2, which a
-/// packet of four blocks takes together, are one cache line.
+/// Expanded key: H^40 … H^1 (H: the hash key, doubled once as the reflected multiplication wants it), then the round
+/// keys. So the low powers, which every packet needs, and the round keys are adjacent cache lines, the last ones of a
+/// Key; and loading four powers from H^3 on stays inside. H^5 … H^2, which a packet of four blocks takes together, are
+/// one line.
 struct alignas(64) GcmVaesKey {
   static constexpr size_t kPowers = 40;
+  std::array<uint8_t, 144> unused;
+  std::array<std::array<uint8_t, 16>, kPowers> powers;
   std::array<std::array<uint8_t, 16>, 15> round;
-  std::array<uint8_t, 96> unused;
-  std::array<std::array<uint8_t, 16>, kPowers + 3> powers;
 };
 static_assert((offsetof(GcmVaesKey, powers) + (GcmVaesKey::kPowers - 5) * 16) % 64 == 0);
+static_assert(offsetof(GcmVaesKey, round) == offsetof(GcmVaesKey, powers) + sizeof GcmVaesKey::powers);
 
 enum class AesRounds : uint8_t { k10 = 10, k12 = 12, k14 = 14 };
 

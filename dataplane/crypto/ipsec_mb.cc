@@ -35,7 +35,7 @@ class IpsecMb final : public Engine {
         IMB_AES256_GCM_PRE(manager_.get(), bytes.data(), &key.gcm);
         break;
       case Cipher::kChacha20Poly1305:
-        key.chacha = bytes;
+        key.chacha.bytes = bytes;
         break;
       default:
         break;
@@ -135,8 +135,8 @@ class IpsecMb final : public Engine {
     job->hash_alg = IMB_AUTH_CHACHA20_POLY1305;
     job->cipher_direction = direction;
     job->chain_order = direction == IMB_DIR_ENCRYPT ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
-    job->enc_keys = packet.key->chacha.data();
-    job->dec_keys = packet.key->chacha.data();
+    job->enc_keys = packet.key->chacha.bytes.data();
+    job->dec_keys = packet.key->chacha.bytes.data();
     job->key_len_in_bytes = 32;
     job->iv = packet.nonce.data();
     job->iv_len_in_bytes = kNonceSize;

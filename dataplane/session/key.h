@@ -20,7 +20,9 @@ struct EpochSend;
 using ImplicitIv = std::array<uint8_t, 8>;  ///< follows the packet-id in the nonce (RFC, AEAD)
 
 struct alignas(64) ReceiveKey {
-  // One cache line: what every packet needs beside the expanded key.
+  aead::Key aead;  ///< ends with what every packet needs of it
+
+  // One cache line, adjacent to it: what else every packet needs.
   ReplayWindow window;
   ImplicitIv implicit_iv{};
   uint64_t blocks = 0;                    ///< plaintext blocks opened
@@ -32,7 +34,7 @@ struct alignas(64) ReceiveKey {
   bool limit_reported = false;  ///< kKeyNearLimit is sent once
   bool exhausted = false;       ///< more forgeries than kForgeriesRefuse: opens nothing any more
 
-  aead::Key aead;
+  // What few packets need.
   uint64_t forgeries = 0;
   EpochReceive* epochs = nullptr;  ///< kEpoch: the keys that really open (epochs.h); `aead` is not used then
 
@@ -47,9 +49,13 @@ struct alignas(64) ReceiveKey {
     return forgeries > kForgeriesNear && !std::exchange(limit_reported, true);
   }
 };
-static_assert(offsetof(ReceiveKey, aead) == 64);
+static_assert(offsetof(ReceiveKey, window) == sizeof(aead::Key) &&
+              offsetof(ReceiveKey, forgeries) == sizeof(aead::Key) + 64);
 
 struct alignas(64) SendKey {
+  aead::Key aead;  ///< as in ReceiveKey
+
+  // One cache line, adjacent to it.
   abi::Cipher cipher{};
   abi::KeyFormat format{};
   uint8_t key_id = 0;
@@ -63,8 +69,7 @@ struct alignas(64) SendKey {
   uint64_t end_id = kPacketIdEnd;
   uint64_t blocks = 0;                        ///< plaintext blocks sealed
   std::atomic<uint64_t>* reserved = nullptr;  ///< its place in abi::WorkerRecord::send_reserved
-  aead::Key aead;
-  EpochSend* epochs = nullptr;  ///< kEpoch
+  EpochSend* epochs = nullptr;                ///< kEpoch
 
   /// Packet-ids that are reserved in one go: what a restart of the dataplane may skip.
   static constexpr uint64_t kReserve = 65536;
@@ -86,6 +91,13 @@ struct alignas(64) SendKey {
     return near && !std::exchange(limit_reported, true);
   }
 };
-static_assert(offsetof(SendKey, aead) == 64);
+static_assert(offsetof(SendKey, cipher) == sizeof(aead::Key) && offsetof(SendKey, epochs) <= sizeof(aead::Key) + 64);
+
+/// Brings into the cache what every packet needs of a ReceiveKey or SendKey beside `aead`, whose last line it follows.
+/// Null is fine.
+template <class DirectionKey>
+[[gnu::always_inline]] inline void prefetch_state(const DirectionKey* key) {
+  __builtin_prefetch(reinterpret_cast<const char*>(key) + sizeof(aead::Key), 1);
+}
 
 }  // namespace culvert::session

@@ -1,6 +1,6 @@
-// One session in the table. Laid out by who touches it: a packet on its way in reads `where` and `receive`, one on its
-// way out `where` and `send`; each part fills whole cache lines, so that the two directions may one day live on
-// different cores.
+// One session in the table. Laid out by who touches it: a packet on its way in reads `where` and the end of `receive`,
+// one on its way out `where` and the beginning of `send`, so that either has two adjacent lines; each part fills whole
+// cache lines, so that the two directions may one day live on different cores.
 #pragma once
 
 #include <array>
@@ -39,14 +39,16 @@ static_assert(sizeof(Where) == 64);
 
 /// Owner: the core that receives the session's packets.
 struct alignas(64) ReceiveState {
-  uint64_t last_ns = 0;  ///< CLOCK_MONOTONIC of the last authentic packet
+  std::array<ReceiveKey*, kKeyIds> keys{};  ///< by key-id; null: none. Changed by set_key
+
+  // What every packet needs: a line, adjacent to Session::where.
+  alignas(64) uint64_t last_ns = 0;  ///< CLOCK_MONOTONIC of the last authentic packet
   uint64_t packets = 0;
   uint64_t bytes = 0;  ///< inner
   uint64_t drops = 0;
   std::array<uint8_t, 16> ip6{};
   ReceiveKey* newest = nullptr;  ///< the key that was made last, which is nearly always the one that is used:
-  uint8_t newest_id = kNoKeyId;  ///< then no packet needs `keys`, a line of its own
-  alignas(64) std::array<ReceiveKey*, kKeyIds> keys{};  ///< by key-id; null: none. Changed by set_key
+  uint8_t newest_id = kNoKeyId;  ///< then no packet needs `keys`
 
   static constexpr uint8_t kNoKeyId = 0xFF;
 
@@ -81,8 +83,8 @@ struct PendingEvents {
 };
 
 struct Session {
-  Where where;
   ReceiveState receive;
+  Where where;
   SendState send;
 
   // What only commands and the sweep touch.

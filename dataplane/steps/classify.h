@@ -17,8 +17,8 @@ struct Classify {
     packet.opcode = wire::Opcode::kDataV2;
     packet.key_id = packet.data[0] & wire::kKeyIdMask;
     if (session::Session* slot = context.table->slot_of(peer_id_of(packet)); slot != nullptr) [[likely]] {
+      __builtin_prefetch(&slot->receive.last_ns, 1);
       __builtin_prefetch(&slot->where);
-      __builtin_prefetch(&slot->receive, 1);
       packet.session = slot;
     }
     return Verdict::go_on();

@@ -9,7 +9,7 @@ Verdict FindSession::by_address(Packet& packet, PathContext& context) {
   packet.session = context.table->find_by_address(from.remote, from.port);
   if (packet.session == nullptr) return Verdict::drop(DropReason::session_unknown_address);
   packet.moved = !same_place(packet.session->where.remote, from.remote);
-  __builtin_prefetch(packet.session->receive.key(packet.key_id));
+  prefetch_key(packet);
   return Verdict::go_on();
 }
 

@@ -33,7 +33,7 @@ struct FindSession {
     if (session->where.port != from.port || (packet.moved && !may_come_from(from.remote, session->where))) [[unlikely]]
       return Verdict::drop(DropReason::session_wrong_transport);
     packet.session = session;
-    __builtin_prefetch(session->receive.key(packet.key_id));
+    prefetch_key(packet);
     return Verdict::go_on();
   }
 
@@ -41,6 +41,10 @@ struct FindSession {
   /// A TCP peer is its connection: from another one, the packet isn't this session's.
   static bool may_come_from(const abi::Endpoint& remote, const session::Where& session) {
     return remote.transport == abi::Transport::kUdp && session.remote.transport == abi::Transport::kUdp;
+  }
+  [[gnu::always_inline]] static void prefetch_key(const Packet& packet) {
+    if (const session::ReceiveKey* key = packet.session->receive.key(packet.key_id); key != nullptr) [[likely]]
+      aead::prefetch(key->aead), session::prefetch_state(key);
   }
   static Verdict by_address(Packet& packet, PathContext& context);
 };

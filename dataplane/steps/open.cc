@@ -16,7 +16,6 @@ struct PrepareOpen {
     if (key->exhausted) [[unlikely]]
       return Verdict::drop(DropReason::aead_key_exhausted);
     packet.key = key;
-    aead::prefetch(key->aead);
     __builtin_prefetch(key->seen, 1);  // check_replay writes to it
     if (key->format == abi::KeyFormat::kAead) [[likely]] {
       AeadFormat::prepare_open(packet, *next++);

@@ -59,7 +59,7 @@ struct PrepareSeal {
 
 void seal(Burst& burst, PathContext& context) {
   std::array<aead::Job, kBurst> jobs;
-  for (const Packet& packet : burst.packets()) __builtin_prefetch(packet.session->send.key);
+  for (const Packet& packet : burst.packets()) session::prefetch_state(packet.session->send.key);
   burst.each(context, PrepareSeal{jobs.data()});
   context.aead.seal({jobs.data(), burst.size()});
   context.tally.add(abi::Counter::sealed_packets, burst.size());

@@ -94,7 +94,7 @@ class Traffic {
   std::vector<rte_mbuf*> mbufs_;
   std::vector<aead::Job> jobs_;
   std::vector<uint32_t> packet_ids_;              ///< by packet of the pass
-  std::array<std::vector<uint32_t>, 3> last_id_;  ///< by Kind and session
+  std::array<std::vector<uint32_t>, 2> last_id_;  ///< of the AEAD alone and of the path, by session
   Pages keys_;                                    ///< aead::Key by session
   uint64_t pass_ = 0;
   std::optional<uint32_t> in_turn_from_;  ///< first session of this pass, when they come in turn

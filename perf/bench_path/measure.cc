@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "perf/bench_path/null_engine.h"
+#include "perf/bench_path/idle_engine.h"
 
 namespace culvert::perf {
 
@@ -80,12 +80,11 @@ double time_engine(Traffic& traffic, aead::Engine& engine, Direction direction, 
 
 Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw, aead::Engine& engine,
                     rte_mempool* pool, const std::vector<rte_mbuf*>& mbufs) {
-  NullEngine nothing;
-  Gateway without(what, nothing, pool, mbufs.size()), with(what, engine, pool, mbufs.size());
+  IdleEngine of_path(engine);
+  Gateway gateway(what, of_path, pool, mbufs.size());
   Traffic traffic(what, raw, mbufs);
-  for (auto [kind, gateway] : {std::pair{Kind::kPathOnly, &without}, {Kind::kWhole, &with}})
-    if (auto started = start_sessions(what, kind, traffic, *gateway, options.burst); !started)
-      return Error{started.error()};
+  if (auto started = start_sessions(what, Kind::kWhole, traffic, gateway, options.burst); !started)
+    return Error{started.error()};
 
   std::array<std::vector<double>, kKinds.size()> samples;
   std::vector<double> ratios;
@@ -93,7 +92,7 @@ Result<Row> measure(const Case& what, const Options& options, aead::Engine& raw,
   for (uint32_t repeat = 0; repeat < kWarmUp + options.repeats; ++repeat) {
     for (size_t turn = 0; turn < kKinds.size(); ++turn) {
       Kind kind = kKinds[(repeat + turn) % kKinds.size()];  // none always goes first
-      Gateway& gateway = kind == Kind::kWhole ? with : without;
+      of_path.set_idle(kind == Kind::kPathOnly);
       traffic.prepare(kind);
       gateway.sink.packets.clear();
       double cycles = run(kind, traffic, gateway, raw, what.direction, options.burst);

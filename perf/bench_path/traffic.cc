@@ -110,7 +110,7 @@ void Traffic::write_packets(Kind kind) {
   for (size_t i = 0; i < mbufs_.size(); ++i) {
     rte_mbuf* mbuf = mbufs_[i];
     uint32_t session = session_of(i);
-    packet_ids_[i] = ++last_id_[static_cast<size_t>(kind)][session];
+    packet_ids_[i] = ++last_id_[kind == Kind::kRaw ? 0 : 1][session];
     mbuf->data_off = kHeadroom;
     uint8_t* start = rte_pktmbuf_mtod(mbuf, uint8_t*);
     uint8_t* header = inbound() ? start : start - sizeof(DataV2Header);

@@ -74,7 +74,7 @@ class ChachaPoly : public ::testing::TestWithParam<Variant> {
     fill(made->key_bytes), fill(made->nonce), fill(made->aad), fill(made->text);
     made->sealed =
         testing::EvpAead{abi::Cipher::kChacha20Poly1305, made->key_bytes}.seal(made->nonce, made->aad, made->text);
-    made->key.chacha = made->key_bytes;
+    made->key.chacha.bytes = made->key_bytes;
     made->buffer.assign(128 + alignment + length + 64, kGuard);
     made->at = 128 - reinterpret_cast<uintptr_t>(made->buffer.data()) % 64 + alignment % 64;
     return made;

@@ -348,6 +348,20 @@ TEST_F(ApplyTest, MssFollowsTheOuterFamilyAndTheFormat) {
   }
 }
 
+TEST_F(ApplyTest, ANewLifeBeginsWithNothingSentOrSeen) {
+  ASSERT_EQ(apply(install_session({3, 1})), Applied::kDone);
+  Command resumed = install_key({3, 1}, 2, 1);
+  resumed.body.install_key.first_packet_id = 131072;
+  resumed.body.install_key.replay_floor = 5000;
+  ASSERT_EQ(apply(resumed), Applied::kDone);
+  ASSERT_EQ(link.view().seen(3).highest[2].load(), 5000u);
+  ASSERT_EQ(apply(install_session({3, 2})), Applied::kDone);
+  for (size_t key_id = 0; key_id < abi::kKeyIds; ++key_id) {
+    EXPECT_EQ(link.view().seen(3).highest[key_id].load(), 0u) << key_id;
+    EXPECT_EQ(link.view().session(3).worker.send_reserved[key_id].load(), 0u) << key_id;
+  }
+}
+
 TEST_F(ApplyTest, AddressSharedByTwoLivesBelongsToTheNewerOne) {
   // A client that restarts on the same port: its new session is installed before the old one is removed.
   ASSERT_EQ(apply(install_session({3, 1})), Applied::kDone);
