@@ -1,5 +1,5 @@
-// The last, partial vector of a text, without masks: compiled for each kind of vector, include one of gcm_vectors_*.h
-// first. No byte outside of the text is touched.
+// The last vector of a text, which may be partial, without masks: compiled for each kind of vector, include one of
+// gcm_vectors_*.h first. No byte outside of the text is touched.
 #pragma once
 
 #include <immintrin.h>
@@ -29,9 +29,9 @@ CULVERT_GCM_INLINE void copy_part(uint8_t* to, const uint8_t* from, uint32_t siz
   some(std::integral_constant<uint32_t, 1>());
 }
 
-// A partial vector with a whole one in front of it in the text is read and written together with bytes of that one, so
+// With a whole vector in front of it in the text, the last one is read and written together with bytes of that one, so
 // that no branch depends on its size: which size comes next can't be foretold, and a wrong guess costs as much as half
-// of a small packet.
+// of a small packet. `part`: bytes of the last vector, 1 to kVectorBytes.
 
 /// The `part` bytes in front of `behind`, then zeros.
 CULVERT_GCM_INLINE Vector read_end(const uint8_t* behind, uint32_t part) {
@@ -51,6 +51,7 @@ CULVERT_GCM_INLINE void write_end(uint8_t* behind, uint32_t part, Vector before,
 
 /// The `part` bytes at `text`, which may be all there are, then zeros.
 CULVERT_GCM_INLINE Vector read_short(const uint8_t* text, uint32_t part) {
+  if (part == kVectorBytes) return load_vector(text);
   alignas(sizeof(Vector)) uint8_t bytes[kVectorBytes];
   store_vector(bytes, every_block(_mm_setzero_si128()));
   copy_part<kVectorBytes / 2>(bytes, text, part);
@@ -59,6 +60,7 @@ CULVERT_GCM_INLINE Vector read_short(const uint8_t* text, uint32_t part) {
 
 /// Writes the first `part` bytes of `end` to `text`.
 CULVERT_GCM_INLINE void write_short(uint8_t* text, uint32_t part, Vector end) {
+  if (part == kVectorBytes) return store_vector(text, end);
   alignas(sizeof(Vector)) uint8_t bytes[kVectorBytes];
   store_vector(bytes, end);
   copy_part<kVectorBytes / 2>(text, bytes, part);

@@ -117,16 +117,13 @@ CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i len
     // Behind the last block stands a power of no block, or of the lengths: those bytes are zero.
     multiply_add(sum, blocks, load_vector(power(key, count + 1 - kVectorBlocks * i)));
   };
-  const bool whole = part == kVectorBytes;
   uint8_t* behind = at.text + at.left;
-  Vector end = every_block(_mm_setzero_si128());  // a partial vector, zeros behind it
-  if (kVectors > 0 && !whole) end = kInFront ? read_end(behind, part) : read_short(at.text, part);
-  if constexpr (!kSeal) {
+  Vector end;
+  if constexpr (kVectors > 0) end = kInFront ? read_end(behind, part) : read_short(at.text, part);
+  if constexpr (!kSeal && kVectors > 0) {
     CULVERT_GCM_UNROLL
     for (uint32_t i = 0; i + 1 < kVectors; ++i) add(load_vector(at.text + kVectorBytes * i), i);
-    if constexpr (kVectors > 0) {
-      add(whole ? load_vector(at.text + kFull) : end, kVectors - 1);
-    }
+    add(end, kVectors - 1);
   }
   if constexpr (kVectors > 0) {
     Vector stream[kVectors];
@@ -143,17 +140,12 @@ CULVERT_GCM_INLINE __m128i last(const GcmVaesKey& key, Progress& at, __m128i len
       apply(at.text + kVectorBytes * i, stream[i]);
       if constexpr (kSeal) add(load_vector(at.text + kVectorBytes * i), i);
     }
-    if (whole) {
-      apply(at.text + kFull, stream[kVectors - 1]);
-      if constexpr (kSeal) add(load_vector(at.text + kFull), kVectors - 1);
-    } else {
-      Vector out = bit_and(exclusive_or(end, stream[kVectors - 1]), first_bytes(part));
-      if constexpr (kInFront)
-        write_end(behind, part, load_vector(at.text + kFull - kVectorBytes), out);
-      else
-        write_short(at.text, part, out);
-      if constexpr (kSeal) add(out, kVectors - 1);
-    }
+    end = bit_and(exclusive_or(end, stream[kVectors - 1]), first_bytes(part));
+    if constexpr (kInFront)
+      write_end(behind, part, load_vector(at.text + kFull - kVectorBytes), end);
+    else
+      write_short(at.text, part, end);
+    if constexpr (kSeal) add(end, kVectors - 1);
   }
   return reduce(sum);
 }
