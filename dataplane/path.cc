@@ -117,13 +117,14 @@ Path::Path(std::unique_ptr<PathContext> context) : context_(std::move(context)) 
 Path::~Path() = default;
 
 void Path::set_outer_port(uint16_t index, drivers::Port* port) {
-  drivers::Port* before = context_->transmit.outer(index);
-  if (before != nullptr && before != port) {
-    context_->transmit.flush();  // what stands staged for its connections goes first
-    before->end_streams();
-    take_ended_streams(index);
-  }
   context_->transmit.set_outer(index, port);
+}
+void Path::end_streams(uint16_t index) {
+  drivers::Port* port = context_->transmit.outer(index);
+  if (port == nullptr) return;
+  context_->transmit.flush();  // what stands staged for them goes first
+  port->end_streams();
+  take_ended_streams(index);
 }
 void Path::set_inner_port(drivers::Port* port) {
   context_->transmit.set_inner(port);

@@ -41,9 +41,10 @@ class Path {
   Path& operator=(const Path&) = delete;
 
   /// Outer port under number `index` (abi::OpenPort::port) from now on; null: there is none. Packets staged for the
-  /// port that was there before are sent through it first, and control is told of its connections, which end. Ports
-  /// stay the caller's; the one before must still be alive.
+  /// port that was there before are sent through it first. Ports stay the caller's.
   void set_outer_port(uint16_t index, drivers::Port* port);
+  /// Ends the connections of outer port `index`, which is about to be taken away, and tells control of them.
+  void end_streams(uint16_t index);
   /// Where inner packets go that belong to no session (the TUN); null: there is none.
   void set_inner_port(drivers::Port* port);
 

@@ -65,7 +65,10 @@ void Worker::adopt_ports() {
   to_ask_ = kAllPorts;
   for (uint16_t i = 0; i < abi::kMaxPorts; ++i) {
     drivers::Port* port = next->outer[i].get();
-    if (port != (table_ ? table_->outer[i].get() : nullptr)) path_.set_outer_port(i, port);
+    if (port != (table_ ? table_->outer[i].get() : nullptr)) {
+      path_.end_streams(i);
+      path_.set_outer_port(i, port);
+    }
     if (!port) continue;
     // Beyond 62 ports, several share a bit and are asked together.
     outer_.push_back({i, port, PortPace(port->wake_fd() >= 0), uint64_t{1} << std::min<size_t>(outer_.size(), 62)});

@@ -205,14 +205,33 @@ class FakePort final : public drivers::Port {
   }
   int wake_fd() const override { return fd.get(); }
   bool is_gone() const override { return gone; }
+  void end_streams() override { given_up = true; }
   drivers::Side side() const override { return drivers::Side::kInner; }
   std::string name() const override { return "fake"; }
 
   drivers::FileDescriptor fd{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::atomic<bool> gone{false};
+  bool given_up = false;
   std::atomic<uint32_t> asked{0};
   rte_mbuf* waiting = nullptr;  ///< comes with the next burst
 };
+
+TEST_F(WorkerTest, APortThatIsTakenAwayEndsItsConnectionsFirst) {
+  auto kept = std::make_shared<FakePort>();
+  auto replaced = std::make_shared<FakePort>();
+  PortTable before, after;
+  before.outer[0] = after.outer[0] = kept;
+  before.outer[1] = replaced;
+  after.outer[1] = std::make_shared<FakePort>();
+  rig_.mailbox.post(&before);
+  rig_.pass();
+  EXPECT_FALSE(replaced->given_up);
+  rig_.mailbox.post(&after);
+  rig_.pass();
+  EXPECT_TRUE(replaced->given_up);
+  EXPECT_FALSE(kept->given_up);
+  for (uint16_t i : {0, 1}) rig_.path->set_outer_port(i, nullptr);
+}
 
 TEST_F(WorkerTest, WokenByAPortItAsksThatOneOnly) {
   auto woken = std::make_shared<FakePort>();
