@@ -31,11 +31,13 @@ void print_json(const ordered_json& data, bool one_line) {
 
 void print(const Shape& shape, const std::vector<Column>& columns, const ordered_json& data, const char* when_empty) {
   if (shape.json) return print_json(data, shape.watch > 0);
-  if (data.is_array() && data.empty())
+  if (data.is_array() && data.empty()) {
     std::printf("%s\n", when_empty);
-  else
-    std::printf("%s",
-                (data.is_array() ? table_text(columns, data, terminal_width()) : details_text(columns, data)).c_str());
+    return;
+  }
+  size_t limit = terminal_width();
+  std::string text = data.is_array() ? table_text(columns, data, limit) : details_text(columns, data, limit);
+  std::fputs(text.c_str(), stdout);
 }
 
 /// Asks, prints, and with --watch does so again until interrupted, or the reader is gone. A control that is started

@@ -179,7 +179,7 @@ std::string TableStream::line(const ordered_json& row) {
   return (std::exchange(began_, true) ? "" : headers + "\n") + cells + "\n";
 }
 
-std::string details_text(const std::vector<Column>& columns, const ordered_json& row) {
+std::string details_text(const std::vector<Column>& columns, const ordered_json& row, size_t limit) {
   size_t widest = 0;
   for (const Column& column : columns) widest = std::max(widest, column.header.size());
   std::string out;
@@ -190,7 +190,9 @@ std::string details_text(const std::vector<Column>& columns, const ordered_json&
     if (column.format != admin::Format::kLines || !value.is_array() || value.empty())
       value = ordered_json::array({value});
     for (const ordered_json& part : value)
-      out += padded(std::exchange(header, ""), widest + 2, false) + cell_text(part, column.format) + "\n";
+      out += padded(std::exchange(header, ""), widest + 2, false) +
+             hanging(cell_text(part, column.format), widest + 2, column.format == admin::Format::kLines ? limit : 0) +
+             "\n";
   }
   return out;
 }

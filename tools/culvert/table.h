@@ -41,8 +41,8 @@ size_t terminal_width();
 /// `limit` (characters), those of Shown::kWide are left out, last first, until the rest fits, and a long text at a
 /// line's end goes on below where it began.
 std::string table_text(const std::vector<Column>& columns, const nlohmann::ordered_json& rows, size_t limit = 0);
-/// One line per field, those with Shown::kDetails too.
-std::string details_text(const std::vector<Column>& columns, const nlohmann::ordered_json& row);
+/// One line per field, those with Shown::kDetails too. With a `limit`, long sentences go on below where they began.
+std::string details_text(const std::vector<Column>& columns, const nlohmann::ordered_json& row, size_t limit = 0);
 
 /// A table whose rows come one by one: columns begin as wide as `least` says (by name), and grow when a cell is wider
 /// than all before it.

@@ -64,6 +64,9 @@ TEST(Table, TheDetailedViewHasALineForEachSentence) {
             "listening  udp 0.0.0.0:1194, udp [::]:1194\n"
             "warnings   one, two\n"
             "           three\n");
+  row["warnings"] = {"the list of the CA has expired"};
+  EXPECT_NE(details_text(columns, row, 36).find("warnings   the list of the CA has\n           expired\n"),
+            std::string::npos);
   row["warnings"] = ordered_json::array();
   EXPECT_NE(details_text(columns, row).find("warnings   -\n"), std::string::npos);
 }
