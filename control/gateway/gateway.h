@@ -1,10 +1,11 @@
 // Control as a whole: engines, pools and policy on one side, the link on the other, and who does what when either is
 // new.
 //
-// gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says, attaching, adopting, reinstalling;
-// gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new configuration, revoked certificates;
-// gateway_entry.cc: who gets in; gateway_networks.cc: networks behind clients; gateway_tokens.cc: tokens;
-// gateway_hooks.cc: scripts; gateway_limits.cc: limits of sessions; operator.cc: what the operator asks.
+// gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says; gateway_adopt.cc: adopting
+// sessions, installing them again; gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new
+// configuration, revoked certificates; gateway_entry.cc: who gets in; gateway_networks.cc: networks behind clients;
+// gateway_tokens.cc: tokens; gateway_hooks.cc: scripts; gateway_limits.cc: limits of sessions; operator.cc: what the
+// operator asks.
 #pragma once
 
 #include <memory>
@@ -110,13 +111,15 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Ports and TUN are open.
   void on_ports_open();
   void serve();
+  void forget_in_dataplane(abi::SessionRef session);
+  void follow_float(const abi::Event& event, const BookEntry& entry);
+  void drain(io::WorkerLane& lane);
+
+  // gateway_adopt.cc
   void adopt_sessions();
   bool adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now);
   void reinstall_sessions(const io::LinkMapping& old);
   void carry_record_over(abi::SessionRef session, BookEntry& entry, const io::LinkMapping& old);
-  void forget_in_dataplane(abi::SessionRef session);
-  void follow_float(const abi::Event& event, const BookEntry& entry);
-  void drain(io::WorkerLane& lane);
 
   // gateway_outputs.cc
   void carry_out(size_t instance, uint32_t worker);

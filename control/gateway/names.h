@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "control/openvpn/output.h"
@@ -76,6 +78,11 @@ constexpr std::string_view text_of(openvpn::EndReason reason) {
       return "session-timeout";
   }
   return "ended";
+}
+
+/// A text of the link, NUL-padded.
+inline std::string field_text(std::span<const char> field) {
+  return {field.data(), std::find(field.data(), field.data() + field.size(), '\0')};
 }
 
 /// How a server block is named in session records: by the end of its file's path, which says more than the beginning.

@@ -30,6 +30,10 @@ std::optional<DropReason> Channel::receive(Opcode opcode, std::span<const uint8_
     if (settings_.side == Side::kServer && congested()) return DropReason::control_unacknowledged;
     bool reset = opcode != Opcode::kControl && opcode != Opcode::kControlWkc;
     if (reset && packet->id != 0) return DropReason::control_window;
+    // What comes behind the peer's soft reset says as much as that, which may never come again: the control before us
+    // acknowledged it and was killed.
+    if (settings_.reset == Opcode::kSoftReset && packet->id > 0 && received_.judge(0) == Arrival::kNew)
+      received_.insert(0, Opcode::kSoftReset, {});
     Arrival arrival = received_.judge(packet->id);
     if (arrival == Arrival::kOutsideWindow) return DropReason::control_window;
     acks_.add(packet->id);

@@ -75,6 +75,22 @@ TEST_P(Restart, ControlAdoptsAndGoesOn) {
   EXPECT_EQ(world->ended.back().reason, EndReason::kClientExit);
 }
 
+TEST_P(Restart, AControlKilledRightBehindASoftResetIsMadeUpFor) {
+  start();
+  world->clock.run_for(5s);
+  world->with_client(*peer, [](Client& client, Now now) { client.renegotiate(now); });
+  world->clock.run_for(50ms);  // both resets have arrived and are acknowledged; the client's TLS is under way
+  auto records = world->records;
+  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+  world->clock.run_for(1s);  // nobody is there: it is lost
+  world->with_server([&](Server& server, Now now) {
+    for (auto& [peer_id, record] : records) EXPECT_TRUE(server.adopt(peer_id, record, record.settings.remote, now));
+  });
+  EXPECT_TRUE(world->run_until([&] { return renegotiations() >= 1; }, 40s)) << "long before hand-window is over";
+  world->clock.run_for(10s);
+  expect_nothing_lost();
+}
+
 TEST_P(Restart, ALimitLastsAsLongAsItsSession) {
   start();
   const abi::SessionLimit limit{20'000'000, 0};
