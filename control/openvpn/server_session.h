@@ -45,6 +45,8 @@ class ServerSession final : public Session {
   void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);
   void know_networks(std::vector<abi::InnerPrefix> networks) { grant_.routes = std::move(networks); }
   void lose_network(const abi::InnerPrefix& network);
+  /// Before the ConnectRequest.
+  void renumber(abi::SessionRef ref) { ref_ = ref; }
   /// Before accept().
   void rename(const std::string& name) { identity_.common_name = name; }
   void end(Goodbye goodbye, EndReason reason, std::string_view text, std::string_view text_for_peer, Now now);
