@@ -25,6 +25,8 @@ class PeerIds {
   /// free.
   virtual std::optional<abi::SessionRef> take(Now now) = 0;
   virtual void give_back(abi::SessionRef session, Now now) = 0;
+  /// The peer-id of a session that was given back just now, at once, with a new generation. Nothing: it can't be had.
+  virtual std::optional<abi::SessionRef> take_again(abi::SessionRef) { return std::nullopt; }
 };
 
 /// A control-channel packet as it came in.

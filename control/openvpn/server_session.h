@@ -44,6 +44,8 @@ class ServerSession final : public Session {
   void push(const std::vector<std::string>& options, Now now);
   void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);
   void lose_network(const abi::InnerPrefix& network);
+  /// Before the ConnectRequest.
+  void renumber(abi::SessionRef ref) { ref_ = ref; }
   /// Before accept().
   void rename(const std::string& name) { identity_.common_name = name; }
   void end(Goodbye goodbye, EndReason reason, std::string_view text, std::string_view text_for_peer, Now now);

@@ -48,6 +48,7 @@ void ServerSession::first_keys(const Negotiation& negotiation, KeyMethod2& messa
   certificate_name_ = identity_.common_name;
   capabilities_ = parse_capabilities(message.peer_info);
   phase_ = Phase::kDeciding;
+  if (engine_.on_identified) engine_.on_identified(*this, now);
   answer_keys(*first_negotiation(), message.options, now);
   if (phase_ != Phase::kDeciding) return;
   if (message.credentials_too_long) {

@@ -28,7 +28,10 @@ size_t EndpointHash::operator()(const abi::Endpoint& endpoint) const {
 }
 
 Server::State::State(ServerSettings given, PeerIds& ids, Random& random)
-    : engine{{}, {}, &random}, settings(std::move(given)), peer_ids(ids), admission(settings, engine) {}
+    : engine{{}, {}, &random, [this](ServerSession& session, Now now) { take_number_of_older(session, now); }},
+      settings(std::move(given)),
+      peer_ids(ids),
+      admission(settings, engine) {}
 
 std::vector<ServerSession*> Server::State::at(const abi::Endpoint& remote) const {
   std::vector<ServerSession*> found;
@@ -187,6 +190,26 @@ void Server::State::replace_older(ServerSession& winner, Now now) {
     end(*session, Goodbye::kSilent, EndReason::kClientRestarted, text, now);
   }
   by_name.emplace(name, &winner);
+}
+
+/// A stock client whose renegotiation has failed (because control was killed in the middle of it, or the path was down)
+/// begins a new session in the place of the old one, but goes on with the peer-id that it was given first (init.c,
+/// do_up: pushed options are applied once); the reference knows it by its address.
+void Server::State::take_number_of_older(ServerSession& winner, Now now) {
+  ServerSession* older = nullptr;
+  for (ServerSession* other : at(winner.path().remote))
+    if (other != &winner && other->phase() == ServerSession::Phase::kConnected) older = other;
+  const std::vector<uint8_t>& certificate = winner.identity().certificate_hash;
+  if (!older || certificate.empty() || older->identity().certificate_hash != certificate) return;
+  const abi::SessionRef number = older->ref();
+  end(*older, Goodbye::kSilent, EndReason::kClientRestarted, "the client began anew at the same address", now);
+  auto again = peer_ids.take_again(number);
+  if (!again) return;
+  by_peer_id.erase(winner.ref().peer_id);
+  peer_ids.give_back(winner.ref(), now);
+  winner.renumber(*again);
+  by_peer_id[again->peer_id] = &winner;
+  sessions.at(&winner).ref = *again;
 }
 
 void Server::State::move(ServerSession& session, const Session::Path& path, Now now) {

@@ -39,6 +39,8 @@ struct Server::State {
   void end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
   /// Ends the sessions that `winner`, which is about to be accepted, takes the place of.
   void replace_older(ServerSession& winner, Now now);
+  /// A client that begins anew at the address of its connected session, with the certificate of that: gets its peer-id.
+  void take_number_of_older(ServerSession& winner, Now now);
   void move(ServerSession& session, const Session::Path& path, Now now);
   void close_stream(const abi::Endpoint& remote, uint16_t port);
   void add(std::unique_ptr<ServerSession> session);

@@ -7,6 +7,7 @@
 //                                  │ failed: session over  │ failed: done_ and its key stay ──┘ tried again
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ struct Engine {
   Outputs outputs;
   abi::Tally tally;
   Random* random = nullptr;
+  /// Who the client of a new session is has been shown; nobody but the engine knows the session's number yet.
+  std::function<void(class ServerSession&, Now)> on_identified{};
 };
 
 /// key-ids count 0, 1, …, 7, 1, …: 0 is the first negotiation only (ssl.c, key_state_init).

@@ -17,11 +17,24 @@ std::optional<abi::SessionRef> PeerIdPool::take(Now now) {
     peer_id = resting_.front().peer_id;
     resting_.pop_front();
   }
+  return begin_life(peer_id);
+}
+
+abi::SessionRef PeerIdPool::begin_life(uint32_t peer_id) {
   Slot& slot = slots_[peer_id];
   slot.taken = slot.used = true;
   if (++slot.generation == 0) slot.generation = 1;  // 0 means "no session"
   ++taken_count_;
-  return abi::SessionRef{peer_id, slot.generation};
+  return {peer_id, slot.generation};
+}
+
+std::optional<abi::SessionRef> PeerIdPool::take_again(abi::SessionRef session) {
+  // The one that was given back last is the last one that rests.
+  bool last = !resting_.empty() && resting_.back().peer_id == session.peer_id &&
+              slots_[session.peer_id].generation == session.generation;
+  if (!last) return std::nullopt;
+  resting_.pop_back();
+  return begin_life(session.peer_id);
 }
 
 void PeerIdPool::give_back(abi::SessionRef session, Now now) {

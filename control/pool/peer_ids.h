@@ -19,6 +19,7 @@ class PeerIdPool final : public openvpn::PeerIds {
 
   std::optional<abi::SessionRef> take(Now now) override;
   void give_back(abi::SessionRef session, Now now) override;
+  std::optional<abi::SessionRef> take_again(abi::SessionRef session) override;
 
   /// At start, before any take(): `peer_id` has been used up to `generation` by an earlier control.
   void seen(uint32_t peer_id, uint32_t generation);
@@ -32,6 +33,7 @@ class PeerIdPool final : public openvpn::PeerIds {
     uint32_t peer_id;
     MonoTime since;
   };
+  abi::SessionRef begin_life(uint32_t peer_id);
   struct Slot {
     uint32_t generation = 0;  ///< of the current or last life
     bool taken = false;

@@ -10,6 +10,7 @@ from harness import builds
 from harness.download import Download, serving
 from harness.gateway import Gateway
 from harness.process import exists
+from harness.relay import ADDRESS, Relay
 from harness.server_conf import INNER4, INNER6, ServerConf
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
@@ -168,3 +169,29 @@ def test_dataplane_killed(stage):
     assert client.warnings() == []
     print(f"\ndataplane killed: longest silence {down.longest_silence_ms} ms to the client, {up.longest_silence_ms} ms from it")
     assert max(down.longest_silence_ms, up.longest_silence_ms) < 3000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("passed, window, connects", [
+    # Nothing of the server's TLS has reached the client: the next control can answer what the client began with.
+    (1, 60, 1),
+    # It has: the client gives up at the end of its hand-window, and begins a new session in the place of the old one.
+    (2, 10, 2),
+])
+def test_control_killed_in_the_middle_of_a_renegotiation(stage, passed, window, connects):
+    gateway = stage.gateway(extra=["reneg-sec 0"])
+    client = stage.client("alice", options=["reneg-sec 6 6", f"hand-window {window}"], remote=ADDRESS)
+    with Relay(client.namespace, "192.0.2.1", hold_after=passed) as relay:
+        client.connect()
+        with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, 200) as stream:
+            wait_until(relay.holding.is_set, "a renegotiation to be half done", 30)
+            kill_and_wait_for_next(gateway, "culvert-control")
+            relay.release()
+            wait_until(lambda: client.connects() == connects and client.renegotiations() >= 2, "renegotiations to go on", 90)
+            before = stream.received()
+            wait_until(lambda: stream.received() > before + 500, "the stream to flow both ways", 20)
+            down, up = stream.finish()
+    assert client.connects() == connects and gateway.session_names() == ["alice"]
+    assert down.duplicated == up.duplicated == 0
+    if connects == 1:
+        assert down.perfect and up.perfect, (down, up)

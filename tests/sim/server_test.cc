@@ -191,8 +191,17 @@ TEST_F(ServerTest, AReconnectReplacesTheSessionOnlyAfterItProvedItself) {
   connect("alice", 1);
   ASSERT_EQ(world->ended.size(), 2u);
   EXPECT_EQ(world->ended[1].reason, EndReason::kClientRestarted);
-  EXPECT_FALSE(world->worker.sessions().contains(old_peer_id));
+  ASSERT_TRUE(world->worker.sessions().contains(old_peer_id)) << "a stock client goes on with its first peer-id";
+  EXPECT_EQ(world->worker.sessions().at(old_peer_id).generation, 2u);
+  EXPECT_EQ(world->worker.sessions().size(), 1u);
   EXPECT_EQ(world->server->session_count(), 1u);
+  EXPECT_EQ(world->peer_ids.taken(), 1u);
+  EXPECT_FALSE(world->peer_ids.misused());
+  // Somebody else at that address gets another one.
+  world->vanish(*world->clients.at(1));
+  connect("bob", 1);
+  EXPECT_EQ(world->server->session_count(), 1u);
+  EXPECT_FALSE(world->worker.sessions().contains(old_peer_id));
 }
 
 TEST_F(ServerTest, GoodbyesArriveThroughBadWeather) {

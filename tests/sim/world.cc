@@ -34,6 +34,14 @@ void SimplePeerIds::give_back(abi::SessionRef session, Now) {
   free_.push_back(session.peer_id);
 }
 
+std::optional<abi::SessionRef> SimplePeerIds::take_again(abi::SessionRef session) {
+  if (free_.empty() || free_.back() != session.peer_id) return std::nullopt;
+  free_.pop_back();
+  out_[session.peer_id] = true;
+  ++taken_;
+  return abi::SessionRef{session.peer_id, ++generation_[session.peer_id]};
+}
+
 abi::Endpoint endpoint(uint32_t host, uint16_t port) {
   abi::Endpoint at;
   at.address.family = abi::Family::kIpv4;

@@ -22,6 +22,7 @@ class SimplePeerIds final : public openvpn::PeerIds {
   explicit SimplePeerIds(uint32_t size);
   std::optional<abi::SessionRef> take(Now now) override;
   void give_back(abi::SessionRef session, Now now) override;
+  std::optional<abi::SessionRef> take_again(abi::SessionRef session) override;
   size_t taken() const { return taken_; }
   bool misused() const { return misused_; }
 

@@ -73,5 +73,24 @@ TEST(PeerIdPool, NeverGivesOutTheIdThatMeansNone) {
   EXPECT_TRUE(pool.adopt({abi::kNoPeerId - 1, 1}));
 }
 
+TEST(PeerIds, OneThatWasGivenBackJustNowMayBeTakenAgain) {
+  PeerIdPool pool(3, seconds(1));
+  auto older = *pool.take(at(milliseconds(0)));
+  auto other = *pool.take(at(milliseconds(0)));
+  EXPECT_FALSE(pool.take_again(older)) << "it is taken";
+  pool.give_back(older, at(milliseconds(1)));
+  auto again = pool.take_again(older);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(*again, (abi::SessionRef{older.peer_id, older.generation + 1}));
+  EXPECT_EQ(pool.taken(), 2u);
+  pool.give_back(older, at(milliseconds(2)));
+  EXPECT_EQ(pool.taken(), 2u) << "its life before";
+  pool.give_back(*again, at(milliseconds(3)));
+  EXPECT_FALSE(pool.take_again(older)) << "there was another life since";
+  pool.give_back(other, at(milliseconds(4)));
+  EXPECT_FALSE(pool.take_again(*again)) << "not the last one";
+  EXPECT_FALSE(pool.take_again({77, 1}));
+}
+
 }  // namespace
 }  // namespace culvert::pool
