@@ -1,4 +1,4 @@
-// bench_path: what the packet path costs beside its cryptography. perf/README.md says how to read the figures.
+// bench_path: what the packet path costs beside its cryptography. README.md says how to read the figures.
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <sched.h>

@@ -1,4 +1,4 @@
-// bench_workers: one worker against two, in turn, each on a core of its own. perf/README.md says how to read the
+// bench_workers: one worker against two, in turn, each on a core of its own. README.md says how to read the
 // figures.
 #include <rte_cycles.h>
 #include <rte_eal.h>

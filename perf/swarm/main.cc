@@ -1,4 +1,4 @@
-// Thousands of OpenVPN clients in one process, against any server. See perf/README.md.
+// Thousands of OpenVPN clients in one process, against any server. See README.md.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
