@@ -39,7 +39,7 @@ struct ControlRecord {
   std::array<uint8_t, 32> certificate_hash;  ///< SHA-256 of the client certificate, locked likewise
   std::array<char, 64> instance;             ///< configuration file of the server block that the session belongs to
   uint64_t connected_wall_seconds;           ///< Unix time of the connect
-  uint64_t protocol_flags;                   ///< negotiated IV_PROTO bits
+  uint64_t protocol_flags;                   ///< lower half: negotiated IV_PROTO bits; upper: gateway/limit_origin.h
   InstallSession settings;                   ///< as last installed
   Cipher cipher;
   uint8_t owner;  ///< worker that the session's commands go to; filled in when the record is committed

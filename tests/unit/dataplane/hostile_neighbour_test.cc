@@ -92,8 +92,14 @@ void mischief(WorkerRig& rig, Rng& rng) {
       area.commands.waiting.store(static_cast<uint32_t>(rng()));
       break;
     case 9: {
-      auto* bytes = reinterpret_cast<uint8_t*>(&rig.link.view().session(static_cast<uint32_t>(rng() % 64)));
-      std::memset(bytes + rng() % sizeof(abi::SessionRecord), static_cast<int>(rng()), 1);
+      auto peer_id = static_cast<uint32_t>(rng() % 64);
+      auto scribble = [&](auto& over) {
+        auto* bytes = reinterpret_cast<uint8_t*>(&over);
+        std::memset(bytes + rng() % sizeof over, static_cast<int>(rng()), 1);
+      };
+      scribble(rig.link.view().session(peer_id));
+      scribble(rig.link.view().seen(peer_id));
+      scribble(rig.link.view().networks(peer_id));
       break;
     }
     case 10: {  // consistent indices around garbage: the ring works, its contents don't
