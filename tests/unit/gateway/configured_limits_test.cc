@@ -119,7 +119,7 @@ TEST_F(ConfiguredLimits, AReloadThatNobodyWaitsForLogsItsWarnings) {
   std::vector<std::string> said;
   io::set_log_observer([&](io::LogLevel, std::string_view text) { said.emplace_back(text); });
   write("ccd/alice", "limit-in 8Q\n");
-  rig_.gateway->reload_and_log();  // as after SIGHUP
+  EXPECT_TRUE(rig_.gateway->reload_and_log());  // as after SIGHUP
   io::set_log_observer({});
   EXPECT_TRUE(std::ranges::any_of(said, [](const std::string& text) {
     return text.find("ccd/alice:1: limit-in: \"8Q\" is no limit") != std::string::npos;

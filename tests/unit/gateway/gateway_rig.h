@@ -88,11 +88,11 @@ class GatewayRig {
   }
   /// The dataplane dies; `next` is the memory of the one that control finds.
   void replace_dataplane(io::FakeLink& next) {
-    dataplane_.on_request = [this, &next](const abi::Request& request) {
-      dataplane_.reply(abi::ReplyStatus::kDone, "",
+    dataplane_->on_request = [this, &next](const abi::Request& request) {
+      dataplane_->reply(abi::ReplyStatus::kDone, "",
                        request.kind == abi::RequestKind::kHello ? next.handover() : std::vector<int>{});
     };
-    dataplane_.hang_up();
+    dataplane_->hang_up();
   }
 
   /// Reads the configuration and runs until the gateway is ready.
