@@ -90,7 +90,7 @@ class GatewayRig {
   void replace_dataplane(io::FakeLink& next) {
     dataplane_->on_request = [this, &next](const abi::Request& request) {
       dataplane_->reply(abi::ReplyStatus::kDone, "",
-                       request.kind == abi::RequestKind::kHello ? next.handover() : std::vector<int>{});
+                        request.kind == abi::RequestKind::kHello ? next.handover() : std::vector<int>{});
     };
     dataplane_->hang_up();
   }
