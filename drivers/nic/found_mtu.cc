@@ -1,41 +1,21 @@
 #include "drivers/nic/found_mtu.h"
 
 #include <linux/if_link.h>
-#include <linux/rtnetlink.h>
 #include <netlink/attr.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
-#include <netlink/socket.h>
 
 #include <array>
 #include <cstdio>
-#include <memory>
 #include <string>
 #include <vector>
+
+#include "drivers/nic/link_message.h"
 
 namespace culvert::drivers {
 namespace {
 
-using Socket = std::unique_ptr<nl_sock, decltype(&nl_socket_free)>;
-using Message = std::unique_ptr<nl_msg, decltype(&nlmsg_free)>;
-
 /// Such names are unique in a namespace, hence the interface's index.
 std::string prefix_of(int interface) {
   return "culvert-mtu-" + std::to_string(interface) + "-";
-}
-
-Socket connected() {
-  Socket socket(nl_socket_alloc(), nl_socket_free);
-  if (socket && nl_connect(socket.get(), NETLINK_ROUTE) < 0) socket.reset();
-  return socket;
-}
-
-Message about(int interface, int type, int flags) {
-  Message message(nlmsg_alloc_simple(type, NLM_F_REQUEST | flags), nlmsg_free);
-  ifinfomsg header{};
-  header.ifi_index = interface;
-  if (message) nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
-  return message;
 }
 
 int read_names(nl_msg* message, void* names) {
@@ -52,8 +32,8 @@ int read_names(nl_msg* message, void* names) {
 /// The interface's alternative names that are notes of ours.
 std::vector<std::string> notes_at(int interface) {
   std::vector<std::string> names;
-  Socket socket = connected();
-  Message message = about(interface, RTM_GETLINK, 0);
+  LinkSocket socket = connected_link_socket();
+  LinkMessage message = link_message(interface, RTM_GETLINK, 0);
   if (!socket || !message) return names;
   nl_socket_modify_cb(socket.get(), NL_CB_VALID, NL_CB_CUSTOM, read_names, &names);
   if (nl_send_auto(socket.get(), message.get()) >= 0) nl_recvmsgs_default(socket.get());
@@ -62,8 +42,8 @@ std::vector<std::string> notes_at(int interface) {
 }
 
 void change_name(int interface, int type, const std::string& name) {
-  Socket socket = connected();
-  Message message = about(interface, type, NLM_F_ACK);
+  LinkSocket socket = connected_link_socket();
+  LinkMessage message = link_message(interface, type, NLM_F_ACK);
   if (!socket || !message) return;
   nlattr* list = nla_nest_start(message.get(), IFLA_PROP_LIST);
   nla_put_string(message.get(), IFLA_ALT_IFNAME, name.c_str());

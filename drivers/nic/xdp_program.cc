@@ -2,38 +2,17 @@
 
 #include <linux/bpf.h>
 #include <linux/if_link.h>
-#include <linux/rtnetlink.h>
 #include <netlink/attr.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
-#include <netlink/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
-#include <memory>
 
 #include "drivers/file_descriptor.h"
+#include "drivers/nic/link_message.h"
 
 namespace culvert::drivers {
 namespace {
-
-using Socket = std::unique_ptr<nl_sock, decltype(&nl_socket_free)>;
-using Message = std::unique_ptr<nl_msg, decltype(&nlmsg_free)>;
-
-Socket connected() {
-  Socket socket(nl_socket_alloc(), nl_socket_free);
-  if (socket && nl_connect(socket.get(), NETLINK_ROUTE) < 0) socket.reset();
-  return socket;
-}
-
-Message about(int interface, int type, int flags) {
-  Message message(nlmsg_alloc_simple(type, NLM_F_REQUEST | flags), nlmsg_free);
-  ifinfomsg header{};
-  header.ifi_index = interface;
-  if (message) nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
-  return message;
-}
 
 int read_program_id(nl_msg* message, void* id) {
   std::array<nlattr*, IFLA_MAX + 1> link{};
@@ -66,8 +45,8 @@ std::string name_of_program(uint32_t id) {
 
 XdpProgram xdp_program_on(int interface) {
   XdpProgram found;
-  Socket socket = connected();
-  Message message = about(interface, RTM_GETLINK, 0);
+  LinkSocket socket = connected_link_socket();
+  LinkMessage message = link_message(interface, RTM_GETLINK, 0);
   if (!socket || !message) return found;
   nl_socket_modify_cb(socket.get(), NL_CB_VALID, NL_CB_CUSTOM, read_program_id, &found.id);
   if (nl_send_auto(socket.get(), message.get()) >= 0) nl_recvmsgs_default(socket.get());
@@ -80,8 +59,8 @@ bool is_left_by_af_xdp(const XdpProgram& program) {
 }
 
 void detach_xdp(int interface) {
-  Socket socket = connected();
-  Message message = about(interface, RTM_SETLINK, NLM_F_ACK);
+  LinkSocket socket = connected_link_socket();
+  LinkMessage message = link_message(interface, RTM_SETLINK, NLM_F_ACK);
   if (!socket || !message) return;
   nlattr* xdp = nla_nest_start(message.get(), IFLA_XDP);
   nla_put_s32(message.get(), IFLA_XDP_FD, -1);
