@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <future>
 
 #include "dataplane/clock.h"
 #include "dataplane/crypto/engine.h"
@@ -106,18 +107,6 @@ void serve(int signals, SetupServer& server, TraceServer& traces, Gateway& gatew
   }
 }
 
-/// The worker's life on its lcore.
-int run_worker(void* worker) {
-  if (auto dropped = drop_worker_privileges(); !dropped) {
-    log_line(dropped.error());
-    return 1;
-  }
-  (void)ask_for_short_turns();  // older kernels have longer ones
-  ask_for_sharp_timers();
-  static_cast<Worker*>(worker)->run();
-  return 0;
-}
-
 /// NIC mode, when the options ask for it. What opening devices needs of privileges is given up behind it.
 Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir& run_dir,
                                             std::span<rte_mempool* const> packets) {
@@ -127,11 +116,16 @@ Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir
   if (!nics) return nics;
   if (Status dropped = drop_main_privileges(!run_dir.is_own()); !dropped) return Error{dropped.error()};
   // EAL's interrupt thread was made before, with all of them; its alarms run there.
-  auto drop = [](void*) {
-    if (Status dropped = drop_worker_privileges(); !dropped) log_line(dropped.error());
+  std::promise<Status> dropped;
+  auto drop = [](void* result) {
+    // Its own from here on: ours ends while set_value() may still be returning.
+    auto mine = std::move(*static_cast<std::promise<Status>*>(result));
+    mine.set_value(drop_worker_privileges());
   };
-  if (int error = rte_eal_alarm_set(1, drop, nullptr); error != 0)
+  auto answer = dropped.get_future();
+  if (int error = rte_eal_alarm_set(1, drop, &dropped); error != 0)
     return Error{std::string("cannot reach DPDK's interrupt thread: ") + std::strerror(-error)};
+  if (Status done = answer.get(); !done) return Error{done.error()};
   return nics;
 }
 
@@ -146,7 +140,21 @@ struct WorkerKit {
   PortMailbox ports;
   steps::TraceMailbox traces;
   std::unique_ptr<Worker> worker;
+  std::promise<Status> unprivileged;  ///< by its own thread, before the first packet
 };
+
+/// The worker's life on its lcore.
+int run_worker(void* argument) {
+  auto& kit = *static_cast<WorkerKit*>(argument);
+  Status dropped = drop_worker_privileges();
+  const bool ok = static_cast<bool>(dropped);
+  kit.unprivileged.set_value(std::move(dropped));
+  if (!ok) return 1;
+  (void)ask_for_short_turns();  // older kernels have longer ones
+  ask_for_sharp_timers();
+  kit.worker->run();
+  return 0;
+}
 
 class Workers {
  public:
@@ -173,14 +181,19 @@ class Workers {
     return made;
   }
 
-  /// Starts worker i on `lcores[i]`. On an error those that run are stopped again.
+  /// Starts worker i on `lcores[i]`; none has a capability left when this returns. On an error those that run are
+  /// stopped again.
   Status launch(const std::vector<unsigned>& lcores) {
-    for (size_t i = 0; i < kits_.size(); ++i) {
-      if (int error = rte_eal_remote_launch(run_worker, kits_[i]->worker.get(), lcores[i]); error != 0) {
-        stop(lcores, i);
-        return Error{"cannot start worker " + std::to_string(i) + ": " + std::strerror(-error)};
-      }
-    }
+    auto fail = [&](size_t worker, size_t running, const std::string& why) {
+      stop(lcores, running);
+      return Error{"cannot start worker " + std::to_string(worker) + ": " + why};
+    };
+    for (size_t i = 0; i < kits_.size(); ++i)
+      if (int error = rte_eal_remote_launch(run_worker, kits_[i].get(), lcores[i]); error != 0)
+        return fail(i, i, std::strerror(-error));
+    for (size_t i = 0; i < kits_.size(); ++i)
+      if (Status dropped = kits_[i]->unprivileged.get_future().get(); !dropped)
+        return fail(i, kits_.size(), dropped.error());
     return {};
   }
   void stop(const std::vector<unsigned>& lcores) { stop(lcores, kits_.size()); }
