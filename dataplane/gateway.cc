@@ -305,6 +305,7 @@ bool Gateway::is_tun_gone() const {
 void Gateway::look_after(uint64_t now_ns) {
   uint64_t rings = 0;
   [[maybe_unused]] ssize_t got = read(options_.main_doorbell, &rings, sizeof rings);
+  if (!retired_.empty() && are_adopted()) retired_.clear();
   if (!tun_ || !is_tun_gone()) return;
   if (next_attempt_ns_ == UINT64_MAX) {
     log("tun " + tun_->name + " was deleted: making it again");

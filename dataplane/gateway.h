@@ -44,7 +44,8 @@ class Gateway final : public SetupHandler {
   /// The text is the TUN's name.
   Result<std::string> open_tun(const abi::OpenTun& request) override;
 
-  /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN. `now_ns`: CLOCK_MONOTONIC.
+  /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN, and ports that a hung worker had.
+  /// `now_ns`: CLOCK_MONOTONIC.
   void look_after(uint64_t now_ns);
   /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
   uint64_t deadline_ns() const { return next_attempt_ns_; }
@@ -76,7 +77,7 @@ class Gateway final : public SetupHandler {
   std::vector<WorkerEnd> workers_;
   Options options_;
   Ports tables_;                // as the workers have them
-  std::vector<Ports> retired_;  // given up on waiting for a worker that hangs: kept, it may still use them
+  std::vector<Ports> retired_;  // a worker that hangs may still use them: closed when all have tables_
   std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in tables_
   std::optional<drivers::TunSettings> tun_;          // with the real name
   std::string tun_requested_;                        // name as control asked for it
