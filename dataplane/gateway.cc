@@ -18,57 +18,6 @@
 namespace culvert::dataplane {
 namespace {
 
-/// The text of a request's array, which validation found to end.
-template <size_t N>
-std::string text_of(const std::array<char, N>& text) {
-  return std::string(text.data());
-}
-
-/// What both kinds of sockets have.
-void read_common(const abi::OpenPort& request, drivers::SocketSettings& settings) {
-  settings.local = request.local;
-  settings.local.stream = 0;
-  settings.ipv6_only = request.ipv6_only != 0;
-  settings.receive_buffer = request.receive_buffer;
-  settings.send_buffer = request.send_buffer;
-  settings.mark = request.mark;
-  settings.device = text_of(request.device);
-}
-
-drivers::TcpSettings to_tcp_settings(const abi::OpenPort& request) {
-  drivers::TcpSettings settings;
-  read_common(request, settings);
-  settings.no_delay = request.no_delay != 0;
-  settings.hand_window_ms = request.hand_window * 1000;
-  settings.first_packet_ms = std::min(settings.first_packet_ms, settings.hand_window_ms);
-  settings.share = request.share;
-  return settings;
-}
-
-drivers::TunSettings to_settings(const abi::OpenTun& request) {
-  drivers::TunSettings settings;
-  settings.name = text_of(request.name);
-  settings.mtu = request.mtu;
-  settings.tx_queue_length = request.tx_queue_length;
-  for (const abi::TunAddress& one : request.addresses)
-    if (one.address.family != abi::Family::kNone) settings.addresses.push_back(one);
-  for (const abi::TunRoute& one : request.routes)
-    if (one.network.family != abi::Family::kNone) settings.routes.push_back(one);
-  return settings;
-}
-
-/// Port that the settings' socket is bound to; 0: none.
-uint16_t local_port(const auto& settings) {
-  if (const auto* tcp = std::get_if<drivers::TcpSettings>(&settings)) return tcp->local.port;
-  const auto* udp = std::get_if<drivers::UdpSettings>(&settings);
-  return udp ? udp->local.port : 0;
-}
-
-/// Sockets that a rule of routing or a device binds are the kernel's alone: the NICs' routes know of neither.
-bool takes_from_nics(const drivers::UdpSettings& settings) {
-  return settings.mark == 0 && settings.device.empty();
-}
-
 /// The NIC ports of a worker, for ports that send through them; the NIC mode outlives those.
 std::vector<drivers::NicPort*> nics_of(const NicMode& mode, uint16_t worker) {
   std::vector<drivers::NicPort*> list;
@@ -159,18 +108,6 @@ Status Gateway::close_port(uint16_t index) {
   return hand_over(std::move(next));
 }
 
-Gateway::OuterSettings Gateway::settings_of(const abi::OpenPort& request) const {
-  if (request.local.transport == abi::Transport::kTcp) {
-    drivers::TcpSettings tcp = to_tcp_settings(request);
-    tcp.is_shared = workers_.size() > 1;
-    return tcp;
-  }
-  drivers::UdpSettings udp;
-  read_common(request, udp);
-  udp.is_shared = workers_.size() > 1;
-  return udp;
-}
-
 Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const OuterSettings& settings,
                                                           uint16_t worker) {
   std::shared_ptr<drivers::Port> port;
@@ -217,7 +154,7 @@ Result<Gateway::OuterPorts> Gateway::make_ports(uint16_t index, const OuterSetti
 
 Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
   uint16_t index = request.port;
-  OuterSettings settings = settings_of(request);
+  OuterSettings settings = settings_of(request, workers_.size() > 1);
   if (outer_[index] == settings) return std::string();
   // The old sockets would be in the way of the new ones.
   if (tables_[0]->outer[index] && outer_[index].index() == settings.index() &&
@@ -270,7 +207,7 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
 }
 
 Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
-  drivers::TunSettings settings = to_settings(request);
+  drivers::TunSettings settings = settings_of(request);
   if (settings.mtu + drivers::kTunnelOverhead > drivers::packet_room(options_.packets.front()))
     return Error{"tun " + settings.name + ": packet buffers have no room for an MTU of " +
                  std::to_string(settings.mtu) + ": start culvert-dataplane with --tun-mtu " +

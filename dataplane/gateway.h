@@ -9,15 +9,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "dataplane/link/setup_server.h"
 #include "dataplane/nic_mode.h"
+#include "dataplane/port_settings.h"
 #include "dataplane/port_table.h"
-#include "drivers/tcp_socket.h"
-#include "drivers/tun_device.h"
-#include "drivers/udp_socket.h"
 
 namespace culvert::dataplane {
 
@@ -55,14 +52,12 @@ class Gateway final : public SetupHandler {
  private:
   using Ports = std::vector<std::unique_ptr<PortTable>>;  // by worker
   using OuterPorts = std::vector<std::shared_ptr<drivers::Port>>;
-  using OuterSettings = std::variant<std::monostate, drivers::UdpSettings, drivers::TcpSettings>;
 
   Ports copy_of_ports() const;
   Status hand_over(Ports next);
   bool are_adopted() const;
   bool wait_until_adopted();
   Status close_port(uint16_t index);
-  OuterSettings settings_of(const abi::OpenPort& request) const;
   /// Opens a socket for `settings` for each worker, and makes the ports.
   Result<OuterPorts> make_ports(uint16_t index, const OuterSettings& settings);
   Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings, uint16_t worker);

@@ -3,8 +3,6 @@
 #include <poll.h>
 #include <rte_alarm.h>
 #include <rte_eal.h>
-#include <rte_launch.h>
-#include <rte_lcore.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -17,7 +15,6 @@
 #include <future>
 
 #include "dataplane/clock.h"
-#include "dataplane/crypto/engine.h"
 #include "dataplane/gateway.h"
 #include "dataplane/link/link_memory.h"
 #include "dataplane/link/trace_server.h"
@@ -29,8 +26,7 @@
 #include "dataplane/precedence.h"
 #include "dataplane/privileges.h"
 #include "dataplane/run_dir.h"
-#include "dataplane/steps/handoff.h"
-#include "dataplane/worker.h"
+#include "dataplane/workers.h"
 #include "drivers/nic/xdp_messages.h"
 
 namespace culvert::dataplane {
@@ -131,95 +127,6 @@ Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir
 
 struct Listeners {
   FileDescriptor setup, trace;
-};
-
-/// All that belongs to one worker.
-struct WorkerKit {
-  std::unique_ptr<aead::Engine> aead;  ///< of its own: engines keep state between calls
-  std::unique_ptr<Path> path;
-  PortMailbox ports;
-  steps::TraceMailbox traces;
-  std::unique_ptr<Worker> worker;
-  std::promise<Status> unprivileged;  ///< by its own thread, before the first packet
-};
-
-/// The worker's life on its lcore.
-int run_worker(void* argument) {
-  auto& kit = *static_cast<WorkerKit*>(argument);
-  Status dropped = drop_worker_privileges();
-  const bool ok = static_cast<bool>(dropped);
-  kit.unprivileged.set_value(std::move(dropped));
-  if (!ok) return 1;
-  (void)ask_for_short_turns();  // older kernels have longer ones
-  ask_for_sharp_timers();
-  kit.worker->run();
-  return 0;
-}
-
-class Workers {
- public:
-  /// Makes the workers of `link`. `packets`, `link` and `main_doorbell` outlive them. Error: no memory.
-  static Result<std::unique_ptr<Workers>> make(LinkMemory& link, std::span<rte_mempool* const> packets,
-                                               int main_doorbell) {
-    auto made = std::make_unique<Workers>();
-    const uint32_t count = link.view().workers();
-    if (count > 1) made->rings_ = std::make_unique<steps::HandoffRings>(count);
-    for (uint32_t i = 0; i < count; ++i) made->doorbells_.push_back(link.worker_doorbell(i));
-    for (uint32_t i = 0; i < count; ++i) {
-      WorkerKit& kit = *made->kits_.emplace_back(std::make_unique<WorkerKit>());
-      auto aead = aead::make_engine();
-      if (!aead) return Error{aead.error()};
-      kit.aead = std::move(*aead);
-      auto path = Path::make(link.view(), i, packets[i], *kit.aead, {}, made->rings_.get());
-      if (!path) return Error{path.error()};
-      kit.path = std::move(*path);
-      kit.path->follow_traces(&kit.traces);
-      kit.worker = std::make_unique<Worker>(
-          link.view().worker(i), *kit.path, kit.ports,
-          Worker::Doorbells{link.worker_doorbell(i), link.control_doorbell(i), main_doorbell, made->doorbells_});
-    }
-    return made;
-  }
-
-  /// Starts worker i on `lcores[i]`; none has a capability left when this returns. On an error those that run are
-  /// stopped again.
-  Status launch(const std::vector<unsigned>& lcores) {
-    auto fail = [&](size_t worker, size_t running, const std::string& why) {
-      stop(lcores, running);
-      return Error{"cannot start worker " + std::to_string(worker) + ": " + why};
-    };
-    for (size_t i = 0; i < kits_.size(); ++i)
-      if (int error = rte_eal_remote_launch(run_worker, kits_[i].get(), lcores[i]); error != 0)
-        return fail(i, i, std::strerror(-error));
-    for (size_t i = 0; i < kits_.size(); ++i)
-      if (Status dropped = kits_[i]->unprivileged.get_future().get(); !dropped)
-        return fail(i, kits_.size(), dropped.error());
-    return {};
-  }
-  void stop(const std::vector<unsigned>& lcores) { stop(lcores, kits_.size()); }
-
-  std::vector<Gateway::WorkerEnd> ends() {
-    std::vector<Gateway::WorkerEnd> list;
-    for (size_t i = 0; i < kits_.size(); ++i) list.push_back({&kits_[i]->ports, doorbells_[i]});
-    return list;
-  }
-  std::vector<steps::TraceMailbox*> traces() {
-    std::vector<steps::TraceMailbox*> list;
-    for (auto& kit : kits_) list.push_back(&kit->traces);
-    return list;
-  }
-  const std::vector<int>& doorbells() const { return doorbells_; }
-  const char* aead_name() const { return kits_.front()->aead->name(); }
-
- private:
-  void stop(const std::vector<unsigned>& lcores, size_t running) {
-    for (size_t i = 0; i < running; ++i) kits_[i]->worker->stop();
-    for (size_t i = 0; i < running; ++i) rte_eal_wait_lcore(lcores[i]);
-  }
-
-  std::vector<int> doorbells_;
-  std::unique_ptr<steps::HandoffRings> rings_;  // before the kits: their paths hold ends of them
-  std::vector<std::unique_ptr<WorkerKit>> kits_;
 };
 
 /// "worker 0 on core 2, worker 1 on core 3"; with several NUMA nodes "worker 0 on core 2 (NUMA node 0)".
