@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -26,6 +27,19 @@ def kill_and_wait_for_next(gateway, program: str, seconds: float = 10.0) -> None
     wait_until(lambda: not exists(old), f"{program} {old} to be gone", 5)
     wait_until(lambda: gateway.pid_of(program) not in (0, old), f"another {program}", seconds)
     wait_until(lambda: gateway.try_cli("sessions", "--json").returncode == 0, "the operator to be answered", seconds)
+
+
+def wait_between_renegotiations(clients, period: float) -> None:
+    """Returns when each client has renegotiated, and none does again for a third of `period`, which is all clients' (in seconds)."""
+    counts = {client: client.renegotiations() for client in clients}
+    at = {client: 0.0 for client in clients}
+
+    def are_between() -> bool:
+        for client in clients:
+            if client.renegotiations() != counts[client]:
+                counts[client], at[client] = client.renegotiations(), time.monotonic()
+        return all(time.monotonic() - each < period * 2 / 3 for each in at.values())
+    wait_until(are_between, "all clients to have renegotiated", 4 * period)
 
 
 def test_control_killed_in_the_middle_of_a_download(stage, big_file):
@@ -70,6 +84,8 @@ def test_control_killed_again_and_again(stage):
     bob = stage.connected("bob")
     with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4) as stream:
         for _ in range(3):
+            # A client whose renegotiation is interrupted waits for its end until hand-window is over.
+            wait_between_renegotiations([alice, bob], 6)
             kill_and_wait_for_next(gateway, "culvert-control")
             before = alice.renegotiations(), bob.renegotiations()
             wait_until(lambda: alice.renegotiations() > before[0] and bob.renegotiations() > before[1],

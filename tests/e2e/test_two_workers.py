@@ -10,7 +10,7 @@ from harness.nic_network import FAR4, NicNetwork
 from harness.server_conf import INNER4, ServerConf
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
-from test_restart import kill_and_wait_for_next
+from test_restart import kill_and_wait_for_next, wait_between_renegotiations
 from test_session_life import OWN_PORT, move_source_port
 
 pytestmark = pytest.mark.culvert_only
@@ -71,6 +71,7 @@ def test_either_process_killed(stage):
     alice, bob = one_of_each_worker(stage, gateway)
     with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4) as first, \
             streaming(stage.folder, gateway.namespace, INNER4, bob.namespace, bob.inner4, port=5601) as second:
+        wait_between_renegotiations([alice, bob], 8)
         kill_and_wait_for_next(gateway, "culvert-control")
         before = alice.renegotiations(), bob.renegotiations()
         wait_until(lambda: alice.renegotiations() > before[0] and bob.renegotiations() > before[1],
