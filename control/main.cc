@@ -18,6 +18,7 @@
 #include "control/gateway/cookie_secret.h"
 #include "control/gateway/gateway.h"
 #include "control/io/fd.h"
+#include "control/io/huge_heap.h"
 #include "control/io/privileges.h"
 #include "control/io/secrets.h"
 #include "control/options.h"
@@ -136,6 +137,7 @@ Result<int> run(const ControlOptions& options, Console& console) {
 
 int main(int argc, char** argv) {
   using namespace culvert;
+  io::put_heap_on_huge_pages(argv);
   auto parsed = parse_control_options(argc, argv);
   if (const int* status = std::get_if<int>(&parsed)) return *status;
   Console console;

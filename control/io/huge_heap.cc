@@ -1,0 +1,38 @@
+#include "control/io/huge_heap.h"
+
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace culvert::io {
+namespace {
+
+constexpr const char* kVariable = "GLIBC_TUNABLES";
+constexpr const char* kHugeHeap = "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=1000";
+
+/// By its own name, by which ps and the like show it; empty when there is no /proc.
+std::string path_of_this_program() {
+  std::string path(PATH_MAX, '\0');
+  const ssize_t size = readlink("/proc/self/exe", path.data(), path.size());
+  path.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return path;
+}
+
+}  // namespace
+
+void put_heap_on_huge_pages(char** argv) {
+  const char* given = getenv(kVariable);
+  if (given == nullptr) {
+    const std::string path = path_of_this_program();
+    if (path.empty() || setenv(kVariable, kHugeHeap, 1) != 0) return;
+    execv(path.c_str(), argv);
+  } else if (std::string_view(given) != kHugeHeap) {
+    return;
+  }
+  unsetenv(kVariable);  // scripts are not to have it
+}
+
+}  // namespace culvert::io
