@@ -112,7 +112,7 @@ bool NicPort::receive(Received& out, abi::Tally& tally) {
         out.inner[out.inner_count++] = candidate.mbuf;
         break;
       case Place::kKernel:
-        to_kernel(candidate.mbuf, tally);
+        to_kernel(candidate.mbuf);
         break;
       case Place::kDropped:
         rte_pktmbuf_free(candidate.mbuf);
@@ -144,7 +144,7 @@ bool NicPort::read(rte_mbuf* mbuf, Candidate& candidate, abi::Tally& tally) {
   }
   if (kind == FrameKind::kIp && ethernet.destination == device_.mac()) return true;
   if (kind == FrameKind::kIp) finish_checksum(mbuf, candidate.frame);
-  to_kernel(mbuf, tally);
+  to_kernel(mbuf);
   return false;
 }
 
@@ -241,8 +241,7 @@ const Listener* NicPort::listener_for(const Frame& frame) const {
   return wildcard;
 }
 
-void NicPort::to_kernel(rte_mbuf* mbuf, abi::Tally& tally) {
-  tally.add(Counter::twin_tx_packets);
+void NicPort::to_kernel(rte_mbuf* mbuf) {
   for_kernel_[for_kernel_count_++] = mbuf;
 }
 

@@ -40,7 +40,8 @@ class FakeTwin final : public Twin {
     to_send.erase(to_send.begin(), to_send.begin() + count);
     return count;
   }
-  void tx_burst(std::span<rte_mbuf*> frames, abi::Tally&) override {
+  void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) override {
+    tally.add(abi::Counter::twin_tx_packets, frames.size());
     for (rte_mbuf* frame : frames) {
       received.push_back(bytes_of(frame));
       rte_pktmbuf_free(frame);
@@ -48,6 +49,11 @@ class FakeTwin final : public Twin {
   }
   int index() const override { return 1; }
   std::string text() const override { return "fake"; }
+  bool is_gone() const override { return false; }
+  Result<std::vector<std::unique_ptr<Twin>>> make_next(const TwinSettings&, size_t) const override {
+    return Error{"fake"};
+  }
+  Status go_on_with(Twin&) override { return Error{"fake"}; }
 
   std::vector<rte_mbuf*> to_send;
   std::vector<Bytes> received;

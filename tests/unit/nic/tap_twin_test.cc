@@ -7,6 +7,8 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 
+#include <cstdlib>
+
 #include "tests/unit/nic/frames.h"
 #include "tests/unit/support/eal.h"
 #include "tests/unit/support/network_namespace.h"
@@ -136,6 +138,46 @@ TEST_F(TapTwinTest, TheLinksStateIsItsCarrier) {
   EXPECT_TRUE(testing::wait_until([&] { return !running(); }));
   ASSERT_TRUE(set_carrier(twin->index(), true));
   EXPECT_TRUE(testing::wait_until(running));
+}
+
+TEST_F(TapTwinTest, ADeletedDeviceIsCountedAndMadeAgainUnderTheSameEnds) {
+  TwinSettings settings{"twin0", testing::kOurs, 1400, {{*abi::parse_ip("192.0.2.1"), 24}}};
+  auto twins = TapTwin::make(settings, pool.get(), 2);
+  ASSERT_TRUE(twins) << twins.error();
+  int index = twins->front()->index();
+  auto frame = [&] { return pool.packet(testing::ethernet(testing::ipv4_packet("192.0.2.2", "192.0.2.1"))); };
+  auto sent = [&] { return tally.counters[static_cast<size_t>(abi::Counter::twin_tx_packets)]; };
+  EXPECT_FALSE(twins->front()->is_gone());
+  ASSERT_EQ(std::system("ip link delete twin0"), 0);
+  for (auto& twin : *twins) {
+    EXPECT_TRUE(twin->is_gone());
+    EXPECT_EQ(receive(*twin), 0u);
+    rte_mbuf* lost = frame();
+    twin->tx_burst({&lost, 1}, tally);
+  }
+  EXPECT_EQ(drops(DropReason::tx_port_down), 2u);
+  EXPECT_EQ(sent(), 0u) << "dropped, so not handed to the kernel";
+
+  auto next = twins->front()->make_next(settings, 2);
+  ASSERT_TRUE(next) << next.error();
+  EXPECT_NE(next->front()->index(), index);
+  for (size_t i = 0; i < 2; ++i) ASSERT_TRUE((*twins)[i]->go_on_with(*(*next)[i]));
+  next->clear();
+  ASSERT_NE(if_nametoindex("twin0"), 0u) << "it lives by the first ends now";
+  for (auto& twin : *twins) {
+    EXPECT_FALSE(twin->is_gone());
+    rte_mbuf* taken = frame();
+    twin->tx_burst({&taken, 1}, tally);
+  }
+  EXPECT_EQ(drops(DropReason::tx_port_down), 2u);
+  EXPECT_EQ(sent(), 2u);
+  size_t received = 0;
+  EXPECT_TRUE(testing::wait_until([&] {
+    for (auto& twin : *twins) received += receive(*twin);
+    return received >= 2;
+  }));
+  twins->clear();
+  EXPECT_EQ(if_nametoindex("twin0"), 0u);
 }
 
 }  // namespace
