@@ -206,10 +206,13 @@ NicPort::Place NicPort::place_inner(Candidate& candidate, abi::Tally& tally) con
   std::span<uint8_t> bytes = bytes_of(candidate.mbuf);
   finish_checksum(candidate.mbuf, frame);
   if (frame.hops <= 1 || frame.ip_length > table_.tun_mtu()) return Place::kKernel;  // it answers with ICMP
-  if (table_.look_up(frame.ip.version, frame.ip.source).kind() == NextHop::Kind::kTun) {
+  NextHop::Kind source = table_.look_up(frame.ip.version, frame.ip.source).kind();
+  if (source == NextHop::Kind::kTun) {
     tally.drop(DropReason::outer_inner_source);
     return Place::kDropped;
   }
+  // One of our own, that of the tunnel among them: who says so outside is a forger, which the kernel deals with.
+  if (source == NextHop::Kind::kLocal) return Place::kKernel;
   take_hop(bytes.data() + kIpOffset);
   return Place::kInner;
 }

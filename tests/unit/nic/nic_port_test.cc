@@ -213,6 +213,19 @@ TEST_F(NicPortTest, TunnelAddressesDoNotComeFromOutside) {
   EXPECT_EQ(drops(DropReason::outer_inner_source), 1u);
 }
 
+TEST_F(NicPortTest, WhoeverSpeaksInOurNameDoesNotReachAClient) {
+  // The gateway's own address in the tunnel is no tunnel address to the routes, but local. The kernel lets nobody from
+  // outside have an address of its own (fib_validate_source).
+  route("10.8.0.1", 32, kHopLocal);
+  route("fd00:8::", 64, kHopTun);
+  arrive(ipv4_packet("10.8.0.1", "10.8.0.2"));
+  arrive(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  arrive(udp_packet(endpoint_of("2001:db8::1", 53), endpoint_of("fd00:8::2", 4000), Bytes(60, 1)));
+  receive();
+  EXPECT_EQ(received.inner_count, 0);
+  EXPECT_EQ(twin->received.size(), 3u);
+}
+
 TEST_F(NicPortTest, ARouterThatFindsAPacketTooBigIsHeard) {
   for (uint16_t port_number : {uint16_t{1194}, uint16_t{53}}) {
     Bytes sent = udp_packet(endpoint_of("192.0.2.1", port_number), endpoint_of("198.51.100.7", 4000), Bytes(60, 1));
