@@ -6,9 +6,11 @@
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -111,22 +113,28 @@ Status TapTwin::go_on_with(Twin& next) {
   return {};
 }
 
-uint16_t TapTwin::rx_burst(std::span<rte_mbuf*> out, abi::Tally&) {
+uint16_t TapTwin::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
   uint16_t taken = 0;
-  for (rte_mbuf*& slot : out) {
-    rte_mbuf* frame = rte_pktmbuf_alloc(packets_);
+  rte_mbuf* frame = nullptr;
+  for (size_t reads = 0; reads < out.size(); ++reads) {
+    if (frame == nullptr) frame = rte_pktmbuf_alloc(packets_);
     if (frame == nullptr) break;  // what waits stays in the device's queue; nobody knows yet whether anything does
     frame->data_off = kHeadroom;
-    ssize_t length = read(queue_.get(), rte_pktmbuf_mtod(frame, void*), rte_pktmbuf_tailroom(frame));
-    if (length <= 0) {
-      rte_pktmbuf_free(frame);
-      break;
+    // The kernel cuts what is longer than the room it gets: the byte behind the buffer tells.
+    uint16_t room = rte_pktmbuf_tailroom(frame);
+    uint8_t behind = 0;
+    std::array<iovec, 2> pieces{{{rte_pktmbuf_mtod(frame, void*), room}, {&behind, sizeof behind}}};
+    ssize_t length = readv(queue_.get(), pieces.data(), pieces.size());
+    if (length <= 0) break;
+    if (length > room) {
+      tally.drop(DropReason::outer_too_long);
+      continue;
     }
     frame->data_len = static_cast<uint16_t>(length);
     frame->pkt_len = frame->data_len;
-    slot = frame;
-    ++taken;
+    out[taken++] = std::exchange(frame, nullptr);
   }
+  rte_pktmbuf_free(frame);
   return taken;
 }
 

@@ -1,10 +1,12 @@
 // A twin on a TAP device, in a network namespace of the test's own.
 #include "drivers/nic/tap_twin.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 
 #include <cstdlib>
@@ -96,6 +98,35 @@ TEST_F(TapTwinTest, FramesOfTheKernelComeOut) {
   auto twin = make();
   ASSERT_TRUE(twin);
   EXPECT_TRUE(testing::wait_until([&] { return receive(*twin) > 0; }));
+}
+
+TEST_F(TapTwinTest, AFrameThatIsLongerThanABufferIsDroppedNotCut) {
+  // The twin's MTU is the operator's to raise, beyond what the port has.
+  auto twins = TapTwin::make({"twin0", testing::kOurs, 9000, {{*abi::parse_ip("192.0.2.1"), 24}}}, pool.get());
+  ASSERT_TRUE(twins) << twins.error();
+  FileDescriptor sender(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  int on = 1;
+  ASSERT_EQ(setsockopt(sender.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on), 0);
+  sockaddr_in everybody{};
+  everybody.sin_family = AF_INET;
+  everybody.sin_port = htons(9);
+  ASSERT_EQ(inet_pton(AF_INET, "192.0.2.255", &everybody.sin_addr), 1);
+  constexpr size_t kHeaders = 14 + 20 + 8;
+  for (size_t size : {size_t{4000}, size_t{1000}}) {
+    std::vector<char> bytes(size);
+    ASSERT_EQ(sendto(sender.get(), bytes.data(), size, 0, reinterpret_cast<sockaddr*>(&everybody), sizeof everybody),
+              static_cast<ssize_t>(size));
+  }
+  size_t longest = 0;
+  EXPECT_TRUE(testing::wait_until([&] {
+    std::array<rte_mbuf*, 8> frames;
+    uint16_t count = twins->front()->rx_burst(frames, tally);
+    for (rte_mbuf* frame : std::span(frames).first(count)) longest = std::max<size_t>(longest, frame->data_len);
+    rte_pktmbuf_free_bulk(frames.data(), count);
+    return longest >= 1000;
+  }));
+  EXPECT_EQ(longest, 1000 + kHeaders);
+  EXPECT_EQ(drops(DropReason::outer_too_long), 1u);
 }
 
 TEST_F(TapTwinTest, WithoutBuffersItsFramesWait) {
