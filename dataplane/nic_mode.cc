@@ -106,6 +106,7 @@ Status NicMode::open(const NicOptions& options, std::span<rte_mempool* const> pa
   Nic& nic = *nics_.back();
   for (uint16_t worker = 0; worker < cores.size(); ++worker) {
     NicState& state = *nic.states.emplace_back(std::make_unique<NicState>());
+    nic.twins.push_back((*twins)[worker].get());
     by_worker_[worker].push_back(
         std::make_shared<NicPort>(nic.device, number, worker, std::move((*twins)[worker]), *table_, state));
     log_(name_of(worker, cores[worker]) + " polls " + by_worker_[worker].back()->text() + ", MTU " +
@@ -133,6 +134,7 @@ void NicMode::on_interface(const KernelWatch::Interface& interface) {
     }
     // The operator may lower the twin's MTU; the device keeps its own.
     if (nic->twin_index != interface.index) continue;
+    if (!interface.exists) nic->twin_is_missing = true;
     for (auto& state : nic->states) state->mtu = std::min(nic->options.mtu, interface.mtu);
   }
 }
@@ -162,6 +164,42 @@ void NicMode::check_links() {
     if (!nic->parent) set_link(*nic, nic->device.has_link());
 }
 
+drivers::TwinSettings NicMode::twin_settings(const Nic& nic) {
+  return {nic.options.name, nic.device.mac(), std::min(nic.options.mtu, nic.parent_mtu), nic.options.addresses};
+}
+
+/// Makes the twin that somebody has deleted again: the workers go on with the ends that they have.
+void NicMode::mend_twin(Nic& nic) {
+  if (!nic.twin_is_missing) return;
+  if (!nic.twins.front()->is_gone()) {  // it is in another network namespace, and still ours
+    nic.twin_is_missing = false;
+    return;
+  }
+  if (Status made = make_twin_again(nic); !made) {
+    if (nic.twin_trouble != made.error())
+      log_("port " + nic.options.name + ": cannot make its twin again yet: " + made.error());
+    nic.twin_trouble = made.error();
+    return;
+  }
+  nic.twin_is_missing = false;
+  nic.twin_trouble.clear();
+  log_("port " + nic.options.name +
+       ": its twin was deleted, and is made again with the addresses of its [[port]]; what else it had, addresses and "
+       "routes, is to be given again");
+}
+
+Status NicMode::make_twin_again(Nic& nic) {
+  auto next = nic.twins.front()->make_next(twin_settings(nic), nic.twins.size());
+  if (!next) return Error{next.error()};
+  for (size_t worker = 0; worker < nic.twins.size(); ++worker)
+    if (Status taken = nic.twins[worker]->go_on_with(*(*next)[worker]); !taken) return taken;
+  int index = nic.twins.front()->index();
+  mirror_->replace_nic(std::exchange(nic.twin_index, index), index);
+  if (!nic.has_link)
+    if (Status shown = drivers::set_carrier(index, false); !shown) log_("warning: " + shown.error());
+  return {};
+}
+
 void NicMode::look_after(uint64_t now_ns) {
   if (Status served = watch_->serve(); !served) {
     if (served.error() != last_trouble_) log_("routes may be out of date: " + served.error());
@@ -170,6 +208,7 @@ void NicMode::look_after(uint64_t now_ns) {
   if (now_ns >= next_link_round_ns_) {
     check_links();
     abi::IpAddress peer;
+    for (auto& nic : nics_) mend_twin(*nic);
     for (auto& nic : nics_)
       for (auto& state : nic->states)
         while (state->too_big.pop(peer)) mirror_->add_detour(peer, now_ns + kDetour);
@@ -178,6 +217,7 @@ void NicMode::look_after(uint64_t now_ns) {
   if (now_ns < next_round_ns_) return;
   next_round_ns_ = now_ns + kRound;
   mirror_->end_detours(now_ns);
+  for (auto& nic : nics_) nic->twin_is_missing |= nic->twins.front()->is_gone();  // news can be lost
   for (const drivers::RouteMirror::Neighbour& neighbour : mirror_->to_probe()) watch_->probe(neighbour);
   if (std::exchange(was_full_, mirror_->is_full()) != mirror_->is_full())
     log_(mirror_->is_full()

@@ -57,7 +57,10 @@ class NicMode {
     std::vector<std::unique_ptr<drivers::NicState>> states;  ///< by worker
     bool has_link = true;
     int twin_index;
-    uint32_t parent_mtu;  ///< of the interface below, as last seen
+    uint32_t parent_mtu;                     ///< of the interface below, as last seen
+    std::vector<drivers::Twin*> twins = {};  ///< by worker, whose ports they belong to
+    bool twin_is_missing = false;            ///< the kernel has said that there is no such interface any more
+    std::string twin_trouble = {};           ///< why it could not be made again, as last logged
   };
 
   explicit NicMode(Log log) : log_(std::move(log)) {}
@@ -67,6 +70,9 @@ class NicMode {
   void set_link(Nic& nic, bool up);
   void follow_mtu(Nic& nic, uint32_t mtu);
   void check_links();
+  static drivers::TwinSettings twin_settings(const Nic& nic);
+  void mend_twin(Nic& nic);
+  Status make_twin_again(Nic& nic);
 
   Log log_;
   std::unique_ptr<drivers::ForwardingTable> table_;

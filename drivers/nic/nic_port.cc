@@ -112,7 +112,7 @@ bool NicPort::receive(Received& out, abi::Tally& tally) {
         out.inner[out.inner_count++] = candidate.mbuf;
         break;
       case Place::kKernel:
-        to_kernel(candidate.mbuf, tally);
+        to_kernel(candidate.mbuf);
         break;
       case Place::kDropped:
         rte_pktmbuf_free(candidate.mbuf);
@@ -144,7 +144,7 @@ bool NicPort::read(rte_mbuf* mbuf, Candidate& candidate, abi::Tally& tally) {
   }
   if (kind == FrameKind::kIp && ethernet.destination == device_.mac()) return true;
   if (kind == FrameKind::kIp) finish_checksum(mbuf, candidate.frame);
-  to_kernel(mbuf, tally);
+  to_kernel(mbuf);
   return false;
 }
 
@@ -206,10 +206,13 @@ NicPort::Place NicPort::place_inner(Candidate& candidate, abi::Tally& tally) con
   std::span<uint8_t> bytes = bytes_of(candidate.mbuf);
   finish_checksum(candidate.mbuf, frame);
   if (frame.hops <= 1 || frame.ip_length > table_.tun_mtu()) return Place::kKernel;  // it answers with ICMP
-  if (table_.look_up(frame.ip.version, frame.ip.source).kind() == NextHop::Kind::kTun) {
+  NextHop::Kind source = table_.look_up(frame.ip.version, frame.ip.source).kind();
+  if (source == NextHop::Kind::kTun) {
     tally.drop(DropReason::outer_inner_source);
     return Place::kDropped;
   }
+  // One of our own, that of the tunnel among them: who says so outside is a forger, which the kernel deals with.
+  if (source == NextHop::Kind::kLocal) return Place::kKernel;
   take_hop(bytes.data() + kIpOffset);
   return Place::kInner;
 }
@@ -241,8 +244,7 @@ const Listener* NicPort::listener_for(const Frame& frame) const {
   return wildcard;
 }
 
-void NicPort::to_kernel(rte_mbuf* mbuf, abi::Tally& tally) {
-  tally.add(Counter::twin_tx_packets);
+void NicPort::to_kernel(rte_mbuf* mbuf) {
   for_kernel_[for_kernel_count_++] = mbuf;
 }
 

@@ -88,7 +88,7 @@ class NicPort {
   void finish_checksum(rte_mbuf* mbuf, const Frame& frame) const;
   const Listener* listener_for(const Frame& frame) const;
   void notice_too_big(std::span<const uint8_t> bytes, const Frame& frame) const;
-  void to_kernel(rte_mbuf* mbuf, abi::Tally& tally);
+  void to_kernel(rte_mbuf* mbuf);
   /// What a staged frame counts as when it is sent; those of the twin have been counted.
   struct Account {
     enum class Of : uint8_t { kTwin, kOuter, kInner } of = Of::kTwin;

@@ -19,6 +19,18 @@ void RouteMirror::add_nic(int index, uint8_t nic) {
   nics_[index] = nic;
 }
 
+void RouteMirror::replace_nic(int index, int next) {
+  auto nic = nics_.extract(index);
+  if (nic.empty()) return;
+  nic.key() = next;
+  nics_.insert(std::move(nic));
+  std::vector<Neighbour> gone;
+  for (const auto& [neighbour, resolved] : neighbours_)
+    if (neighbour.interface == index) gone.push_back(neighbour);
+  for (const Neighbour& neighbour : gone) remove_neighbour(neighbour.interface, neighbour.address);
+  refresh_all();
+}
+
 void RouteMirror::set_tun(int index) {
   if (std::exchange(tun_, index) != index) refresh_all();
 }

@@ -44,6 +44,8 @@ class RouteMirror {
 
   /// Interface `index` of the kernel is the twin of `nic`. Before routes.
   void add_nic(int index, uint8_t nic);
+  /// The twin at `index` was deleted, and is made again as `next`, which the mirror may have heard of already.
+  void replace_nic(int index, int next);
   /// Interface of the TUN; 0: none. It may change at any time.
   void set_tun(int index);
 

@@ -6,9 +6,11 @@
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -82,35 +84,57 @@ Result<std::vector<std::unique_ptr<Twin>>> TapTwin::make(const TwinSettings& set
     auto queue = open_queue(settings, name, queues > 1);
     if (!queue) return Error{queue.error()};
     ioctl(queue->get(), TUNSETPERSIST, 1);
+    int end = queue->get();
     auto index = static_cast<int>(if_nametoindex(name.c_str()));
-    if (twins.empty())
-      if (Status set = set_mac(queue->get(), settings); !set) return Error{set.error()};
-    twins.emplace_back(new TapTwin(std::move(*queue), name, index, packets));
+    twins.emplace_back(new TapTwin(std::move(*queue), name, index, packets));  // takes the device away on an error
+    if (twins.size() == 1)
+      if (Status set = set_mac(end, settings); !set) return Error{set.error()};
   }
   if (Status done = configure_twin(settings); !done) return Error{done.error()};
   return twins;
 }
 
 TapTwin::~TapTwin() {
-  ioctl(queue_.get(), TUNSETPERSIST, 0);
+  if (queue_) ioctl(queue_.get(), TUNSETPERSIST, 0);
 }
 
-uint16_t TapTwin::rx_burst(std::span<rte_mbuf*> out, abi::Tally&) {
+bool TapTwin::is_gone() const {
+  ifreq request{};
+  return ioctl(queue_.get(), TUNGETIFF, &request) != 0 && errno == EBADFD;
+}
+
+/// The kernel puts the new device behind the old number in one step: a read or write is of the one or of the other.
+Status TapTwin::go_on_with(Twin& next) {
+  auto* other = dynamic_cast<TapTwin*>(&next);
+  if (other == nullptr || dup3(other->queue_.get(), queue_.get(), O_CLOEXEC) < 0)
+    return Error{"twin " + name_ + ": cannot go on with " + next.text() + ": " + std::strerror(errno)};
+  other->queue_.reset();
+  index_ = other->index_;
+  return {};
+}
+
+uint16_t TapTwin::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
   uint16_t taken = 0;
-  for (rte_mbuf*& slot : out) {
-    rte_mbuf* frame = rte_pktmbuf_alloc(packets_);
+  rte_mbuf* frame = nullptr;
+  for (size_t reads = 0; reads < out.size(); ++reads) {
+    if (frame == nullptr) frame = rte_pktmbuf_alloc(packets_);
     if (frame == nullptr) break;  // what waits stays in the device's queue; nobody knows yet whether anything does
     frame->data_off = kHeadroom;
-    ssize_t length = read(queue_.get(), rte_pktmbuf_mtod(frame, void*), rte_pktmbuf_tailroom(frame));
-    if (length <= 0) {
-      rte_pktmbuf_free(frame);
-      break;
+    // The kernel cuts what is longer than the room it gets: the byte behind the buffer tells.
+    uint16_t room = rte_pktmbuf_tailroom(frame);
+    uint8_t behind = 0;
+    std::array<iovec, 2> pieces{{{rte_pktmbuf_mtod(frame, void*), room}, {&behind, sizeof behind}}};
+    ssize_t length = readv(queue_.get(), pieces.data(), pieces.size());
+    if (length <= 0) break;
+    if (length > room) {
+      tally.drop(DropReason::outer_too_long);
+      continue;
     }
     frame->data_len = static_cast<uint16_t>(length);
     frame->pkt_len = frame->data_len;
-    slot = frame;
-    ++taken;
+    out[taken++] = std::exchange(frame, nullptr);
   }
+  rte_pktmbuf_free(frame);
   return taken;
 }
 
@@ -119,7 +143,10 @@ void TapTwin::tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) {
     ssize_t written;
     do written = write(queue_.get(), rte_pktmbuf_mtod(frame, void*), frame->data_len);
     while (written < 0 && errno == EINTR);
-    if (written >= 0) continue;
+    if (written >= 0) {
+      tally.add(abi::Counter::twin_tx_packets);
+      continue;
+    }
     bool full = errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM;
     bool down = errno == EIO || errno == EBADFD;
     tally.drop(full ? DropReason::tx_queue_full : down ? DropReason::tx_port_down : DropReason::tx_refused);

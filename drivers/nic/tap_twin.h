@@ -19,13 +19,18 @@ class TapTwin final : public Twin {
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;
   void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) override;
   int index() const override { return index_; }
+  bool is_gone() const override;
+  Result<std::vector<std::unique_ptr<Twin>>> make_next(const TwinSettings& settings, size_t workers) const override {
+    return make(settings, packets_, workers);
+  }
+  Status go_on_with(Twin& next) override;
   std::string text() const override { return "tap " + name_; }
 
  private:
   TapTwin(FileDescriptor queue, std::string name, int index, rte_mempool* packets)
       : queue_(std::move(queue)), name_(std::move(name)), index_(index), packets_(packets) {}
 
-  FileDescriptor queue_;
+  FileDescriptor queue_;  // its number stays the same for life, so that go_on_with() needs no word with the worker
   std::string name_;
   int index_;
   rte_mempool* packets_;

@@ -29,12 +29,22 @@ class Twin {
   virtual ~Twin() = default;
   /// Frames that the kernel sends. Like Port::rx_burst.
   virtual uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) = 0;
-  /// Frames for the kernel; takes ownership of all of them.
+  /// Frames for the kernel; takes ownership of all of them. Counts what the kernel took (twin_tx_packets), or why not.
   virtual void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) = 0;
   /// Of the interface in the kernel.
   virtual int index() const = 0;
   /// "tap nic0", "vhost-net nic0"
   virtual std::string text() const = 0;
+
+  /// Has somebody deleted the interface? Nothing comes from it then, and frames for it are counted as tx_port_down.
+  /// Main thread, also while a worker sends and receives.
+  virtual bool is_gone() const = 0;
+  /// A new interface in place of the deleted one, with an end for each of `workers`. Errors as make_twins(), and that
+  /// only a start makes a twin of this kind.
+  virtual Result<std::vector<std::unique_ptr<Twin>>> make_next(const TwinSettings& settings, size_t workers) const = 0;
+  /// Goes on with the interface of `next`, one of make_next(), which is left without one. Threads as is_gone(). Error:
+  /// out of descriptors.
+  virtual Status go_on_with(Twin& next) = 0;
 };
 
 /// One interface in the kernel with an end for each of `workers`: by vhost-net where the kernel has it and there is one

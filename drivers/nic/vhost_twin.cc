@@ -37,9 +37,24 @@ uint16_t VhostTwin::rx_burst(std::span<rte_mbuf*> out, abi::Tally&) {
 void VhostTwin::tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) {
   for (rte_mbuf* frame : frames) frame->ol_flags = 0;
   uint16_t sent = rte_eth_tx_burst(device_.id(), 0, frames.data(), static_cast<uint16_t>(frames.size()));
+  tally.add(abi::Counter::twin_tx_packets, sent);
   if (sent == frames.size()) return;
   tally.drop(abi::DropReason::tx_queue_full, frames.size() - sent);
   rte_pktmbuf_free_bulk(&frames[sent], static_cast<unsigned>(frames.size() - sent));
+}
+
+bool VhostTwin::is_gone() const {
+  return if_nametoindex(name_.c_str()) == 0;
+}
+
+/// A DPDK device does not change hands while a worker polls it.
+Result<std::vector<std::unique_ptr<Twin>>> VhostTwin::make_next(const TwinSettings&, size_t) const {
+  return Error{"twin " + name_ +
+               " is by vhost-net, which only a start makes: restart culvert-dataplane (sessions survive that)"};
+}
+
+Status VhostTwin::go_on_with(Twin&) {
+  return Error{"twin " + name_ + " is by vhost-net, which only a start makes"};
 }
 
 }  // namespace culvert::drivers

@@ -14,6 +14,9 @@ class VhostTwin final : public Twin {
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;
   void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) override;
   int index() const override { return index_; }
+  bool is_gone() const override;
+  Result<std::vector<std::unique_ptr<Twin>>> make_next(const TwinSettings& settings, size_t workers) const override;
+  Status go_on_with(Twin& next) override;
   std::string text() const override { return "vhost-net " + name_; }
 
  private:

@@ -1,5 +1,6 @@
 """NIC mode when its surroundings change: links, addresses, neighbours, routes of a routing daemon, a killed dataplane."""
 
+import json
 from typing import Dict, Optional
 
 import pytest
@@ -205,6 +206,62 @@ def test_an_interface_that_goes_away_takes_only_its_port_with_it(stage, kind):
     kill_and_wait_for_next(gateway, "culvert-dataplane", 20)
     wait_until(lambda: answers(client, FAR4), "packets through the new interface", 15)
     assert client.connects() == 1
+
+
+def described(namespace, twin: str) -> tuple:
+    """What a port's twin has of its port: MAC address, MTU, addresses that its [[port]] gives, whether it is up; and its index."""
+    found = json.loads(namespace.run("ip", "-json", "address", "show", "dev", twin))[0]
+    addresses = sorted(one["local"] for one in found["addr_info"] if one["scope"] == "global")
+    return (found["address"], found["mtu"], addresses, "UP" in found["flags"]), found["ifindex"]
+
+
+@kinds
+def test_a_deleted_twin_is_made_again(stage, kind):
+    network, gateway, client = forwarding(stage, kind)
+    here = network.gateway_namespace
+    here.ip("link set eth1 mtu 1400")  # lower than what the port began with
+    wait_until(lambda: "mtu 1400" in here.run("ip", "link", "show", LAN), "the twin to follow the interface below", 10)
+    for twin in (LAN, WAN):
+        before, index = described(here, twin)
+        here.ip(f"link delete {twin}")
+        wait_until(lambda: here.try_run("ip", "link", "show", twin).returncode == 0 and described(here, twin)[0] == before,
+                   f"{twin} as it was: {before}", 10)
+        assert described(here, twin)[1] != index, "it was never deleted"
+        wait_until(lambda: answers(client, FAR4), f"packets with the new {twin}", 15)
+        assert network.far.ping(LAN4, 3), "the kernel is reached through the new twin"
+        wait_until(lambda: f"port {twin}: its twin was deleted, and is made again" in gateway.log(), "the log to say so")
+    assert client.ping(FAR4, 20) and client.connects() == 1 and gateway.session_names() == ["alice"]
+    # What goes past the kernel does so again.
+    before = packets(gateway)
+    assert client.ping(FAR4, 100)
+    wait_until(lambda: packets(gateway)["inner_tx_packets"] - before["inner_tx_packets"] >= 100, "all packets to be counted")
+    after = packets(gateway)
+    assert after["twin_tx_packets"] - before["twin_tx_packets"] < 30, "took the kernel's way"
+
+
+def test_a_twin_that_is_deleted_without_a_link_shows_none(stage):
+    network, _, client = forwarding(stage)
+    here = network.gateway_namespace
+    network.far.ip("link set eth0 down")
+    wait_until(lambda: "NO-CARRIER" in here.run("ip", "link", "show", LAN), "the twin to show no link")
+    here.ip(f"link delete {LAN}")
+    wait_until(lambda: "NO-CARRIER" in here.try_run("ip", "link", "show", LAN).stdout, "the next twin to show no link", 10)
+    network.far.ip("link set eth0 up", f"route replace default via {LAN4}")
+    wait_until(lambda: answers(client, FAR4), "packets again", 15)
+    assert client.connects() == 1
+
+
+def test_a_twin_whose_name_was_taken_waits_for_it(stage):
+    network, gateway, client = forwarding(stage)
+    here = network.gateway_namespace
+    here.ip(f"link set {LAN} down")  # its name is changed only then
+    here.ip(f"link set {LAN} name other0", f"link add {LAN} type veth peer name other1", "link delete other0")
+    trouble = f"port {LAN}: cannot make its twin again yet: twin {LAN}: there is an interface of this name that is no TAP device"
+    wait_until(lambda: trouble in gateway.log(), "the log to say what is in the way", 10)
+    assert client.ping(INNER4, 5)
+    here.ip(f"link delete {LAN}")
+    wait_until(lambda: answers(client, FAR4), "packets with the new twin", 15)
+    assert gateway.log().count(trouble) == 1 and client.connects() == 1
 
 
 def try_second_gateway(stage, network) -> str:

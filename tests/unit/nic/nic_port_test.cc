@@ -40,7 +40,8 @@ class FakeTwin final : public Twin {
     to_send.erase(to_send.begin(), to_send.begin() + count);
     return count;
   }
-  void tx_burst(std::span<rte_mbuf*> frames, abi::Tally&) override {
+  void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) override {
+    tally.add(abi::Counter::twin_tx_packets, frames.size());
     for (rte_mbuf* frame : frames) {
       received.push_back(bytes_of(frame));
       rte_pktmbuf_free(frame);
@@ -48,6 +49,11 @@ class FakeTwin final : public Twin {
   }
   int index() const override { return 1; }
   std::string text() const override { return "fake"; }
+  bool is_gone() const override { return false; }
+  Result<std::vector<std::unique_ptr<Twin>>> make_next(const TwinSettings&, size_t) const override {
+    return Error{"fake"};
+  }
+  Status go_on_with(Twin&) override { return Error{"fake"}; }
 
   std::vector<rte_mbuf*> to_send;
   std::vector<Bytes> received;
@@ -205,6 +211,19 @@ TEST_F(NicPortTest, TunnelAddressesDoNotComeFromOutside) {
   receive();
   EXPECT_EQ(received.inner_count, 0);
   EXPECT_EQ(drops(DropReason::outer_inner_source), 1u);
+}
+
+TEST_F(NicPortTest, WhoeverSpeaksInOurNameDoesNotReachAClient) {
+  // The gateway's own address in the tunnel is no tunnel address to the routes, but local. The kernel lets nobody from
+  // outside have an address of its own (fib_validate_source).
+  route("10.8.0.1", 32, kHopLocal);
+  route("fd00:8::", 64, kHopTun);
+  arrive(ipv4_packet("10.8.0.1", "10.8.0.2"));
+  arrive(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  arrive(udp_packet(endpoint_of("2001:db8::1", 53), endpoint_of("fd00:8::2", 4000), Bytes(60, 1)));
+  receive();
+  EXPECT_EQ(received.inner_count, 0);
+  EXPECT_EQ(twin->received.size(), 3u);
 }
 
 TEST_F(NicPortTest, ARouterThatFindsAPacketTooBigIsHeard) {

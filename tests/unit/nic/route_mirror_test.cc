@@ -193,6 +193,27 @@ TEST_F(RouteMirrorTest, AnotherTunTakesOver) {
   EXPECT_EQ(kind("10.8.0.2"), Kind::kTun);
 }
 
+TEST_F(RouteMirrorTest, ATwinThatIsMadeAgainTakesItsNicAlong) {
+  constexpr int kNext = 40;
+  mirror.add_route(route("0.0.0.0/0", kTwin0, "192.0.2.254"), false);
+  neighbour(kTwin0, "192.0.2.254");
+  ASSERT_EQ(kind("8.8.8.8"), NextHop::Kind::kNic);
+  // The kernel may tell of the new one before we do; what it said of the old one it may not have taken back.
+  mirror.add_route(route("203.0.113.0/24", kNext, "192.0.2.254"), false);
+  EXPECT_EQ(kind("203.0.113.1"), NextHop::Kind::kKernel);
+  mirror.replace_nic(kTwin0, kNext);
+  EXPECT_EQ(mirror.neighbours(), 0u);
+  EXPECT_EQ(kind("8.8.8.8"), NextHop::Kind::kKernel) << "its route was the old interface's";
+  EXPECT_EQ(kind("203.0.113.1"), NextHop::Kind::kKernel) << "nobody knows the neighbour's MAC address yet";
+  neighbour(kTwin0, "192.0.2.254", kMac2);
+  EXPECT_EQ(mirror.neighbours(), 0u) << "no NIC has this interface any more";
+  neighbour(kNext, "192.0.2.254", kMac2);
+  EXPECT_EQ(kind("203.0.113.1"), NextHop::Kind::kNic);
+  EXPECT_EQ(table.look_up("203.0.113.1").nic(), 0);
+  mirror.replace_nic(99, 98);  // of no NIC
+  EXPECT_EQ(kind("203.0.113.1"), NextHop::Kind::kNic);
+}
+
 TEST_F(RouteMirrorTest, ADumpForgetsWhatItDoesNotSay) {
   mirror.add_route(route("192.0.2.0/24", kTwin0), false);
   mirror.add_route(route("10.8.0.0/24", kTun), false);

@@ -1,11 +1,15 @@
 // A twin on a TAP device, in a network namespace of the test's own.
 #include "drivers/nic/tap_twin.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
+
+#include <cstdlib>
 
 #include "tests/unit/nic/frames.h"
 #include "tests/unit/support/eal.h"
@@ -96,6 +100,35 @@ TEST_F(TapTwinTest, FramesOfTheKernelComeOut) {
   EXPECT_TRUE(testing::wait_until([&] { return receive(*twin) > 0; }));
 }
 
+TEST_F(TapTwinTest, AFrameThatIsLongerThanABufferIsDroppedNotCut) {
+  // The twin's MTU is the operator's to raise, beyond what the port has.
+  auto twins = TapTwin::make({"twin0", testing::kOurs, 9000, {{*abi::parse_ip("192.0.2.1"), 24}}}, pool.get());
+  ASSERT_TRUE(twins) << twins.error();
+  FileDescriptor sender(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  int on = 1;
+  ASSERT_EQ(setsockopt(sender.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on), 0);
+  sockaddr_in everybody{};
+  everybody.sin_family = AF_INET;
+  everybody.sin_port = htons(9);
+  ASSERT_EQ(inet_pton(AF_INET, "192.0.2.255", &everybody.sin_addr), 1);
+  constexpr size_t kHeaders = 14 + 20 + 8;
+  for (size_t size : {size_t{4000}, size_t{1000}}) {
+    std::vector<char> bytes(size);
+    ASSERT_EQ(sendto(sender.get(), bytes.data(), size, 0, reinterpret_cast<sockaddr*>(&everybody), sizeof everybody),
+              static_cast<ssize_t>(size));
+  }
+  size_t longest = 0;
+  EXPECT_TRUE(testing::wait_until([&] {
+    std::array<rte_mbuf*, 8> frames;
+    uint16_t count = twins->front()->rx_burst(frames, tally);
+    for (rte_mbuf* frame : std::span(frames).first(count)) longest = std::max<size_t>(longest, frame->data_len);
+    rte_pktmbuf_free_bulk(frames.data(), count);
+    return longest >= 1000;
+  }));
+  EXPECT_EQ(longest, 1000 + kHeaders);
+  EXPECT_EQ(drops(DropReason::outer_too_long), 1u);
+}
+
 TEST_F(TapTwinTest, WithoutBuffersItsFramesWait) {
   auto twin = make();
   ASSERT_TRUE(twin);
@@ -136,6 +169,46 @@ TEST_F(TapTwinTest, TheLinksStateIsItsCarrier) {
   EXPECT_TRUE(testing::wait_until([&] { return !running(); }));
   ASSERT_TRUE(set_carrier(twin->index(), true));
   EXPECT_TRUE(testing::wait_until(running));
+}
+
+TEST_F(TapTwinTest, ADeletedDeviceIsCountedAndMadeAgainUnderTheSameEnds) {
+  TwinSettings settings{"twin0", testing::kOurs, 1400, {{*abi::parse_ip("192.0.2.1"), 24}}};
+  auto twins = TapTwin::make(settings, pool.get(), 2);
+  ASSERT_TRUE(twins) << twins.error();
+  int index = twins->front()->index();
+  auto frame = [&] { return pool.packet(testing::ethernet(testing::ipv4_packet("192.0.2.2", "192.0.2.1"))); };
+  auto sent = [&] { return tally.counters[static_cast<size_t>(abi::Counter::twin_tx_packets)]; };
+  EXPECT_FALSE(twins->front()->is_gone());
+  ASSERT_EQ(std::system("ip link delete twin0"), 0);
+  for (auto& twin : *twins) {
+    EXPECT_TRUE(twin->is_gone());
+    EXPECT_EQ(receive(*twin), 0u);
+    rte_mbuf* lost = frame();
+    twin->tx_burst({&lost, 1}, tally);
+  }
+  EXPECT_EQ(drops(DropReason::tx_port_down), 2u);
+  EXPECT_EQ(sent(), 0u) << "dropped, so not handed to the kernel";
+
+  auto next = twins->front()->make_next(settings, 2);
+  ASSERT_TRUE(next) << next.error();
+  EXPECT_NE(next->front()->index(), index);
+  for (size_t i = 0; i < 2; ++i) ASSERT_TRUE((*twins)[i]->go_on_with(*(*next)[i]));
+  next->clear();
+  ASSERT_NE(if_nametoindex("twin0"), 0u) << "it lives by the first ends now";
+  for (auto& twin : *twins) {
+    EXPECT_FALSE(twin->is_gone());
+    rte_mbuf* taken = frame();
+    twin->tx_burst({&taken, 1}, tally);
+  }
+  EXPECT_EQ(drops(DropReason::tx_port_down), 2u);
+  EXPECT_EQ(sent(), 2u);
+  size_t received = 0;
+  EXPECT_TRUE(testing::wait_until([&] {
+    for (auto& twin : *twins) received += receive(*twin);
+    return received >= 2;
+  }));
+  twins->clear();
+  EXPECT_EQ(if_nametoindex("twin0"), 0u);
 }
 
 }  // namespace
