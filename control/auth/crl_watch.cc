@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <utility>
+
 #include "control/io/secrets.h"
 
 namespace culvert::auth {
@@ -17,7 +19,10 @@ bool CrlWatch::Mark::operator==(const Mark& other) const {
 }
 
 CrlWatch::CrlWatch(std::string path, crypto::TlsSettings settings)
-    : path_(std::move(path)), settings_(std::move(settings)), seen_(mark()) {}
+    : path_(std::move(path)), settings_(std::move(settings)) {
+  // As no file is: some time has gone by since the list in `settings` was read, so the first look compares contents.
+  seen_.exists = true;
+}
 
 CrlWatch::~CrlWatch() {
   io::wipe(settings_.key_pem.data(), settings_.key_pem.size());
@@ -40,7 +45,11 @@ std::optional<CrlWatch::Change> CrlWatch::look(config::FileLoader& loader) {
   if (path_.empty()) return std::nullopt;
   Mark now = mark();
   if (now == seen_) return std::nullopt;
-  seen_ = now;
+  const Mark before = std::exchange(seen_, now);
+  if (before.exists && before.inode == 0) {
+    auto file = loader.load(path_, kMaxCrl);
+    if (file && file->bytes == settings_.crl_pem) return std::nullopt;
+  }
   return read(loader);
 }
 

@@ -53,8 +53,11 @@ Check check(const std::string& path, FileLoader& loader, std::chrono::sys_second
   Check made;
   std::vector<ServerConfig> servers;
   if (path.ends_with(".toml")) {
-    if (auto loaded = load(path, loader, made.report))
+    if (auto loaded = load(path, loader, made.report)) {
       for (const ServerConfig& server : loaded->servers) warn_of_certificates(server, wall, made.report);
+      made.user = loaded->user;
+      made.group = loaded->group;
+    }
     servers = servers_of(path, loader);
   } else {
     Result<LoadedFile> conf = loader.load(path, kConfLimit);
@@ -62,6 +65,8 @@ Check check(const std::string& path, FileLoader& loader, std::chrono::sys_second
       servers.push_back(parse_openvpn(conf->bytes, path, loader, made.report));
       if (made.report.ok()) make_tls(servers[0], made.report);
       warn_of_certificates(servers[0], wall, made.report);
+      made.user = servers[0].user;
+      made.group = servers[0].group;
     } else {
       made.report.error(path, 0, conf.error());
     }

@@ -22,6 +22,8 @@ struct CheckedDirective {
 struct Check {
   std::vector<CheckedDirective> directives;
   Report report;
+  std::string user;  ///< that control would become; whether there is one is not looked up here. Empty: no change
+  std::string group;
 };
 
 /// Reads `path` as the gateway would: a culvert.toml (name ends in .toml) with all it names, else one server.conf.

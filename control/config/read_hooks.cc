@@ -154,7 +154,11 @@ void finish_hooks(Draft& draft) {
   if (hooks.password_in_environment && draft.script_security < 3)
     draft.error(*draft.find("auth-user-pass-verify"),
                 "via-env shows passwords in the environment, which needs script-security 3; via-file needs only 2");
-  if (draft.find("tmp-dir") != nullptr) hooks.tmp_dir = join_path(draft.folder, hooks.tmp_dir);
+  if (const Statement* tmp_dir = draft.find("tmp-dir")) {
+    hooks.tmp_dir = join_path(draft.folder, hooks.tmp_dir);
+    if (!draft.loader.is_folder(hooks.tmp_dir))
+      draft.error(*tmp_dir, hooks.tmp_dir + ": no such folder, or not readable for this user");
+  }
   if (!access.client_config_dir.empty()) {
     access.client_config_dir = join_path(draft.folder, access.client_config_dir);
     if (!draft.loader.is_folder(access.client_config_dir))

@@ -172,9 +172,9 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Brings the session to the limits that the configuration gives now, in each direction that still has what it gave
   /// before. Lines of its file that make no sense.
   std::vector<std::string> follow_configured_limit(abi::SessionRef session, BookEntry& entry);
-  /// After a reload: for all sessions. Some now, whose findings are in the report, the rest in later passes of the
-  /// loop.
-  void follow_configured_limits(ReloadReport& report);
+  /// After a reload or an adoption: for all sessions. Some now, the rest in later passes of the loop. Findings of the
+  /// first ones; those of the rest are logged.
+  std::vector<std::string> follow_configured_limits();
   /// The next ones of the tour, and plans the ones behind them. Findings that are new in this tour.
   std::vector<std::string> follow_next_limits();
   void watch_sessions();
@@ -232,7 +232,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   bool sessions_lost_ = false;  ///< a command was lost: install all again when the worker takes commands
   MonoTime stop_deadline_{};
   MonoTime hooks_deadline_{};  ///< of a stop: how long scripts may still run
-  /// Sessions whose limits are to follow the last reload's configuration.
+  /// Sessions whose limits are to follow the configuration of the last reload, or of the start.
   struct LimitTour {
     uint32_t next_peer_id = 0;
     std::set<std::string> findings;  ///< said already

@@ -58,10 +58,17 @@ void Gateway::adopt_sessions() {
     io::wipe(&record, sizeof record);
   }
   for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, 0);
+  // Nobody was there to end the sessions of certificates that were revoked meanwhile.
+  for (size_t i = 0; i < instances_.size(); ++i) end_revoked(i);
   if (adopted + given_up > 0)
     io::log(io::LogLevel::kInfo, "took over " + std::to_string(adopted) +
                                      " session(s) of the control process before; gave up " + std::to_string(given_up) +
                                      " that the configuration has no place for");
+  // Each may have a file to be read: not here, where data and handshakes of all wait for the end.
+  loop_.at(io::mono_now(), [this] {
+    for (const std::string& finding : follow_configured_limits())
+      io::log_within(log_budget_, io::mono_now(), io::LogLevel::kWarning, "left out: " + finding);
+  });
 }
 
 bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now) {
@@ -96,15 +103,8 @@ bool Gateway::adopt_session(uint32_t peer_id, const abi::ControlRecord& record, 
   entry->lease = lease;
   book_->admit(session, *entry, name);
   entry->since = std::chrono::sys_seconds(std::chrono::seconds(record.connected_wall_seconds));
-  // What client-connect said is gone; the file of client-config-dir is still there.
-  policy::ClientSettings own = policy::settings_for_all(instance.config);
-  policy::apply_client_config_dir(own, name, instance.config, loader_);
-  entry->limits = own.limits;
-  entry->configured = own.limits.rate;
-  if (abi::SessionLimit limit = follow_limit_origin(record, entry->configured); limit != record.settings.limit)
-    instance.server->limit(session, limit, now);
-  auto age = std::max(std::chrono::seconds(0), now.wall - entry->since);
-  entry->watch = SessionWatch(entry->limits, now.mono - age, now.mono);
+  entry->configured = configured_before(record);
+  entry->file_unread = true;
   adopt_networks(session, *entry, networks);
   if (auto info = instance.server->session(session)) {
     remember_environment(instance, *entry, *info);

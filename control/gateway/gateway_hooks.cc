@@ -1,5 +1,8 @@
 // Scripts of a client's life: client-connect and client-disconnect (script-options.rst).
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "control/gateway/gateway.h"
@@ -11,6 +14,11 @@ namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(200);
 constexpr auto kLastCount = std::chrono::milliseconds(100);  // a worker has carried out its commands by then
 constexpr size_t kMaxAnswer = 256 * 1024;
+
+bool is_gone(const hooks::TempFile& file) {
+  struct stat status {};
+  return lstat(file.path().c_str(), &status) != 0 && errno == ENOENT;
+}
 
 std::string name_for_log(const std::string& name) {
   return name.empty() ? "a client without a name" : name;
@@ -101,7 +109,8 @@ void Gateway::finish_client_connect(size_t index, abi::SessionRef session) {
   if (!entry) return;
   openvpn::ConnectRequest& request = entering.client.request;
   Now now = io::now();
-  if (entering.file) {
+  // A file that the script has removed says nothing, as with the reference.
+  if (entering.file && !is_gone(*entering.file)) {
     auto text = entering.file->read(kMaxAnswer);
     if (!text) return refuse(index, session, "", "what client-connect wrote can't be read, or is larger than 256 KiB");
     auto ip4 = std::exchange(entering.own.ip4, std::nullopt);
@@ -173,6 +182,7 @@ void Gateway::client_left(size_t index, abi::SessionRef session, const BookEntry
 void Gateway::run_client_disconnect(size_t index, abi::SessionRef session, const BookEntry& entry,
                                     const abi::Endpoint& remote, std::pair<uint64_t, uint64_t> traffic) {
   const config::HookConfig& config = instances_[index]->config.hooks;
+  if (config.client_disconnect.empty()) return has_left(index, entry.name);  // a reload has taken it away
   uint64_t received = entry.earlier_rx_bytes + traffic.first;
   uint64_t sent = entry.earlier_tx_bytes + traffic.second;
   hooks::Environment environment = *entry.environment;
@@ -212,7 +222,9 @@ void Gateway::has_left(size_t index, const std::string& name) {
     auto found = instance.entering.find(session);
     if (found == instance.entering.end()) continue;  // ended by what came of another's
     const uint32_t worker = found->second.client.worker;
-    if (!start_client_connect(index, session)) {
+    if (instance.config.hooks.client_connect.empty()) {
+      finish_client_connect(index, session);  // a reload has taken it away meanwhile
+    } else if (!start_client_connect(index, session)) {
       instance.entering.erase(session);
       refuse(index, session, "TEMP:server is busy", "client-connect could not be run");
     }

@@ -24,6 +24,13 @@ std::vector<std::string> Gateway::follow_configured_limit(abi::SessionRef sessio
   }
   policy::ClientSettings own = policy::settings_for_all(instance.config);
   policy::apply_client_config_dir(own, entry.name, instance.config, loader_);
+  if (std::exchange(entry.file_unread, false)) {
+    // What client-connect said to the control before is gone; the file is still there.
+    const Now now = io::now();
+    entry.limits = own.limits;
+    entry.watch =
+        SessionWatch(own.limits, now.mono - std::max(std::chrono::seconds(0), now.wall - entry.since), now.mono);
+  }
   const abi::SessionLimit before = std::exchange(entry.configured, own.limits.rate);
   abi::SessionLimit limit = info->limit;
   if (limit.from_client == before.from_client) limit.from_client = entry.configured.from_client;
@@ -32,12 +39,12 @@ std::vector<std::string> Gateway::follow_configured_limit(abi::SessionRef sessio
   return own.findings;
 }
 
-void Gateway::follow_configured_limits(ReloadReport& report) {
-  if (!book_) return;
+std::vector<std::string> Gateway::follow_configured_limits() {
+  if (!book_) return {};
   // Of a reload before, whose tour has not ended, sessions know themselves how far they have followed it.
   if (limit_tour_) loop_.cancel(limit_tour_->timer);
   limit_tour_.emplace();
-  for (std::string& finding : follow_next_limits()) report.warnings.push_back(std::move(finding));
+  return follow_next_limits();
 }
 
 std::vector<std::string> Gateway::follow_next_limits() {

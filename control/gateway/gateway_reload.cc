@@ -65,7 +65,7 @@ Result<ReloadReport> Gateway::reload() {
     take_over(i, std::move(next->servers[i]));
     report.ended += end_revoked(i);
   }
-  follow_configured_limits(report);
+  for (std::string& finding : follow_configured_limits()) report.warnings.push_back(std::move(finding));
   take_over_routes();
   std::string run_dir = configuration_.appliance.run_dir;
   configuration_.appliance = std::move(next->appliance);

@@ -18,12 +18,13 @@ inline void note_limit_origin(abi::ControlRecord& record, const abi::SessionLimi
   if (record.settings.limit.to_client == configured.to_client) record.protocol_flags |= kConfiguredToClient;
 }
 
-/// The limits that the session of `record` should have under a configuration that gives it `configured`.
-inline abi::SessionLimit follow_limit_origin(const abi::ControlRecord& record, const abi::SessionLimit& configured) {
-  abi::SessionLimit limit = record.settings.limit;
-  if (record.protocol_flags & kConfiguredFromClient) limit.from_client = configured.from_client;
-  if (record.protocol_flags & kConfiguredToClient) limit.to_client = configured.to_client;
-  return limit;
+/// What the configuration gave the session of `record` when that was written, as far as this is known: in a direction
+/// that something else has set, a limit that nothing can have.
+inline abi::SessionLimit configured_before(const abi::ControlRecord& record) {
+  constexpr uint64_t kOther = UINT64_MAX;
+  const abi::SessionLimit& limit = record.settings.limit;
+  return {.from_client = record.protocol_flags & kConfiguredFromClient ? limit.from_client : kOther,
+          .to_client = record.protocol_flags & kConfiguredToClient ? limit.to_client : kOther};
 }
 
 }  // namespace culvert::gateway

@@ -32,6 +32,7 @@ struct BookEntry {
   /// What the configuration gives the client. A limit that is another one was set by an operator or a script.
   abi::SessionLimit configured{};
   bool missed_reload = false;  ///< one came while it was on its way in
+  bool file_unread = false;    ///< adopted: what its file of client-config-dir sets is not known yet
   // Traffic of this session in dataplanes that are gone:
   uint64_t earlier_rx_bytes = 0;
   uint64_t earlier_tx_bytes = 0;

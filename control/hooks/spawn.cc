@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -65,6 +66,7 @@ Result<Spawned> spawn(const std::vector<std::string>& argv, const std::vector<st
   if (!spawned.process) {
     Error error = failed("pidfd_open");
     kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
     return error;
   }
   spawned.output = std::move(output_read);

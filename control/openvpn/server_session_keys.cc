@@ -133,7 +133,8 @@ void ServerSession::accept_renewal(const std::vector<std::string>& options, Now 
   Renewal renewal = std::move(*renewal_);
   renewal_.reset();
   Negotiation* negotiation = find(renewal.key_id);
-  if (!negotiation || negotiation->sent_keys) return;  // given up meanwhile; it will be tried again
+  // Given up meanwhile; it is tried again, perhaps already, and then under the same key-id.
+  if (!negotiation || negotiation->sent_keys || !negotiation->got_keys) return;
   if (!install_keys(*negotiation))
     return end(Goodbye::kRestart, EndReason::kProtocolError, "data keys could not be derived", "", now);
   answer_keys(*negotiation, renewal.options, now);

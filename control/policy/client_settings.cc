@@ -54,8 +54,13 @@ std::string read_iroute(Applying& to, const Words& words) {
   return add_route(to, abi::ipv4(*address), *prefix);
 }
 
+/// An address alone is one of a /64 (options.c, get_ipv6_addr).
+std::optional<config::Prefix6> read_prefix6(const std::string& word) {
+  return config::parse_prefix6(word.find('/') == std::string::npos ? word + "/64" : word);
+}
+
 std::string read_iroute6(Applying& to, const Words& words) {
-  auto prefix = words.size() == 2 ? config::parse_prefix6(words[1]) : std::nullopt;
+  auto prefix = words.size() == 2 ? read_prefix6(words[1]) : std::nullopt;
   if (!prefix) return "takes an IPv6 network such as fd00:1::/64";
   return add_route(to, abi::ipv6(prefix->address), prefix->length);
 }
@@ -83,7 +88,7 @@ std::string read_ifconfig_push(Applying& to, const Words& words) {
 }
 
 std::string read_ifconfig_ipv6_push(Applying& to, const Words& words) {
-  auto address = words.size() >= 2 && words.size() <= 3 ? config::parse_prefix6(words[1]) : std::nullopt;
+  auto address = words.size() >= 2 && words.size() <= 3 ? read_prefix6(words[1]) : std::nullopt;
   auto gateway = words.size() == 3 ? config::parse_prefix6(words[2] + "/128") : std::nullopt;
   if (!address || (words.size() == 3 && !gateway)) return "takes ADDRESS/LENGTH and perhaps the gateway's address";
   if (to.server.pool6 && address->address == to.server.pool6->gateway) return "is the gateway's own address";
@@ -169,6 +174,8 @@ std::string apply_line(Applying& to, const Words& words, int depth) {
 }
 
 void apply_text(Applying& to, std::string_view text, const std::string& source, int depth) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   uint32_t number = 0;
   auto finding = [&](const std::string& what) {
     if (to.settings.findings.size() < kMaxFindings)
@@ -216,10 +223,13 @@ void apply_client_config_dir(ClientSettings& settings, const std::string& name, 
   if (folder.empty()) return;
   std::string tame = hooks::tame_file_name(name);
   if (!tame.empty()) {
-    if (auto file = loader.load(folder + "/" + tame, kMaxFile)) {
+    auto file = loader.load(folder + "/" + tame, kMaxFile);
+    if (file) {
       settings.found_own_file = true;
       return apply_lines(settings, file->bytes, folder + "/" + tame, server, loader);
     }
+    // It may say that the client is to stay out.
+    if (file.error() == config::kNotReadable) settings.findings.push_back(folder + "/" + tame + ": " + file.error());
   }
   if (auto file = loader.load(folder + "/DEFAULT", kMaxFile))
     apply_lines(settings, file->bytes, folder + "/DEFAULT", server, loader);

@@ -106,7 +106,9 @@ bool AddressPool::remember(std::string_view name, const abi::IpAddress& address,
   slot.fixed = fixed;
   slot.free_since = now - kRest;
   if (!fixed) free_.insert({slot.free_since, *number});
-  last_slot_of_.insert_or_assign(slot.name, *number);
+  // Of several addresses the lowest counts (pool.c, ifconfig_pool_find).
+  auto [last, fresh] = last_slot_of_.try_emplace(slot.name, *number);
+  if (!fresh) last->second = std::min(last->second, *number);
   return true;
 }
 

@@ -63,6 +63,31 @@ def test_a_client_that_comes_back_is_taken_leave_of_first(stage, tmp_path):
 
 
 @pytest.mark.culvert_only
+def test_who_waits_for_a_script_that_a_reload_takes_away_gets_in(stage, tmp_path):
+    gate, notes = tmp_path / "gate", tmp_path / "notes"
+    left = write(tmp_path / "left", f"#!/bin/sh\necho $script_type >> {notes}\nuntil [ -e {gate} ]; do sleep 0.1; done\n")
+    came = write(tmp_path / "came", f"#!/bin/sh\necho $script_type >> {notes}\n")
+    gateway = stage.gateway(extra=["script-security 2", f"client-connect {came}", f"client-disconnect {left}"])
+    stage.connected("alice", options=["explicit-exit-notify 1"]).stop()
+    wait_until(lambda: "client-disconnect" in lines(notes), "client-disconnect to run")
+    again = stage.client("alice").start()
+    wait_until(lambda: "Control Channel: TLSv" in again.log(), "the client to be back")
+    conf = gateway.folder / "server.conf"
+    conf.write_text(conf.read_text().replace(f"client-connect {came}\n", ""))
+    assert gateway.ask("reload")["applied"] == ["client-connect"]
+    gate.touch()
+    again.wait_connected()
+    assert again.ping(INNER4, 3)
+    assert lines(notes) == ["client-connect", "client-disconnect"]
+
+
+def test_a_client_connect_that_removes_its_file_has_nothing_to_say(stage, tmp_path):
+    script = write(tmp_path / "rm", '#!/bin/sh\nrm "$1"\n')
+    stage.gateway(extra=["script-security 2", f"client-connect {script}"])
+    assert stage.connected("alice").ping(INNER4, 3)
+
+
+@pytest.mark.culvert_only
 def test_taken_leave_of_first_also_when_a_reload_ends_duplicate_cn(stage, tmp_path):
     notes, gate = tmp_path / "notes", tmp_path / "gate"
     script = write(tmp_path / "note", f"#!/bin/sh\necho $script_type begins >> {notes}\n"

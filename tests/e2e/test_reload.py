@@ -152,3 +152,17 @@ def test_config_check_says_what_would_be_honoured(stage):
     answer = json.loads(done.stdout)
     assert done.returncode == 1 and not answer["ok"]
     assert [row["verdict"] for row in answer["directives"] if row["directive"] == "server-bridge"] == ["refused"]
+
+
+def test_config_check_asks_for_users_and_groups(stage):
+    """`culvert up` would not start with them."""
+    gateway = stage.gateway()
+    for line, missing in (("user nobody-of-this-name", 'user "nobody-of-this-name"'),
+                          ("group nobody-of-this-name", 'group "nobody-of-this-name"')):
+        text = conf_of(gateway).read_text()
+        append(gateway, line)
+        for path in (conf_of(gateway), gateway.config):
+            done = check(path)
+            assert done.returncode == 1 and not json.loads(done.stdout)["ok"], (line, path)
+            assert missing in json.loads(done.stdout)["findings"][-1]["text"]
+        conf_of(gateway).write_text(text)

@@ -5,6 +5,7 @@
 
 #include "control/config/check.h"
 #include "control/io/clock.h"
+#include "control/io/privileges.h"
 #include "tools/culvert/admin_client.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/table.h"
@@ -52,6 +53,8 @@ ordered_json findings_of(const config::Check& check) {
 void check(Context& context, const std::string& file, bool json) {
   config::DiskLoader loader;
   config::Check check = config::check(file, loader, io::now().wall);
+  if (auto identity = io::identity_of(check.user, check.group); !identity)
+    check.report.error(file, 0, identity.error());
   size_t errors = check.report.errors();
   if (errors > 0) context.exit_status = 1;
   if (json) {

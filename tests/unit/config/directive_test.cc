@@ -135,7 +135,7 @@ const std::map<std::string, std::string>& good_uses() {
       {"setenv", "setenv opt verb 3"},
       {"setenv-safe", "setenv-safe NAME value"},
       {"script-security", "script-security 2"},
-      {"tmp-dir", "tmp-dir /dev/shm"},
+      {"tmp-dir", "tmp-dir ccd"},
       {"auth-user-pass-verify", "script-security 2\nauth-user-pass-verify verify via-file"},
       {"auth-user-pass-optional", "script-security 2\nauth-user-pass-verify verify via-file\nauth-user-pass-optional"},
       {"auth-gen-token",

@@ -171,6 +171,7 @@ const Case kCases[] = {
     {"client-connect hook", "client-connect: runs a program, which script-security 1 forbids: add script-security 2"},
     {"script-security 4", "script-security: '4' is not a number from 0 to 3"},
     {"ccd-exclusive", "ccd-exclusive: needs client-config-dir"},
+    {"tmp-dir nowhere", "tmp-dir: etc/nowhere: no such folder, or not readable for this user"},
     {"client-config-dir nowhere", "client-config-dir: etc/nowhere: no such folder, or not readable for this user"},
     {"username-as-common-name",
      "username-as-common-name: needs someone who checks passwords: add "

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "control/gateway/limit_origin.h"
 #include "tests/unit/gateway/gateway_rig.h"
 
 namespace culvert::gateway {
@@ -215,6 +216,66 @@ TEST_F(ManyLimits, SessionsMayEndMeanwhile) {
   std::ignore = rig_.run_until([&] { return of(kSessions - 1).from_client == 2'000'000; });
   EXPECT_EQ(of(kSessions - 1), (SessionLimit{2'000'000, 0}));
   EXPECT_EQ(rig_.record(kSessions - 2).state, abi::RecordState::kFree);
+}
+
+/// As ManyLimits, and a control that finds them: whose limits are as configured, which is another one now.
+TEST_F(ConfiguredLimits, FilesOfAdoptedSessionsAreReadSomeAtATime) {
+  GatewayRig rig(256);
+  constexpr uint32_t kSessions = 200;
+  rig.add_to("server.conf", "client-config-dir ccd\n");
+  std::filesystem::create_directory(rig.etc() + "/ccd");
+  for (uint32_t id = 0; id < kSessions; ++id) {
+    const std::string name = "client" + std::to_string(id);
+    std::ofstream(rig.etc() + "/ccd/" + name) << "limit-in 2M\n";
+    rig.leave_session(id, name, id % 2, {1'000'000, 0});
+    abi::ControlRecord left = rig.record(id);
+    note_limit_origin(left, left.settings.limit);
+    rig.link.view.session(id).control.write(left);
+  }
+  size_t told = 0;
+  size_t most = 0;
+  rig.after_pass = [&] {
+    size_t now = 0;
+    for (uint32_t worker = 0; worker < GatewayRig::kWorkers; ++worker)
+      for (const abi::Command& command : rig.take_commands(worker))
+        now += command.kind == abi::CommandKind::kLimitSession ? 1 : 0;
+    told += now;
+    most = std::max(most, now);
+  };
+  rig.start();
+  EXPECT_TRUE(rig.run_until([&] { return told >= kSessions; })) << told;
+  EXPECT_EQ(told, kSessions);
+  EXPECT_LE(most, 64u);
+  for (uint32_t id = 0; id < kSessions; ++id)
+    EXPECT_EQ(rig.record(id).settings.limit, (SessionLimit{2'000'000, 0})) << id;
+}
+
+TEST_F(ConfiguredLimits, TimeoutsOfAdoptedSessionsAreThoseOfTheirFiles) {
+  rig_.add_to("server.conf", "client-config-dir ccd\n");
+  write("ccd/alice", "session-timeout 60\n");
+  for (auto [peer_id, name] : {std::pair(3, "alice"), std::pair(4, "bob")}) {
+    rig_.leave_session(static_cast<uint32_t>(peer_id), name, 1);
+    abi::ControlRecord left = rig_.record(static_cast<uint32_t>(peer_id));
+    left.connected_wall_seconds = static_cast<uint64_t>(io::now().wall.time_since_epoch().count() - 100);
+    rig_.link.view.session(static_cast<uint32_t>(peer_id)).control.write(left);
+  }
+  rig_.start();
+  EXPECT_TRUE(rig_.run_until([&] { return rig_.record(3).state == abi::RecordState::kFree; }));
+  EXPECT_EQ(rig_.record(4).state, abi::RecordState::kConnected);
+}
+
+TEST_F(ConfiguredLimits, WhoseTheyAreOutlivesAChangeBeforeTheFileIsRead) {
+  abi::ControlRecord record{};
+  record.settings.limit = {5000, 1'000'000};
+  note_limit_origin(record, {0, 1'000'000});  // one direction is an operator's
+  const SessionLimit before = configured_before(record);
+  abi::ControlRecord next{};
+  next.settings.limit = {6000, 1'000'000};
+  note_limit_origin(next, before);
+  EXPECT_EQ(next.protocol_flags, record.protocol_flags);
+  next.settings.limit = {5000, 7000};
+  note_limit_origin(next, before);
+  EXPECT_EQ(next.protocol_flags, 0u) << "the other one has become so, too";
 }
 
 }  // namespace

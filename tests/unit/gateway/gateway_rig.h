@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -127,6 +128,7 @@ class GatewayRig {
       if (io::mono_now() >= deadline || gateway->finished()) return false;
       loop->at(io::mono_now() + std::chrono::milliseconds(1), [] {});
       gateway->run_pass();
+      if (after_pass) after_pass();
     }
     return true;
   }
@@ -189,6 +191,7 @@ class GatewayRig {
 
  public:
   std::unique_ptr<Gateway> gateway;  ///< after start()
+  std::function<void()> after_pass;  ///< called behind each pass of the loop
 };
 
 }  // namespace culvert::gateway

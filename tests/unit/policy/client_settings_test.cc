@@ -12,11 +12,13 @@ namespace {
 class Files final : public config::FileLoader {
  public:
   Result<config::LoadedFile> load(const std::string& path, size_t) override {
+    if (path == closed) return Error{std::string(config::kNotReadable)};
     auto found = files.find(path);
     if (found == files.end()) return Error{"no such file"};
     return config::LoadedFile{found->second};
   }
   std::map<std::string, std::string> files;
+  std::string closed;
 };
 
 struct ClientSettingsTest : ::testing::Test {
@@ -55,6 +57,38 @@ TEST_F(ClientSettingsTest, IfconfigPushFollowsTheTopology) {
   EXPECT_EQ(wrong("ifconfig-push 10.8.0.13 10.8.0.14"), "");
   EXPECT_EQ(wrong("ifconfig-push 10.8.1.13 10.8.1.14"),
             "alice:1: ifconfig-push: lies outside ifconfig-push-constraint");
+}
+
+TEST_F(ClientSettingsTest, AMarkOfItsEncodingIsNoPartOfTheFirstLine) {
+  ClientSettings settings = lines("\xEF\xBB\xBFpush \"route 10.5.0.0 255.255.0.0\"\n");
+  EXPECT_TRUE(settings.findings.empty()) << settings.findings[0];
+  EXPECT_EQ(settings.push.back(), "route 10.5.0.0 255.255.0.0");
+}
+
+TEST_F(ClientSettingsTest, Ip6AddressesWithoutALengthAreOfA64) {
+  ClientSettings settings = lines("ifconfig-ipv6-push fd00:8::77 fd00:8::1\niroute-ipv6 fd00:99::5\n");
+  EXPECT_TRUE(settings.findings.empty()) << settings.findings[0];
+  ASSERT_TRUE(settings.ip6);
+  EXPECT_EQ(settings.ip6->prefix, 64);
+  EXPECT_EQ(settings.ip6->address[15], 0x77);
+  ASSERT_EQ(settings.routes.size(), 1u);
+  EXPECT_EQ(settings.routes[0].length, 64);
+  EXPECT_EQ(settings.routes[0].address.bytes[15], 0);
+  EXPECT_NE(wrong("ifconfig-ipv6-push fd00:8::77/129"), "");
+  EXPECT_NE(wrong("ifconfig-ipv6-push fd00:8::77/"), "");
+  EXPECT_NE(wrong("iroute-ipv6 fd00:99::x"), "");
+}
+
+/// It may hold `disable`: the client gets in all the same, as with the reference, but not in silence.
+TEST_F(ClientSettingsTest, AFileThatCanNotBeReadIsNamed) {
+  files.files["etc/ccd/DEFAULT"] = "push \"route 10.7.0.0 255.255.0.0\"\n";
+  files.closed = "etc/ccd/alice";
+  ClientSettings settings = settings_for_all(server);
+  apply_client_config_dir(settings, "alice", server, files);
+  ASSERT_EQ(settings.findings.size(), 1u);
+  EXPECT_EQ(settings.findings[0], "etc/ccd/alice: " + std::string(config::kNotReadable));
+  EXPECT_EQ(settings.push.back(), "route 10.7.0.0 255.255.0.0");
+  EXPECT_FALSE(settings.found_own_file);
 }
 
 TEST_F(ClientSettingsTest, LimitsOfOneClient) {

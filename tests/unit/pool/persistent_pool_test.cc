@@ -88,6 +88,15 @@ TEST_F(PersistentPoolTest, LinesThatMakeNoSenseAreNamed) {
   EXPECT_EQ(findings[3], path + ":5: the address of erin lies outside the pool, or another name has it");
 }
 
+/// As the reference writes it for names that several clients had at once (duplicate-cn), and reads it.
+TEST_F(PersistentPoolTest, OfANameThatStandsThereTwiceTheLowestAddressCounts) {
+  put("alice,10.8.0.9\nalice,10.8.0.7\nalice,10.8.0.8\n");
+  AddressPool pool(ranges(false));
+  EXPECT_TRUE(PersistentPool::open(path, false)->read(pool, at(0)).empty());
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("alice", at(0))->ip4)), "10.8.0.7");
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("bob", at(0))->ip4)), "10.8.0.4");
+}
+
 /// Half of the new text in front of half of the old one would give clients each other's addresses.
 TEST_F(PersistentPoolTest, AFullDiskLeavesTheFileAsItWas) {
   const std::string before = "carol,10.8.0.100,fd00::1060\ndave,10.8.0.101,fd00::1061\n";
