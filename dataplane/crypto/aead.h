@@ -49,6 +49,14 @@ struct alignas(64) Key {
 };
 static_assert(sizeof(Key) == sizeof(GcmVaesKey), "both end with what prefetch() fetches");
 
+/// What a key of AES-256-GCM is expanded from again (Engine::expand_cold): one cache line instead of the seven to
+/// sixteen that a packet reads of a Key, for sessions so many that nothing of them is in the caches. As secret as a
+/// Key.
+struct CompactKey {
+  alignas(16) std::array<uint8_t, 32> bytes;
+  alignas(16) std::array<uint8_t, 16> hash_key;  ///< H, as in GcmVaesKey::powers
+};
+
 /// Brings into the cache what every packet needs of a key, its last lines: the low hash powers and the round keys (the
 /// whole key of ChaCha20). In order of address, because the CPU gets adjacent lines faster than scattered ones. Longer
 /// packets need more powers, which are the engine's to fetch; CBC and the GCM of ipsec-mb, which only CPUs without AVX2
@@ -80,14 +88,29 @@ struct Job {
   alignas(8) std::array<uint8_t, kNonceSize> nonce;
 };
 
+/// A job under a key of which nothing is in the caches but its compact form.
+struct ColdJob {
+  Job* job;
+  const CompactKey* key;
+};
+
 class Engine {
  public:
+  static constexpr size_t kMostCold = 64;  ///< jobs of one expand_cold()
+
   virtual ~Engine() = default;
 
   /// Expands `bytes` (32; a shorter cipher uses the first ones) into `key`. `cipher` must be one of the AEAD ones.
   virtual void expand(abi::Cipher cipher, const std::array<uint8_t, 32>& bytes, Key& key) = 0;
   /// Likewise for a cipher of CBC: `from` holds the keys of cipher and HMAC, `digest` is not kNone.
   virtual void expand_cbc(abi::Cipher cipher, abi::Digest digest, const abi::DirectionKey& from, Key& key) = 0;
+  /// The compact form of `bytes`, which were expanded to `expanded`. False: this engine has no use for one, and then no
+  /// ColdJob may be made of this key.
+  virtual bool make_compact(abi::Cipher cipher, const std::array<uint8_t, 32>& bytes, const Key& expanded,
+                            CompactKey& compact) = 0;
+  /// Expands the keys of at most kMostCold jobs, of which `length` is set, as far as packets of their lengths need
+  /// them, and points Job::key to what has come of it: until the next call, and for these lengths only.
+  virtual void expand_cold(std::span<const ColdJob> jobs) = 0;
   /// HMAC-SHA256 of at most 64 bytes under a key of 32: what keys of epochs are derived with (session/epoch_keys.h).
   virtual void hmac_sha256(const std::array<uint8_t, 32>& key, std::span<const uint8_t> message,
                            std::array<uint8_t, 32>& out) = 0;

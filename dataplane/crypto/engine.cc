@@ -7,6 +7,7 @@
 
 #include "dataplane/crypto/chacha_poly.h"
 #include "dataplane/crypto/gcm_narrow.h"
+#include "dataplane/crypto/gcm_vaes_cold.h"
 #include "dataplane/crypto/ipsec_mb.h"
 #include "dataplane/crypto/wipe.h"
 
@@ -69,6 +70,7 @@ class KernelEngine final : public Engine {
       : others_(std::move(others)), gcm_(gcm), chacha_(chacha) {
     const std::string others_name = std::string("ipsec-mb ") + others_->name();
     auto name = [&](const auto* kernels) { return kernels ? kernels->name : others_name; };
+    if (gcm_ != nullptr && gcm_->level == Level::kAvx512) cold_ = std::make_unique<ColdKeys>();
     name_ = "AES-GCM by " + name(gcm_) + ", CHACHA20-POLY1305 by " + name(chacha_) + ", others by " + others_name;
   }
 
@@ -91,6 +93,16 @@ class KernelEngine final : public Engine {
   void hmac_sha256(const std::array<uint8_t, 32>& key, std::span<const uint8_t> message,
                    std::array<uint8_t, 32>& out) override {
     others_->hmac_sha256(key, message, out);
+  }
+
+  bool make_compact(Cipher cipher, const std::array<uint8_t, 32>& bytes, const Key& expanded,
+                    CompactKey& compact) override {
+    if (!cold_ || cipher != Cipher::kAes256Gcm) return false;
+    compact = {bytes, expanded.gcm_vaes.powers.back()};
+    return true;
+  }
+  void expand_cold(std::span<const ColdJob> jobs) override {
+    if (cold_) cold_->expand(jobs);
   }
 
   void seal(std::span<Job> jobs) override {
@@ -131,6 +143,7 @@ class KernelEngine final : public Engine {
   std::unique_ptr<Engine> others_;
   const GcmKernels* gcm_;  ///< null: by others_
   const ChachaKernels* chacha_;
+  std::unique_ptr<ColdKeys> cold_;  ///< null: only AVX-512 expands keys again
   std::string name_;
 };
 

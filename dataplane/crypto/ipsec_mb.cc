@@ -66,6 +66,9 @@ class IpsecMb final : public Engine {
     wipe(bytes);
   }
 
+  bool make_compact(Cipher, const std::array<uint8_t, 32>&, const Key&, CompactKey&) override { return false; }
+  void expand_cold(std::span<const ColdJob>) override {}
+
   void seal(std::span<Job> jobs) override {
     each_kind(
         jobs, [this](std::span<Job> run) { cbc_.seal(run); },

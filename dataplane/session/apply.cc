@@ -110,7 +110,7 @@ bool is_same_key(const Session& session, const abi::InstallKey& install, const a
   if (old == nullptr || old->cipher != install.cipher || old->format != install.format) return false;
   if (install.format == abi::KeyFormat::kEpoch) return old->epochs->installed == install.send.key;
   return old->implicit_iv == implicit_part<decltype(old->implicit_iv)>(install.send) &&
-         std::memcmp(&old->aead, &send, sizeof send) == 0;
+         std::memcmp(old->aead, &send, sizeof send) == 0;
 }
 
 /// True when cipher and digest are ones that exist and go with the format.
@@ -156,11 +156,13 @@ void fill_key(aead::Engine& aead, Session& session, const abi::InstallKey& insta
   send.implicit_iv = implicit_part<decltype(send.implicit_iv)>(install.send);
   send.next_id = install.first_packet_id;
   send.reserved_end = install.first_packet_id;
-  send.aead = expanded;
+  *send.aead = expanded;
+  send.has_compact = aead.make_compact(install.cipher, install.send.key, expanded, send.compact);
   receive.implicit_iv = implicit_part<ImplicitIv>(install.receive);
   receive.window.reset(session.replay_window, install.replay_floor);
   if (session.where.remote.transport == abi::Transport::kTcp) receive.window.demand_sequence();
-  expand(aead, install, install.receive, receive.aead);
+  expand(aead, install, install.receive, *receive.aead);
+  receive.has_compact = aead.make_compact(install.cipher, install.receive.key, *receive.aead, receive.compact);
 }
 
 Applied install_key(Table& table, aead::Engine& aead, Session& session, const abi::InstallKey& install) {

@@ -28,7 +28,8 @@ void make_key(aead::Engine& aead, const Session& session, const ReceiveKey& like
   key.limit_reported = true;  // its limit asks for another epoch, not for a renegotiation
   key.window.reset(session.replay_window, seen);
   if (session.where.remote.transport == abi::Transport::kTcp) key.window.demand_sequence();
-  derive(aead, secret, like.cipher, key.aead, key.iv);
+  key.aead = &key.expanded;
+  derive(aead, secret, like.cipher, key.expanded, key.iv);
 }
 
 void prepare_ahead(aead::Engine& aead, const Session& session, ReceiveKey& head) {
@@ -45,7 +46,7 @@ void prepare_ahead(aead::Engine& aead, const Session& session, ReceiveKey& head)
 }
 
 void send_in(aead::Engine& aead, const EpochSecret& secret, uint64_t next_id, SendKey& send) {
-  derive(aead, secret, send.cipher, send.aead, send.implicit_iv);
+  derive(aead, secret, send.cipher, *send.aead, send.implicit_iv);
   send.next_id = send.reserved_end = next_id;
   send.end_id = first_id(secret.epoch) + kCounterMask;
   send.blocks = 0;

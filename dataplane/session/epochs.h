@@ -19,6 +19,7 @@ struct EpochLimits {
 
 /// Receiving key of one epoch.
 struct EpochKey : ReceiveKey {
+  aead::Key expanded;
   EpochIv iv{};
   uint16_t epoch = 0;  ///< 0: none
 };

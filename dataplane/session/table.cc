@@ -15,7 +15,7 @@ namespace {
 /// What stands between opcode (with peer-id) and the inner packet.
 size_t front_behind_opcode(const SendKey& key) {
   if (key.format == abi::KeyFormat::kEpoch) return sizeof(wire::be64);
-  if (key.format == abi::KeyFormat::kCbcHmac) return key.aead.cbc.tag_size + aead::kIvSize + wire::kPacketIdSize;
+  if (key.format == abi::KeyFormat::kCbcHmac) return key.aead->cbc.tag_size + aead::kIvSize + wire::kPacketIdSize;
   return wire::kPacketIdSize + aead::kTagSize;
 }
 
@@ -173,9 +173,12 @@ bool Table::make_key(Session& session, uint8_t key_id, bool epochs) {
   ReceiveKey* receive = receive_keys_.make();
   SendKey* send = send_keys_.make();
   if (receive != nullptr && epochs) receive->epochs = epoch_receive_.make();
+  if (receive != nullptr && !epochs) receive->aead = expanded_keys_.make();
   if (send != nullptr && epochs) send->epochs = epoch_send_.make();
-  bool whole = receive != nullptr && send != nullptr;
+  if (send != nullptr) send->aead = expanded_keys_.make();
+  bool whole = receive != nullptr && send != nullptr && send->aead != nullptr;
   if (whole && epochs) whole = receive->epochs != nullptr && send->epochs != nullptr;
+  if (whole && !epochs) whole = receive->aead != nullptr;
   if (!whole) {
     destroy(receive, send);
     return false;
@@ -192,8 +195,8 @@ bool Table::make_key(Session& session, uint8_t key_id, bool epochs) {
 }
 
 void Table::destroy(ReceiveKey* receive, SendKey* send) {
-  if (receive != nullptr) epoch_receive_.destroy(receive->epochs);
-  if (send != nullptr) epoch_send_.destroy(send->epochs);
+  if (receive != nullptr) epoch_receive_.destroy(receive->epochs), expanded_keys_.destroy(receive->aead);
+  if (send != nullptr) epoch_send_.destroy(send->epochs), expanded_keys_.destroy(send->aead);
   receive_keys_.destroy(receive);
   send_keys_.destroy(send);
 }

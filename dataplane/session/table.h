@@ -111,6 +111,7 @@ class Table {
   uint32_t framed_ = 0;
   SecretPool<ReceiveKey> receive_keys_;
   SecretPool<SendKey> send_keys_;
+  SecretPool<aead::Key> expanded_keys_;
   SecretPool<EpochReceive> epoch_receive_;
   SecretPool<EpochSend> epoch_send_;
 };

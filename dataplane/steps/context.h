@@ -9,6 +9,7 @@
 #include "dataplane/crypto/aead.h"
 #include "dataplane/session/table.h"
 #include "dataplane/steps/burst.h"
+#include "dataplane/steps/cold_jobs.h"
 #include "dataplane/steps/events.h"
 #include "dataplane/steps/handoff.h"
 #include "dataplane/steps/punt.h"
@@ -48,6 +49,8 @@ struct PathContext {
   steps::Trace trace;
   steps::SweepState sweep;
   uint64_t now_ns = 0;  ///< CLOCK_MONOTONIC of the burst that is worked on
+  /// Packets that were sealed and opened, modulo 2^32. Starts where a key that was never used counts as cold.
+  uint32_t clock = steps::ColdJobs::kColdAfter + 1;
 };
 
 }  // namespace culvert::dataplane

@@ -17,7 +17,7 @@ struct AeadFormat {
     uint8_t* tag = text - aead::kTagSize;
     uint32_t packet_id;
     std::memcpy(&packet_id, tag - sizeof packet_id, sizeof packet_id);
-    job.key = &key.aead;
+    job.key = key.aead;
     job.cipher = key.cipher;
     job.aad_length = header == sizeof(wire::DataV2Header) ? 8 : 4;
     job.aad = tag - job.aad_length;

@@ -13,9 +13,9 @@ struct CbcFormat {
 
   static Verdict prepare_open(Packet& packet, aead::Job& job) {
     uint32_t opcode_bytes = packet.opcode == wire::Opcode::kDataV2 ? 4 : 1;
-    uint32_t header = opcode_bytes + packet.key->aead.cbc.tag_size + kBlock;
+    uint32_t header = opcode_bytes + packet.key->aead->cbc.tag_size + kBlock;
     if (packet.length < header + kBlock) return Verdict::drop(abi::DropReason::outer_too_short);
-    job.key = &packet.key->aead;
+    job.key = packet.key->aead;
     job.cipher = packet.key->cipher;
     job.tag = packet.data + opcode_bytes;
     job.text = packet.data + header;

@@ -24,8 +24,8 @@ struct EpochFormat {
     if (key == nullptr) return Verdict::drop(abi::DropReason::epoch_unknown);
     if (key->exhausted) return Verdict::drop(abi::DropReason::aead_key_exhausted);
     packet.key = key;
-    aead::prefetch(key->aead);
-    job.key = &key->aead;
+    aead::prefetch(*key->aead);
+    job.key = key->aead;
     job.cipher = key->cipher;
     job.aad = opcode_bytes == 4 ? packet.data : packet.data + 1;
     job.aad_length = opcode_bytes == 4 ? 12 : 8;

@@ -44,7 +44,7 @@ struct FindSession {
   }
   [[gnu::always_inline]] static void prefetch_key(const Packet& packet) {
     if (const session::ReceiveKey* key = packet.session->receive.key(packet.key_id); key != nullptr) [[likely]]
-      aead::prefetch(key->aead), session::prefetch_state(key);
+      session::prefetch(key);
   }
   static Verdict by_address(Packet& packet, PathContext& context);
 };

@@ -8,6 +8,7 @@ namespace {
 struct PrepareOpen {
   static constexpr StepName kName{"open"};
   aead::Job* next;
+  ColdJobs& cold;
   bool& only_aead;
 
   Verdict operator()(Packet& packet, PathContext&) {
@@ -18,6 +19,7 @@ struct PrepareOpen {
     packet.key = key;
     __builtin_prefetch(key->seen, 1);  // check_replay writes to it
     if (key->format == abi::KeyFormat::kAead) [[likely]] {
+      cold.add(*key, *next);
       AeadFormat::prepare_open(packet, *next++);
       return Verdict::go_on();
     }
@@ -49,9 +51,12 @@ struct FinishOpen {
 void open(Burst& burst, PathContext& context) {
   std::array<aead::Job, kBurst> memory;
   bool only_aead = true;
-  burst.each(context, PrepareOpen{memory.data(), only_aead});
+  ColdJobs cold(context.clock);
+  burst.each(context, PrepareOpen{memory.data(), cold, only_aead});
   std::span<aead::Job> jobs(memory.data(), burst.size());
+  cold.expand(context.aead);
   context.aead.open(jobs);
+  context.clock += static_cast<uint32_t>(jobs.size());
 
   bool all_authentic = true;
   for (const aead::Job& job : jobs) all_authentic &= job.authentic;

@@ -8,13 +8,13 @@ namespace {
 struct PrepareSeal {
   static constexpr StepName kName{"seal"};
   aead::Job* next;
+  ColdJobs& cold;
 
   Verdict operator()(Packet& packet, PathContext& context) {
     session::SendState& send = packet.session->send;
     session::SendKey* key = send.key;
     if (key == nullptr) [[unlikely]]
       return Verdict::drop(DropReason::key_not_ready);
-    aead::prefetch(key->aead);
     const uint32_t length = packet.length;
     const bool is_aead = key->format == abi::KeyFormat::kAead;
     if (!has_room_in_front(packet, *key) || (!is_aead && !has_room_behind(packet))) [[unlikely]]
@@ -32,8 +32,9 @@ struct PrepareSeal {
     send.last_ns = context.now_ns;
 
     aead::Job& job = *next++;
-    job.key = &key->aead;
+    job.key = key->aead;
     job.cipher = key->cipher;
+    cold.add(*key, job);
     uint8_t* front = packet.data - key->front;
     if (is_aead) [[likely]] {
       AeadFormat::prepare_seal(packet, *key, job);
@@ -59,9 +60,12 @@ struct PrepareSeal {
 
 void seal(Burst& burst, PathContext& context) {
   std::array<aead::Job, kBurst> jobs;
-  for (const Packet& packet : burst.packets()) session::prefetch_state(packet.session->send.key);
-  burst.each(context, PrepareSeal{jobs.data()});
+  ColdJobs cold(context.clock);
+  for (const Packet& packet : burst.packets()) session::prefetch(packet.session->send.key);
+  burst.each(context, PrepareSeal{jobs.data(), cold});
+  cold.expand(context.aead);
   context.aead.seal({jobs.data(), burst.size()});
+  context.clock += static_cast<uint32_t>(burst.size());
   context.tally.add(abi::Counter::sealed_packets, burst.size());
 }
 

@@ -23,6 +23,13 @@ class IdleEngine final : public aead::Engine {
                    std::array<uint8_t, 32>& out) override {
     engine_.hmac_sha256(key, message, out);
   }
+  bool make_compact(abi::Cipher cipher, const std::array<uint8_t, 32>& bytes, const aead::Key& expanded,
+                    aead::CompactKey& compact) override {
+    return engine_.make_compact(cipher, bytes, expanded, compact);
+  }
+  void expand_cold(std::span<const aead::ColdJob> jobs) override {
+    if (!idle_) engine_.expand_cold(jobs);
+  }
   void seal(std::span<aead::Job> jobs) override {
     if (!idle_) engine_.seal(jobs);
   }

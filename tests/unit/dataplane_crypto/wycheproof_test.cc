@@ -73,6 +73,9 @@ class Wycheproof : public ::testing::TestWithParam<std::tuple<const char*, Level
       std::array<uint8_t, 32> key{};
       std::ranges::copy(all[i].key, key.begin());
       engine->expand(all[i].cipher, key, keys[i]);
+      CompactKey made_compact;
+      const bool has_one = engine->make_compact(all[i].cipher, key, keys[i], made_compact);
+      compact.push_back(has_one ? std::optional(made_compact) : std::nullopt);
     }
   }
 
@@ -98,11 +101,23 @@ class Wycheproof : public ::testing::TestWithParam<std::tuple<const char*, Level
     return made;
   }
 
-  /// Seals and opens all, `burst` at a time.
-  void check(size_t burst) {
+  /// Those of the jobs, which are the vectors' from `first` on, whose keys can be expanded again.
+  void expand_cold(std::span<Job> jobs, size_t first) {
+    std::vector<ColdJob> cold;
+    for (size_t i = 0; i < jobs.size(); ++i)
+      if (compact[first + i]) cold.push_back({&jobs[i], &*compact[first + i]});
+    engine->expand_cold(cold);
+  }
+
+  /// Seals and opens all, `burst` at a time. `cold`: under keys that are expanded again for each burst, where they can
+  /// be.
+  void check(size_t burst, bool cold) {
     auto in_bursts = [&](std::vector<Job>& all_jobs, auto work) {
-      for (std::span<Job> left(all_jobs); !left.empty(); left = left.subspan(std::min(burst, left.size())))
-        work(left.first(std::min(burst, left.size())));
+      for (size_t first = 0; first < all_jobs.size(); first += burst) {
+        auto some = std::span(all_jobs).subspan(first, std::min(burst, all_jobs.size() - first));
+        if (cold) expand_cold(some, first);
+        work(some);
+      }
     };
     auto opened = jobs(&Vector::ciphertext);
     in_bursts(opened, [&](std::span<Job> some) { engine->open(some); });
@@ -125,11 +140,15 @@ class Wycheproof : public ::testing::TestWithParam<std::tuple<const char*, Level
   std::vector<Vector> all;
   std::unique_ptr<Engine> engine;
   std::vector<Key> keys;
+  std::vector<std::optional<CompactKey>> compact;
   std::vector<Bytes> buffers, tags;
 };
 
 TEST_P(Wycheproof, Agrees) {
-  for (size_t burst : {size_t{1}, size_t{3}, size_t{8}, size_t{17}, size_t{32}, all.size()}) check(burst);
+  for (size_t burst : {size_t{1}, size_t{3}, size_t{8}, size_t{17}, size_t{32}, all.size()}) check(burst, false);
+}
+TEST_P(Wycheproof, AgreesUnderKeysThatAreExpandedAgain) {
+  for (size_t burst : {size_t{1}, size_t{3}, size_t{8}, size_t{17}, Engine::kMostCold}) check(burst, true);
 }
 INSTANTIATE_TEST_SUITE_P(All, Wycheproof,
                          ::testing::Combine(::testing::Values("aes_gcm_test.json", "chacha20_poly1305_test.json"),

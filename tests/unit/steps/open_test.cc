@@ -163,7 +163,7 @@ TEST(Open, ForgeriesAreReportedOnceAndThenTheKeyOpensNothing) {
   ASSERT_TRUE(context.table->make_key(session, 2));
   session::ReceiveKey& key = *session.receive.keys[2];
   key.cipher = Cipher::kAes256Gcm;
-  aead->expand(key.cipher, {}, key.aead);
+  aead->expand(key.cipher, {}, *key.aead);
 
   auto forge = [&] {
     steps::Burst burst(context.tally);
