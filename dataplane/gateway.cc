@@ -143,7 +143,9 @@ Status Gateway::hand_over(Ports next) {
     workers_[worker].mailbox->post(next[worker].get());
   }
   std::swap(tables_, next);
-  if (wait_until_adopted()) {
+  bool adopted = wait_until_adopted();
+  look_at_losses();  // a ring may have asked for it as well
+  if (adopted) {
     retired_.clear();
     return {};
   }
@@ -256,6 +258,8 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
   if (!queues) return Error{queues.error()};
   drivers::TunSettings real = settings;
   real.name = queues->front().name;
+  look_at_losses();  // of the one before, whose count ends with it
+  tun_losses_ = queues->front().losses;
   Ports next = copy_of_ports();
   for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
     std::shared_ptr<drivers::Port>& inner = next[worker]->inner;
@@ -302,9 +306,13 @@ bool Gateway::is_tun_gone() const {
   return false;
 }
 
+void Gateway::look_at_losses() {
+  if (tun_losses_) tun_losses_->look();
+}
+
 void Gateway::look_after(uint64_t now_ns) {
   uint64_t rings = 0;
-  [[maybe_unused]] ssize_t got = read(options_.main_doorbell, &rings, sizeof rings);
+  if (read(options_.main_doorbell, &rings, sizeof rings) > 0) look_at_losses();
   if (!tun_ || !is_tun_gone()) return;
   if (next_attempt_ns_ == UINT64_MAX) {
     log("tun " + tun_->name + " was deleted: making it again");

@@ -44,8 +44,11 @@ class Gateway final : public SetupHandler {
   /// The text is the TUN's name.
   Result<std::string> open_tun(const abi::OpenTun& request) override;
 
-  /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN. `now_ns`: CLOCK_MONOTONIC.
+  /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN, and at its losses. `now_ns`:
+  /// CLOCK_MONOTONIC.
   void look_after(uint64_t now_ns);
+  /// Asks what the TUN's queues have lost: a last time, before the workers are stopped.
+  void look_at_losses();
   /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
   uint64_t deadline_ns() const { return next_attempt_ns_; }
 
@@ -80,6 +83,7 @@ class Gateway final : public SetupHandler {
   std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in tables_
   std::optional<drivers::TunSettings> tun_;          // with the real name
   std::string tun_requested_;                        // name as control asked for it
+  std::shared_ptr<drivers::TunLosses> tun_losses_;   // of the TUN in tables_
   uint64_t next_attempt_ns_ = UINT64_MAX;
   std::string last_trouble_;
 };

@@ -269,6 +269,7 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
         "note: may not raise its priority, so that packets wait while other programs compute: give it "
         "CAP_SYS_NICE, or Nice=-10 in the systemd unit");
   serve(signals, server, traces, gateway, main_doorbell.get(), nics->get());
+  gateway.look_at_losses();
   (*workers)->stop(eal.worker_lcores);
   return {};
 }

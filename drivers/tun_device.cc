@@ -121,6 +121,9 @@ Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size
     if (!queue) return Error{queue.error()};
     queues.push_back(std::move(*queue));
   }
+  auto losses = TunLosses::watch(queues.front().name);
+  if (!losses) return fail(queues.front().name, losses.error());
+  queues.front().losses = std::move(*losses);
   if (auto configured = configure_tun(queues.front().name, settings); !configured) return Error{configured.error()};
   return queues;
 }

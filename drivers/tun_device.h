@@ -11,6 +11,7 @@
 #include "dataplane/packet.h"
 #include "drivers/file_descriptor.h"
 #include "drivers/offload/vnet_header.h"
+#include "drivers/tun_losses.h"
 
 namespace culvert::drivers {
 
@@ -32,6 +33,7 @@ struct TunDevice {
   FileDescriptor queue;  ///< non-blocking; the device goes away when its last queue is closed
   std::string name;      ///< as the kernel has it
   offload::TunOffloads offloads;
+  std::shared_ptr<TunLosses> losses;  ///< of the whole device, at its first queue; null at the others
 };
 
 /// Null when `settings` make sense, else what is wrong, as text for the operator.
