@@ -17,6 +17,7 @@
 #include "dataplane/port_table.h"
 #include "drivers/tcp_socket.h"
 #include "drivers/tun_device.h"
+#include "drivers/tun_watch.h"
 #include "drivers/udp_socket.h"
 
 namespace culvert::dataplane {
@@ -47,6 +48,9 @@ class Gateway final : public SetupHandler {
   /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN, and at its losses. `now_ns`:
   /// CLOCK_MONOTONIC.
   void look_after(uint64_t now_ns);
+  /// Turns readable when look_after() is wanted because of what somebody did to the TUN; -1: there is no such
+  /// descriptor.
+  int wake_fd() const { return tun_watch_ ? tun_watch_->wake_fd() : -1; }
   /// Asks what the TUN's queues have lost: a last time, before the workers are stopped.
   void look_at_losses();
   /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
@@ -74,6 +78,8 @@ class Gateway final : public SetupHandler {
   std::vector<drivers::Listener> listeners() const;
   Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
   bool is_tun_gone() const;
+  void remake_tun(uint64_t now_ns);
+  void restore_tun();
   void log(const std::string& line) const;
 
   std::vector<WorkerEnd> workers_;
@@ -83,6 +89,7 @@ class Gateway final : public SetupHandler {
   std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in tables_
   std::optional<drivers::TunSettings> tun_;          // with the real name
   std::string tun_requested_;                        // name as control asked for it
+  std::optional<drivers::TunWatch> tun_watch_;       // none: the kernel has no netlink for us
   std::shared_ptr<drivers::TunLosses> tun_losses_;   // of the TUN in tables_
   uint64_t next_attempt_ns_ = UINT64_MAX;
   std::string last_trouble_;

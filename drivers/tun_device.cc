@@ -133,9 +133,20 @@ Status configure_tun(const std::string& name, const TunSettings& settings) {
   auto netlink = TunNetlink::open(name);
   if (!netlink) return fail(name, netlink.error());
   if (auto done = netlink->set_link(settings); !done) return fail(name, done.error());
-  if (auto done = netlink->set_addresses(settings); !done) return fail(name, done.error());
-  if (auto done = netlink->set_routes(settings); !done) return fail(name, done.error());
+  using Surplus = TunNetlink::Surplus;
+  if (auto done = netlink->set_addresses(settings, Surplus::kRemove); !done) return fail(name, done.error());
+  if (auto done = netlink->set_routes(settings, Surplus::kRemove); !done) return fail(name, done.error());
   return {};
+}
+
+Result<size_t> restore_tun(const std::string& name, const TunSettings& settings) {
+  auto netlink = TunNetlink::open(name);
+  if (!netlink) return fail(name, netlink.error());
+  auto addresses = netlink->set_addresses(settings, TunNetlink::Surplus::kKeep);
+  if (!addresses) return fail(name, addresses.error());
+  auto routes = netlink->set_routes(settings, TunNetlink::Surplus::kKeep);
+  if (!routes) return fail(name, routes.error());
+  return *addresses + *routes;
 }
 
 }  // namespace culvert::drivers

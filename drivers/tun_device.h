@@ -52,4 +52,8 @@ Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size
 /// in `settings` is not looked at.
 Status configure_tun(const std::string& name, const TunSettings& settings);
 
+/// Puts addresses and routes of `settings` back that the device `name`, which is up, does not have any more. Leaves
+/// everything else as it is. Returns how many there were.
+Result<size_t> restore_tun(const std::string& name, const TunSettings& settings);
+
 }  // namespace culvert::drivers
