@@ -34,6 +34,10 @@ Gateway::Gateway(std::vector<WorkerEnd> workers, Options options)
     if (options_.nics) table.nics = options_.nics->ports(worker);
     workers_[worker].mailbox->post(&table);
   }
+  if (auto watch = drivers::TunWatch::open())
+    tun_watch_ = std::move(*watch);
+  else
+    log("note: a TUN that is set down and up again will lack IPv6 addresses and routes: " + watch.error());
 }
 
 std::shared_ptr<drivers::Port> Gateway::with_nics(const drivers::UdpSettings& settings,
@@ -92,7 +96,9 @@ Status Gateway::hand_over(Ports next) {
     workers_[worker].mailbox->post(next[worker].get());
   }
   std::swap(tables_, next);
-  if (wait_until_adopted()) {
+  bool adopted = wait_until_adopted();
+  look_at_losses();  // a ring may have asked for it as well
+  if (adopted) {
     retired_.clear();
     return {};
   }
@@ -193,6 +199,8 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
   if (!queues) return Error{queues.error()};
   drivers::TunSettings real = settings;
   real.name = queues->front().name;
+  look_at_losses();  // of the one before, whose count ends with it
+  tun_losses_ = queues->front().losses;
   Ports next = copy_of_ports();
   for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
     std::shared_ptr<drivers::Port>& inner = next[worker]->inner;
@@ -203,6 +211,7 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
   if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
   tun_ = real;
   tun_requested_ = requested_name;
+  if (tun_watch_) tun_watch_->follow(if_nametoindex(real.name.c_str()));
   return hand_over(std::move(next));
 }
 
@@ -239,11 +248,31 @@ bool Gateway::is_tun_gone() const {
   return false;
 }
 
+void Gateway::look_at_losses() {
+  if (tun_losses_) tun_losses_->look();
+}
+
 void Gateway::look_after(uint64_t now_ns) {
   uint64_t rings = 0;
-  [[maybe_unused]] ssize_t got = read(options_.main_doorbell, &rings, sizeof rings);
+  if (read(options_.main_doorbell, &rings, sizeof rings) > 0) look_at_losses();
   if (!retired_.empty() && are_adopted()) retired_.clear();
-  if (!tun_ || !is_tun_gone()) return;
+  const bool came_up = tun_watch_ && tun_watch_->came_up();
+  if (!tun_) return;
+  if (came_up) restore_tun();
+  if (is_tun_gone()) remake_tun(now_ns);
+}
+
+/// Somebody has set the TUN down and up again.
+void Gateway::restore_tun() {
+  auto restored = drivers::restore_tun(tun_->name, *tun_);
+  if (!restored)
+    log("cannot give the TUN, which came up again, back what it had: " + restored.error());
+  else if (*restored > 0)
+    log("tun " + tun_->name + " came up again: its addresses and routes are back");
+}
+
+/// Makes the TUN that was deleted again, or tries to from time to time.
+void Gateway::remake_tun(uint64_t now_ns) {
   if (next_attempt_ns_ == UINT64_MAX) {
     log("tun " + tun_->name + " was deleted: making it again");
     last_trouble_.clear();

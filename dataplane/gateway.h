@@ -15,6 +15,7 @@
 #include "dataplane/nic_mode.h"
 #include "dataplane/port_settings.h"
 #include "dataplane/port_table.h"
+#include "drivers/tun_watch.h"
 
 namespace culvert::dataplane {
 
@@ -41,9 +42,14 @@ class Gateway final : public SetupHandler {
   /// The text is the TUN's name.
   Result<std::string> open_tun(const abi::OpenTun& request) override;
 
-  /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN, and ports that a hung worker had.
-  /// `now_ns`: CLOCK_MONOTONIC.
+  /// The worker rang main_doorbell, or deadline_ns() has come: looks after the TUN, its losses, and ports that a hung
+  /// worker had. `now_ns`: CLOCK_MONOTONIC.
   void look_after(uint64_t now_ns);
+  /// Turns readable when look_after() is wanted because of what somebody did to the TUN; -1: there is no such
+  /// descriptor.
+  int wake_fd() const { return tun_watch_ ? tun_watch_->wake_fd() : -1; }
+  /// Asks what the TUN's queues have lost: a last time, before the workers are stopped.
+  void look_at_losses();
   /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
   uint64_t deadline_ns() const { return next_attempt_ns_; }
 
@@ -67,6 +73,8 @@ class Gateway final : public SetupHandler {
   std::vector<drivers::Listener> listeners() const;
   Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
   bool is_tun_gone() const;
+  void remake_tun(uint64_t now_ns);
+  void restore_tun();
   void log(const std::string& line) const;
 
   std::vector<WorkerEnd> workers_;
@@ -76,6 +84,8 @@ class Gateway final : public SetupHandler {
   std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in tables_
   std::optional<drivers::TunSettings> tun_;          // with the real name
   std::string tun_requested_;                        // name as control asked for it
+  std::optional<drivers::TunWatch> tun_watch_;       // none: the kernel has no netlink for us
+  std::shared_ptr<drivers::TunLosses> tun_losses_;   // of the TUN in tables_
   uint64_t next_attempt_ns_ = UINT64_MAX;
   std::string last_trouble_;
 };

@@ -86,10 +86,11 @@ int timeout_ms(uint64_t deadline_ns, uint64_t now_ns) {
 
 /// The main thread's whole life after start: requests of control, who traces, the TUN's health, signals.
 void serve(int signals, SetupServer& server, TraceServer& traces, Gateway& gateway, int main_doorbell, NicMode* nics) {
-  std::array<pollfd, 5> waits{{{signals, POLLIN, 0},
+  std::array<pollfd, 6> waits{{{signals, POLLIN, 0},
                                {server.wake_fd(), POLLIN, 0},
                                {traces.wake_fd(), POLLIN, 0},
                                {main_doorbell, POLLIN, 0},
+                               {gateway.wake_fd(), POLLIN, 0},
                                {nics ? nics->wake_fd() : -1, POLLIN, 0}}};
   while (true) {
     uint64_t deadline_ns = std::min({server.deadline_ns(), traces.deadline_ns(), gateway.deadline_ns()});
@@ -176,6 +177,7 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
         "note: may not raise its priority, so that packets wait while other programs compute: give it "
         "CAP_SYS_NICE, or Nice=-10 in the systemd unit");
   serve(signals, server, traces, gateway, main_doorbell.get(), nics->get());
+  gateway.look_at_losses();
   (*workers)->stop(eal.worker_lcores);
   return {};
 }

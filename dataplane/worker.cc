@@ -28,7 +28,8 @@ void Worker::run() {
     rest(now_ns, pass(now_ns));
   }
   flush_path();
-  flush_nics(monotonic_ns());
+  flush_nics();
+  count_losses(monotonic_ns());
   publish(monotonic_ns());
 }
 
@@ -39,14 +40,14 @@ void Worker::stop() {
 
 bool Worker::pass(uint64_t now_ns) {
   area_.heartbeat_ns.store(now_ns, std::memory_order_relaxed);
-  adopt_ports();
+  adopt_ports(now_ns);
   had_ = packets_ = 0;
   bool busy = receive(now_ns);
   busy |= carry_out_commands(now_ns);
   busy |= send_control_packets();
   if (now_ns >= path_.next_tick_ns()) path_.tick(now_ns);
   flush_path();
-  flush_nics(now_ns);
+  flush_nics();
   check_inner_port();
   path_.tally().add(Counter::polls);
   if (!busy) path_.tally().add(Counter::idle_polls);
@@ -57,9 +58,10 @@ bool Worker::pass(uint64_t now_ns) {
 }
 
 /// Takes over the table that the main thread posted, if there is a new one.
-void Worker::adopt_ports() {
+void Worker::adopt_ports(uint64_t now_ns) {
   const PortTable* next = mailbox_.take();
   if (!next) return;
+  count_losses(now_ns);  // of ports that may be closed now
   outer_.clear();
   sleeper_ = Sleeper(doorbells_.worker);
   to_ask_ = kAllPorts;
@@ -154,14 +156,21 @@ void Worker::flush_path() {
 }
 
 /// Sends what the path has put on NICs.
-void Worker::flush_nics(uint64_t now_ns) {
-  if (!table_ || table_->nics.empty()) return;
-  bool count_losses = now_ns - losses_counted_ns_ >= kCountLossesEvery;
-  if (count_losses) losses_counted_ns_ = now_ns;
-  for (const auto& nic : table_->nics) {
-    nic->flush(path_.tally());
-    if (count_losses) nic->count_losses(path_.tally());
-  }
+void Worker::flush_nics() {
+  if (!table_) return;
+  for (const auto& nic : table_->nics) nic->flush(path_.tally());
+}
+
+/// Counts what was lost in front of the ports since the last time.
+void Worker::count_losses(uint64_t now_ns) {
+  losses_counted_ns_ = now_ns;
+  for (const OuterPort& outer : outer_) outer.port->count_losses(path_.tally());
+  if (inner_) inner_->count_losses(path_.tally());
+  for (size_t i = 0; table_ && i < table_->nics.size(); ++i) table_->nics[i]->count_losses(path_.tally());
+  // Of a TUN that is what the main thread has found: it is to ask again when packets have come, of which others may
+  // have been lost. While none come, nobody is woken.
+  uint64_t packets = path_.tally().counters[static_cast<size_t>(Counter::inner_rx_packets)];
+  if (inner_ && std::exchange(inner_packets_then_, packets) != packets) ring_doorbell(doorbells_.main);
 }
 
 bool Worker::carry_out_commands(uint64_t now_ns) {
@@ -263,6 +272,7 @@ bool Worker::sleep(uint64_t now_ns) {
 }
 
 void Worker::publish(uint64_t now_ns) {
+  if (now_ns - losses_counted_ns_ >= kCountLossesEvery) count_losses(now_ns);
   path_.publish();
   published_ns_ = now_ns;
 }

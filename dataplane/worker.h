@@ -22,13 +22,13 @@ class Worker {
   static constexpr size_t kControlPerPass = 64;   ///< packets of control per pass
   static constexpr size_t kHandedPerPass = 512;   ///< packets of other workers per pass, see take_handed()
   static constexpr uint64_t kLongestSleep = 1'000'000'000;      ///< ns; the heartbeat beats at least that often
-  static constexpr uint64_t kCountLossesEvery = 1'000'000'000;  ///< ns between two looks at what NICs have lost
+  static constexpr uint64_t kCountLossesEvery = 1'000'000'000;  ///< ns between two looks at what was lost in front
   static constexpr uint64_t kPublishEvery = 10'000'000;  ///< ns between two publications of the counters under load
 
   struct Doorbells {
-    int worker;                     ///< eventfd that wakes this worker; never read, watched edge-triggered
-    int control;                    ///< eventfd to wake control
-    int main;                       ///< eventfd to wake the main thread: ports adopted, or one found gone
+    int worker;   ///< eventfd that wakes this worker; never read, watched edge-triggered
+    int control;  ///< eventfd to wake control
+    int main;     ///< eventfd to wake the main thread: ports adopted, one found gone, losses to ask for
     std::vector<int> workers = {};  ///< those of all workers, by number; empty: there is only this one
   };
 
@@ -60,18 +60,19 @@ class Worker {
   static constexpr uint64_t kAllPorts = UINT64_MAX;
   static constexpr uint64_t kInnerBit = uint64_t{1} << 63;
 
-  void adopt_ports();
+  void adopt_ports(uint64_t now_ns);
   bool receive(uint64_t now_ns);
   uint16_t ask(drivers::Port& port, PortPace& pace, uint64_t bit, std::span<rte_mbuf*> burst, uint64_t now_ns);
   bool receive_from_nics(uint64_t now_ns);
   bool take_handed(uint64_t now_ns);
-  void flush_nics(uint64_t now_ns);
+  void flush_nics();
   void flush_path();
   bool carry_out_commands(uint64_t now_ns);
   bool send_control_packets();
   bool may_send(const abi::PacketMessage& message);
   void notice_corruption(bool& known, bool corrupt);
   void check_inner_port();
+  void count_losses(uint64_t now_ns);
   void publish(uint64_t now_ns);
 
   abi::WorkerArea& area_;
@@ -98,6 +99,7 @@ class Worker {
   Sleeper sleeper_;
   uint64_t published_ns_ = 0;
   uint64_t losses_counted_ns_ = 0;
+  uint64_t inner_packets_then_ = 0;  // received until the losses were counted last
   std::atomic<bool> stop_{false};
 };
 

@@ -1,5 +1,7 @@
 #include "drivers/kernel_udp.h"
 
+#include <linux/sock_diag.h>
+
 #include "drivers/packet_room.h"
 
 namespace culvert::drivers {
@@ -13,6 +15,14 @@ KernelUdpPort::KernelUdpPort(UdpSocket socket, uint16_t index, rte_mempool* pack
 KernelUdpPort::~KernelUdpPort() {
   // Without those that a message gave away (null).
   rte_pktmbuf_free_bulk(rx_.packets.data(), static_cast<unsigned>(rx_.filled));
+}
+
+void KernelUdpPort::count_losses(abi::Tally& tally) {
+  std::array<uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t size = sizeof memory;
+  if (getsockopt(socket_.fd.get(), SOL_SOCKET, SO_MEMINFO, memory.data(), &size) != 0) return;
+  if (size < sizeof memory) return;  // a kernel that does not tell drops
+  tally.drop(abi::DropReason::udp_rx_missed, missed_.growth(memory[SK_MEMINFO_DROPS]));
 }
 
 }  // namespace culvert::drivers

@@ -15,6 +15,7 @@
 #include "drivers/port.h"
 #include "drivers/socket_address.h"
 #include "drivers/udp_socket.h"
+#include "drivers/wrapping_count.h"
 
 namespace culvert::drivers {
 
@@ -36,6 +37,9 @@ class KernelUdpPort final : public Port {
   /// A run that the kernel does not cut is sent packet by packet.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
   int wake_fd() const override { return socket_.fd.get(); }
+  /// Datagrams that the socket had no room for, or whose checksum was wrong: udp_rx_missed. Of datagrams that the
+  /// kernel had joined it counts the first only.
+  void count_losses(abi::Tally& tally) override;
   Side side() const override { return Side::kOuter; }
   std::string name() const override { return udp_name(socket_.local); }
 
@@ -103,6 +107,7 @@ class KernelUdpPort final : public Port {
   std::unique_ptr<uint8_t[]> staging_;  ///< null without UDP_GRO
   offload::DatagramRuns plan_;
   offload::SegmentRefusals refusals_;
+  WrappingCount missed_;
 };
 
 }  // namespace culvert::drivers

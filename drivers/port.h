@@ -38,6 +38,10 @@ class Port {
   /// port.
   virtual bool is_gone() const { return false; }
 
+  /// Counts what the kernel had no room for in front of the port since the last call (the first time: since the port
+  /// was made). Now and then, by the thread that polls the port: a system call with some ports.
+  virtual void count_losses(abi::Tally& /*tally*/) {}
+
   // Connections, for ports that have them (TCP). `stream` is Endpoint::stream; one that is gone is no error. Ports
   // without connections keep these as they are.
 

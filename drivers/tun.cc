@@ -9,4 +9,8 @@ TunPort::TunPort(TunDevice device, rte_mempool* packets)
   if (device_.offloads.vnet_header) staging_ = std::make_unique_for_overwrite<uint8_t[]>(kStaging);
 }
 
+void TunPort::count_losses(abi::Tally& tally) {
+  if (device_.losses) tally.drop(abi::DropReason::tun_rx_missed, device_.losses->take());
+}
+
 }  // namespace culvert::drivers

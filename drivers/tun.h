@@ -30,6 +30,8 @@ class TunPort final : public Port {
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
   int wake_fd() const override { return device_.queue.get(); }
   bool is_gone() const override { return gone_; }
+  /// What all queues of the device had no room for: tun_rx_missed, at the first queue's port.
+  void count_losses(abi::Tally& tally) override;
   Side side() const override { return Side::kInner; }
   std::string name() const override { return "tun " + device_.name; }
 

@@ -121,6 +121,9 @@ Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size
     if (!queue) return Error{queue.error()};
     queues.push_back(std::move(*queue));
   }
+  auto losses = TunLosses::watch(queues.front().name);
+  if (!losses) return fail(queues.front().name, losses.error());
+  queues.front().losses = std::move(*losses);
   if (auto configured = configure_tun(queues.front().name, settings); !configured) return Error{configured.error()};
   return queues;
 }
@@ -130,9 +133,20 @@ Status configure_tun(const std::string& name, const TunSettings& settings) {
   auto netlink = TunNetlink::open(name);
   if (!netlink) return fail(name, netlink.error());
   if (auto done = netlink->set_link(settings); !done) return fail(name, done.error());
-  if (auto done = netlink->set_addresses(settings); !done) return fail(name, done.error());
-  if (auto done = netlink->set_routes(settings); !done) return fail(name, done.error());
+  using Surplus = TunNetlink::Surplus;
+  if (auto done = netlink->set_addresses(settings, Surplus::kRemove); !done) return fail(name, done.error());
+  if (auto done = netlink->set_routes(settings, Surplus::kRemove); !done) return fail(name, done.error());
   return {};
+}
+
+Result<size_t> restore_tun(const std::string& name, const TunSettings& settings) {
+  auto netlink = TunNetlink::open(name);
+  if (!netlink) return fail(name, netlink.error());
+  auto addresses = netlink->set_addresses(settings, TunNetlink::Surplus::kKeep);
+  if (!addresses) return fail(name, addresses.error());
+  auto routes = netlink->set_routes(settings, TunNetlink::Surplus::kKeep);
+  if (!routes) return fail(name, routes.error());
+  return *addresses + *routes;
 }
 
 }  // namespace culvert::drivers

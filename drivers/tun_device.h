@@ -11,6 +11,7 @@
 #include "dataplane/packet.h"
 #include "drivers/file_descriptor.h"
 #include "drivers/offload/vnet_header.h"
+#include "drivers/tun_losses.h"
 
 namespace culvert::drivers {
 
@@ -32,6 +33,7 @@ struct TunDevice {
   FileDescriptor queue;  ///< non-blocking; the device goes away when its last queue is closed
   std::string name;      ///< as the kernel has it
   offload::TunOffloads offloads;
+  std::shared_ptr<TunLosses> losses;  ///< of the whole device, at its first queue; null at the others
 };
 
 /// Null when `settings` make sense, else what is wrong, as text for the operator.
@@ -49,5 +51,9 @@ Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size
 /// Brings the existing device `name` to `settings`: MTU, queue length, exactly these addresses and routes, up. The name
 /// in `settings` is not looked at.
 Status configure_tun(const std::string& name, const TunSettings& settings);
+
+/// Puts addresses and routes of `settings` back that the device `name`, which is up, does not have any more. Leaves
+/// everything else as it is. Returns how many there were.
+Result<size_t> restore_tun(const std::string& name, const TunSettings& settings);
 
 }  // namespace culvert::drivers

@@ -100,7 +100,7 @@ Status TunNetlink::add_address(const abi::IpAddress& address, uint8_t prefix) {
   return Error{"cannot give it the address " + text + ": " + nl_geterror(error)};
 }
 
-Status TunNetlink::set_addresses(const TunSettings& settings) {
+Result<size_t> TunNetlink::set_addresses(const TunSettings& settings, Surplus surplus) {
   std::vector<abi::TunAddress> missing = settings.addresses;
 
   nl_cache* raw = nullptr;
@@ -114,13 +114,15 @@ Status TunNetlink::set_addresses(const TunSettings& settings) {
         std::find_if(missing.begin(), missing.end(), [&](const abi::TunAddress& one) { return is_same(present, one); });
     if (match != missing.end()) {
       missing.erase(match);
-    } else if (int error = rtnl_addr_delete(socket_.get(), present, 0); error < 0) {
-      return Error{std::string("cannot take an old address away: ") + nl_geterror(error)};
+      continue;
     }
+    if (surplus == Surplus::kKeep) continue;
+    if (int error = rtnl_addr_delete(socket_.get(), present, 0); error < 0)
+      return Error{std::string("cannot take an old address away: ") + nl_geterror(error)};
   }
   for (const abi::TunAddress& one : missing)
-    if (auto added = add_address(one.address, one.prefix); !added) return added;
-  return {};
+    if (auto added = add_address(one.address, one.prefix); !added) return Error{added.error()};
+  return missing.size();
 }
 
 }  // namespace culvert::drivers

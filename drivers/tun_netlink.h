@@ -17,10 +17,12 @@ class TunNetlink {
 
   /// No link-local address, MTU, queue length, up.
   Status set_link(const TunSettings& settings);
-  /// Exactly the addresses of `settings`: adds what is missing, takes away what is not in it.
-  Status set_addresses(const TunSettings& settings);
-  /// Exactly the routes of `settings` among those that we made ourselves (kRouteProtocol); others are left alone.
-  Status set_routes(const TunSettings& settings);
+  /// What becomes of an address or route that the settings do not have.
+  enum class Surplus : uint8_t { kRemove, kKeep };
+  /// Adds the addresses of `settings` that are missing. Returns how many.
+  Result<size_t> set_addresses(const TunSettings& settings, Surplus surplus);
+  /// Likewise routes. Surplus are those that we made ourselves (kRouteProtocol); others are left alone in any case.
+  Result<size_t> set_routes(const TunSettings& settings, Surplus surplus);
 
   /// What our routes are marked with (`ip route` shows it as "proto 67"); not one that another program is known to use
   /// (iproute2, rt_protos).

@@ -90,7 +90,7 @@ Status TunNetlink::add_route(const abi::TunRoute& wanted) {
   return Error{"cannot set the route to " + text_of(wanted) + ": " + nl_geterror(error)};
 }
 
-Status TunNetlink::set_routes(const TunSettings& settings) {
+Result<size_t> TunNetlink::set_routes(const TunSettings& settings, Surplus surplus) {
   std::vector<abi::TunRoute> missing = settings.routes;
   nl_cache* raw = nullptr;
   if (int error = rtnl_route_alloc_cache(socket_.get(), AF_UNSPEC, 0, &raw); error < 0)
@@ -106,13 +106,15 @@ Status TunNetlink::set_routes(const TunSettings& settings) {
         std::find_if(missing.begin(), missing.end(), [&](const abi::TunRoute& one) { return is_same(present, one); });
     if (match != missing.end()) {
       missing.erase(match);
-    } else if (int error = rtnl_route_delete(socket_.get(), present, 0); error < 0 && error != -NLE_OBJ_NOTFOUND) {
-      return Error{std::string("cannot take an old route away: ") + nl_geterror(error)};
+      continue;
     }
+    if (surplus == Surplus::kKeep) continue;
+    if (int error = rtnl_route_delete(socket_.get(), present, 0); error < 0 && error != -NLE_OBJ_NOTFOUND)
+      return Error{std::string("cannot take an old route away: ") + nl_geterror(error)};
   }
   for (const abi::TunRoute& one : missing)
-    if (auto added = add_route(one); !added) return added;
-  return {};
+    if (auto added = add_route(one); !added) return Error{added.error()};
+  return missing.size();
 }
 
 }  // namespace culvert::drivers

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <utility>
 
-#include "control/gateway/concerns.h"
 #include "control/gateway/management_desk.h"
 #include "control/gateway/operator.h"
 
@@ -15,7 +14,6 @@ namespace culvert::gateway {
 namespace {
 
 constexpr auto kCrlEvery = std::chrono::seconds(1);
-constexpr auto kConcernsEvery = std::chrono::hours(1);
 constexpr auto kStopWithin = std::chrono::milliseconds(500);  // the first goodbye is out; a second would come after 2 s
 constexpr auto kHooksWithin = std::chrono::seconds(20);       // client-disconnect of everybody
 constexpr auto kBacklogEvery = std::chrono::milliseconds(1);
@@ -139,24 +137,6 @@ void Gateway::watch_crls() {
     refresh_crls(false);
     watch_crls();
   });
-}
-
-std::vector<std::string> Gateway::present_concerns() const {
-  std::vector<const config::ServerConfig*> servers;
-  for (const auto& instance : instances_) servers.push_back(&instance->config);
-  return concerns(servers, kernel_forwarding(), io::now().wall);
-}
-
-void Gateway::look_at_concerns() {
-  std::vector<std::string> present = present_concerns();
-  for (const std::string& text : present)
-    if (std::ranges::find(told_concerns_, text) == told_concerns_.end()) io::log(io::LogLevel::kWarning, text);
-  told_concerns_ = std::move(present);
-}
-
-void Gateway::watch_concerns() {
-  look_at_concerns();
-  loop_.at(io::mono_now() + kConcernsEvery, [this] { watch_concerns(); });
 }
 
 void Gateway::warn_of_unreadable_crls() const {

@@ -4,8 +4,8 @@
 // gateway.cc: life (start, passes, stop); gateway_link.cc: what the dataplane says; gateway_adopt.cc: adopting
 // sessions, installing them again; gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new
 // configuration, revoked certificates; gateway_entry.cc: who gets in; gateway_networks.cc: networks behind clients;
-// gateway_tokens.cc: tokens; gateway_hooks.cc: scripts; gateway_limits.cc: limits of sessions; operator.cc: what the
-// operator asks.
+// gateway_tokens.cc: tokens; gateway_hooks.cc: scripts; gateway_concerns.cc: what should be looked at;
+// gateway_limits.cc: limits of sessions; operator.cc: what the operator asks.
 #pragma once
 
 #include <memory>
@@ -19,6 +19,7 @@
 #include "control/config/load.h"
 #include "control/crypto/primitives.h"
 #include "control/gateway/instance.h"
+#include "control/gateway/loss_watch.h"
 #include "control/gateway/network_book.h"
 #include "control/gateway/port_keeper.h"
 #include "control/gateway/reload.h"
@@ -75,11 +76,6 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void publish_counters();
   void make_servers(uint32_t sessions);
   void watch_crls();
-  /// What concerns() says now.
-  std::vector<std::string> present_concerns() const;
-  /// Logs what concerns the operator and has not been logged before; again from time to time.
-  void look_at_concerns();
-  void watch_concerns();
   abi::Tally control_tally() const;
 
   Status open_desks();
@@ -87,6 +83,17 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void write_pool_later(size_t index);
   void write_pool(size_t index);
   void tell_state(std::string_view state, const std::string& text, bool with_addresses = false);
+
+  // gateway_concerns.cc
+  /// What concerns() says now.
+  std::vector<std::string> standing_concerns() const;
+  /// That, and losses of late.
+  std::vector<std::string> present_concerns() const;
+  LossWatch::Drops dataplane_drops() const;
+  void watch_losses();
+  /// Logs what concerns the operator and has not been logged before; again from time to time.
+  void look_at_concerns();
+  void watch_concerns();
 
   // gateway_reload.cc
   /// Takes over CRLs whose files changed, and ends sessions whose certificate is on one. `always`: reads all files.
@@ -220,6 +227,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   MonoTime started_;
   std::string state_text_;  ///< what it is waiting for
   std::vector<std::string> told_concerns_;
+  LossWatch losses_;
   bool ever_ready_ = false;
   size_t disconnects_waiting_ = 0;  ///< client-disconnect scripts that are about to be run
   bool deciding_ = false;           ///< inside decide(): what comes of it is carried out by the caller

@@ -35,6 +35,7 @@ void Gateway::on_attached(const std::shared_ptr<io::LinkMapping>& old) {
     baseline_ = link_.mapping()->view().control_counters().read();
     adopt_sessions();
   } else if (!same && old) {
+    losses_.begin_anew();
     reinstall_sessions(*old);
   }
   for (auto& lane : link_.lanes()) drain(*lane);
@@ -84,6 +85,7 @@ void Gateway::serve() {
   for (const std::string& port : ports_->listening()) where += port + ", ";
   io::log(io::LogLevel::kInfo, "ready: " + where + ports_->tun());
   if (!was_ready) watch_concerns();
+  if (!was_ready) watch_losses();
   if (!was_ready && when_ready_) when_ready_();
 }
 

@@ -22,6 +22,7 @@ class NicInnerPort final : public Port {
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
   int wake_fd() const override { return tun_->wake_fd(); }
   bool is_gone() const override { return tun_->is_gone(); }
+  void count_losses(abi::Tally& tally) override { tun_->count_losses(tally); }
   Side side() const override { return Side::kInner; }
   std::string name() const override { return tun_->name() + " and NICs"; }
 

@@ -25,6 +25,7 @@ class NicUdpPort final : public Port {
   /// Sent by NicPort::flush.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
   int wake_fd() const override { return socket_->wake_fd(); }
+  void count_losses(abi::Tally& tally) override { socket_->count_losses(tally); }
   Side side() const override { return Side::kOuter; }
   std::string name() const override { return socket_->name() + " and NICs"; }
 

@@ -58,7 +58,8 @@ Status configure_twin(const TwinSettings& settings) {
   if (!netlink) return Error{"twin " + settings.name + ": " + netlink.error()};
   TunSettings addresses;
   addresses.addresses = settings.addresses;
-  if (Status set = netlink->set_addresses(addresses); !set) return Error{"twin " + settings.name + ": " + set.error()};
+  if (auto set = netlink->set_addresses(addresses, TunNetlink::Surplus::kRemove); !set)
+    return Error{"twin " + settings.name + ": " + set.error()};
   return {};
 }
 

@@ -354,7 +354,7 @@ class TunStream : public Tun {
       EXPECT_EQ(ioctl(queue.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6), 0);
     }
     EXPECT_TRUE(configure_tun(settings.name, settings));
-    return std::make_unique<TunPort>(TunDevice{std::move(queue), settings.name, offloads}, pool_.get());
+    return std::make_unique<TunPort>(TunDevice{std::move(queue), settings.name, offloads, nullptr}, pool_.get());
   }
   static TunSettings stream_settings() {
     TunSettings settings = settings_for("cvt0");

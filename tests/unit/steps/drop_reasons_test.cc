@@ -36,6 +36,8 @@ const std::map<DropReason, const char*> kTestedElsewhere = {
     {DropReason::nic_bad_checksum, "tests/unit/nic"},
     {DropReason::nic_own_frame, "tests/unit/nic"},
     {DropReason::nic_rx_missed, "tests/unit/nic"},
+    {DropReason::udp_rx_missed, "tests/unit/drivers/losses_test.cc"},
+    {DropReason::tun_rx_missed, "tests/unit/drivers/losses_test.cc"},
 };
 
 // The first data packet of `peer`, as it stands on the wire, with `change` done to it.
