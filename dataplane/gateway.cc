@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
@@ -305,7 +306,12 @@ bool Gateway::is_tun_gone() const {
 void Gateway::look_after(uint64_t now_ns) {
   uint64_t rings = 0;
   [[maybe_unused]] ssize_t got = read(options_.main_doorbell, &rings, sizeof rings);
-  if (!tun_ || !is_tun_gone()) return;
+  if (!tun_) return;
+  if (!is_tun_gone()) {
+    // Made again, but a worker took it later than it was waited for; or control has asked for another one.
+    if (std::exchange(next_attempt_ns_, UINT64_MAX) != UINT64_MAX) log("tun " + tun_->name + " is back");
+    return;
+  }
   if (next_attempt_ns_ == UINT64_MAX) {
     log("tun " + tun_->name + " was deleted: making it again");
     last_trouble_.clear();
