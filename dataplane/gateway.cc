@@ -65,6 +65,19 @@ uint16_t local_port(const auto& settings) {
   return udp ? udp->local.port : 0;
 }
 
+/// Is it the same port, perhaps with other options?
+bool is_same_port(const auto& a, const auto& b) {
+  return a.index() == b.index() && std::visit(
+                                       [&b](const auto& one) {
+                                         if constexpr (requires { one.local; }) {
+                                           const auto& other = std::get<std::remove_cvref_t<decltype(one)>>(b);
+                                           return one.local == other.local && one.device == other.device;
+                                         }
+                                         return false;
+                                       },
+                                       a);
+}
+
 /// Sockets that a rule of routing or a device binds are the kernel's alone: the NICs' routes know of neither.
 bool takes_from_nics(const drivers::UdpSettings& settings) {
   return settings.mark == 0 && settings.device.empty();
@@ -232,6 +245,13 @@ Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
   log("port " + std::to_string(index) + ": " + next[0]->outer[index]->name());
   outer_[index] = settings;
   if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
+  return std::string();
+}
+
+Result<std::string> Gateway::find_port(const abi::OpenPort& request) {
+  OuterSettings settings = settings_of(request);
+  for (uint16_t i = 0; i < abi::kMaxPorts; ++i)
+    if (is_same_port(outer_[i], settings)) return std::to_string(i);
   return std::string();
 }
 

@@ -98,7 +98,8 @@ Result<std::string> SetupServer::carry_out(const abi::Request& request) {
       return Error{"already attached"};
     case abi::RequestKind::kOpenPort:
       if (auto sane = check_open_port(request.body.open_port); !sane) return Error{sane.error()};
-      return handler_.open_port(request.body.open_port);
+      return request.body.open_port.port == abi::kFindPort ? handler_.find_port(request.body.open_port)
+                                                           : handler_.open_port(request.body.open_port);
     case abi::RequestKind::kKeepPorts:
       return handler_.keep_ports(request.body.keep_ports);
     case abi::RequestKind::kOpenTun:

@@ -86,6 +86,29 @@ TEST_F(GatewayTest, OpensKeepsAndClosesPorts) {
   EXPECT_FALSE(is_free("127.0.0.1", 1195));
 }
 
+TEST_F(GatewayTest, APortIsFoundByWhatItIs) {
+  abi::OpenPort other = port(7, "127.0.0.1", 1194);
+  EXPECT_EQ(*gateway_.find_port(other), "") << "there is none yet";
+  ASSERT_TRUE(gateway_.open_port(other));
+  ASSERT_TRUE(gateway_.open_port(port(1, "127.0.0.1", 1195)));
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1194)), "7");
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1195)), "1");
+  abi::OpenPort marked = port(abi::kFindPort, "127.0.0.1", 1194);
+  marked.mark = 5, marked.receive_buffer = 100'000;
+  EXPECT_EQ(*gateway_.find_port(marked), "7") << "options are no part of what it is";
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.2", 1194)), "");
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1196)), "");
+  abi::OpenPort tcp = port(abi::kFindPort, "127.0.0.1", 1194);
+  tcp.local.transport = abi::Transport::kTcp;
+  tcp.hand_window = 60;
+  EXPECT_EQ(*gateway_.find_port(tcp), "");
+  abi::OpenPort bound = port(abi::kFindPort, "127.0.0.1", 1194);
+  std::strcpy(bound.device.data(), "lo");
+  EXPECT_EQ(*gateway_.find_port(bound), "");
+  ASSERT_TRUE(gateway_.keep_ports({{2, 0, 0, 0}}));
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1194)), "") << "closed";
+}
+
 TEST_F(GatewayTest, APortMovesToAnotherAddressOrOptions) {
   ASSERT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 1194)));
   ASSERT_TRUE(gateway_.open_port(port(0, "0.0.0.0", 1194))) << "the old socket is not in the way";
