@@ -221,6 +221,9 @@ void Gateway::stop() {
   stopping_ = true;
   tell_state("EXITING", "SIGTERM");
   bool goodbyes = std::ranges::any_of(instances_, [](const auto& one) { return one->config.exit_notify > 0; });
+  io::log(io::LogLevel::kInfo, goodbyes ? "ending: all sessions end, and clients are told (explicit-exit-notify)"
+                                        : "ending: all sessions end; no server.conf has explicit-exit-notify, so "
+                                          "clients find out by their ping-restart");
   stop_deadline_ = io::mono_now() + (goodbyes ? kStopWithin : MonoClock::duration::zero());
   hooks_deadline_ = io::mono_now() + kHooksWithin;
   for (auto& instance : instances_)

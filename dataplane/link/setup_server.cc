@@ -88,7 +88,9 @@ void SetupServer::serve_control() {
                        result ? *result : result.error());
   }
   if (alive) return;
-  log("control is gone (" + to_text(control_.peer) + "): sessions go on, new clients and renegotiations wait for it");
+  // It may have crashed, or have ended every session in an orderly stop, perhaps of all of the gateway.
+  log("control has left (" + to_text(control_.peer) +
+      "): sessions that it has not ended go on, new clients and renegotiations wait for the next control");
   control_ = Connection();
 }
 

@@ -62,6 +62,26 @@ def test_a_port_that_is_opened_anew_leaves_no_session_behind(stage):
     wait_until(lambda: gateway.session_names() == ["alice"], "the session of before to be gone", 20)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_orderly_stop_says_what_becomes_of_sessions(stage, told):
+    """SIGTERM to control alone, as by systemd, and to all of the gateway: the log says that sessions end, not that they go on."""
+    gateway = stage.gateway(extra=["explicit-exit-notify 1"] if told else [])
+    client = stage.connected("alice")
+    old = gateway.pid_of("culvert-control")
+    os.kill(old, signal.SIGTERM)
+    wait_until(lambda: gateway.pid_of("culvert-control") not in (0, old), "the next control", 20)
+    gateway.wait_ready()
+    ends = "ending: all sessions end, and clients are told" if told else "ending: all sessions end; no server.conf has explicit-exit-notify"
+    assert gateway.log().count(ends) == 1
+    assert "sessions that it has not ended go on, new clients and renegotiations wait for the next control" in gateway.log()
+    if told:
+        wait_until(lambda: client.connects() == 2, "the client to come back at once", 20)
+    else:
+        assert gateway.sessions() == [] and client.connects() == 1
+    assert gateway.stop() == 0
+    assert gateway.log().count(ends) == 2 and "sessions go on, new" not in gateway.log()
+
+
 def ports_of(gateway) -> dict:
     """The number of each listener, by what it is."""
     return {(row["kind"], row["address"]): row["port"] for row in rows(gateway.ask("ports")) if row["kind"] in ("udp", "tcp")}
