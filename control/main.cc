@@ -112,10 +112,7 @@ Result<int> run(const ControlOptions& options, Console& console) {
   gateway::Gateway gateway(**loop, std::move(*configuration), run_dir, files);
   signal(SIGPIPE, SIG_IGN);
   for (int number : {SIGTERM, SIGINT}) {
-    Status status = (*loop)->on_signal(number, [&gateway] {
-      io::log(LogLevel::kInfo, "ending: saying goodbye to clients");
-      gateway.stop();
-    });
+    Status status = (*loop)->on_signal(number, [&gateway] { gateway.stop(); });
     if (!status) return Error{status.error()};
   }
   if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }); !status)

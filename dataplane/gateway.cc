@@ -1,31 +1,18 @@
 #include "dataplane/gateway.h"
 
-#include <net/if.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
 #include "drivers/kernel_tcp.h"
 #include "drivers/kernel_udp.h"
-#include "drivers/nic/nic_inner.h"
 #include "drivers/nic/nic_udp.h"
-#include "drivers/packet_room.h"
-#include "drivers/tun.h"
 
 namespace culvert::dataplane {
-namespace {
-
-/// The NIC ports of a worker, for ports that send through them; the NIC mode outlives those.
-std::vector<drivers::NicPort*> nics_of(const NicMode& mode, uint16_t worker) {
-  std::vector<drivers::NicPort*> list;
-  for (const auto& nic : mode.ports(worker)) list.push_back(nic.get());
-  return list;
-}
-
-}  // namespace
 
 Gateway::Gateway(std::vector<WorkerEnd> workers, Options options)
     : workers_(std::move(workers)), options_(std::move(options)) {
@@ -43,8 +30,7 @@ Gateway::Gateway(std::vector<WorkerEnd> workers, Options options)
 std::shared_ptr<drivers::Port> Gateway::with_nics(const drivers::UdpSettings& settings,
                                                   std::shared_ptr<drivers::Port> port, uint16_t worker) {
   if (!options_.nics || !takes_from_nics(settings)) return port;
-  return std::make_shared<drivers::NicUdpPort>(std::move(port), options_.nics->table(),
-                                               nics_of(*options_.nics, worker));
+  return std::make_shared<drivers::NicUdpPort>(std::move(port), options_.nics->table(), options_.nics->senders(worker));
 }
 
 /// What the NICs are to take for outer packets, by outer_.
@@ -177,6 +163,13 @@ Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
   return std::string();
 }
 
+Result<std::string> Gateway::find_port(const abi::OpenPort& request) {
+  OuterSettings settings = settings_of(request, workers_.size() > 1);
+  for (uint16_t i = 0; i < abi::kMaxPorts; ++i)
+    if (is_same_port(outer_[i], settings)) return std::to_string(i);
+  return std::string();
+}
+
 Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
   Ports next = copy_of_ports();
   bool changed = false;
@@ -191,102 +184,6 @@ Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
   if (!changed) return std::string();
   if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
   return std::string();
-}
-
-/// Makes a TUN and gives each worker a queue of it in place of the one it has.
-Status Gateway::start_tun(const drivers::TunSettings& settings, const std::string& requested_name) {
-  auto queues = drivers::make_tun_queues(settings, workers_.size());
-  if (!queues) return Error{queues.error()};
-  drivers::TunSettings real = settings;
-  real.name = queues->front().name;
-  look_at_losses();  // of the one before, whose count ends with it
-  tun_losses_ = queues->front().losses;
-  Ports next = copy_of_ports();
-  for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
-    std::shared_ptr<drivers::Port>& inner = next[worker]->inner;
-    inner = std::make_shared<drivers::TunPort>(std::move((*queues)[worker]), options_.packets[worker]);
-    if (options_.nics)
-      inner = std::make_shared<drivers::NicInnerPort>(inner, options_.nics->table(), nics_of(*options_.nics, worker));
-  }
-  if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
-  tun_ = real;
-  tun_requested_ = requested_name;
-  if (tun_watch_) tun_watch_->follow(if_nametoindex(real.name.c_str()));
-  return hand_over(std::move(next));
-}
-
-Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
-  drivers::TunSettings settings = settings_of(request);
-  if (settings.mtu + drivers::kTunnelOverhead > drivers::packet_room(options_.packets.front()))
-    return Error{"tun " + settings.name + ": packet buffers have no room for an MTU of " +
-                 std::to_string(settings.mtu) + ": start culvert-dataplane with --tun-mtu " +
-                 std::to_string(settings.mtu)};
-  bool same_device = tun_ && (settings.name == tun_requested_ || settings.name == tun_->name);
-  // Deleted, and perhaps the worker has not noticed yet.
-  bool gone = tun_ && if_nametoindex(tun_->name.c_str()) == 0;
-  if (same_device && !gone) {
-    std::string requested = settings.name;
-    settings.name = tun_->name;
-    // Also when nothing changed: the request says how it should be, and somebody may have touched the device.
-    if (auto done = drivers::configure_tun(settings.name, settings); !done) return Error{done.error()};
-    tun_ = settings;
-    if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(settings.name.c_str())), settings.mtu);
-    return settings.name;
-  }
-  if (auto started = start_tun(settings, settings.name); !started) return Error{started.error()};
-  next_attempt_ns_ = UINT64_MAX;
-  log("tun " + tun_->name + " is up, MTU " + std::to_string(tun_->mtu));
-  return tun_->name;
-}
-
-/// Has a worker found the TUN of tables_ gone?
-bool Gateway::is_tun_gone() const {
-  for (size_t worker = 0; worker < workers_.size(); ++worker) {
-    const drivers::Port* inner = tables_[worker]->inner.get();
-    if (inner != nullptr && workers_[worker].mailbox->gone() == inner) return true;
-  }
-  return false;
-}
-
-void Gateway::look_at_losses() {
-  if (tun_losses_) tun_losses_->look();
-}
-
-void Gateway::look_after(uint64_t now_ns) {
-  uint64_t rings = 0;
-  if (read(options_.main_doorbell, &rings, sizeof rings) > 0) look_at_losses();
-  if (!retired_.empty() && are_adopted()) retired_.clear();
-  const bool came_up = tun_watch_ && tun_watch_->came_up();
-  if (!tun_) return;
-  if (came_up) restore_tun();
-  if (is_tun_gone()) remake_tun(now_ns);
-}
-
-/// Somebody has set the TUN down and up again.
-void Gateway::restore_tun() {
-  auto restored = drivers::restore_tun(tun_->name, *tun_);
-  if (!restored)
-    log("cannot give the TUN, which came up again, back what it had: " + restored.error());
-  else if (*restored > 0)
-    log("tun " + tun_->name + " came up again: its addresses and routes are back");
-}
-
-/// Makes the TUN that was deleted again, or tries to from time to time.
-void Gateway::remake_tun(uint64_t now_ns) {
-  if (next_attempt_ns_ == UINT64_MAX) {
-    log("tun " + tun_->name + " was deleted: making it again");
-    last_trouble_.clear();
-  } else if (now_ns < next_attempt_ns_) {
-    return;
-  }
-  next_attempt_ns_ = now_ns + kTunRetry;
-  if (auto started = start_tun(*tun_, tun_requested_); !started) {
-    if (started.error() != last_trouble_) log("cannot make the TUN again yet: " + started.error());
-    last_trouble_ = started.error();
-    return;
-  }
-  next_attempt_ns_ = UINT64_MAX;
-  log("tun " + tun_->name + " is back");
 }
 
 }  // namespace culvert::dataplane

@@ -38,6 +38,7 @@ class Gateway final : public SetupHandler {
   Gateway(std::vector<WorkerEnd> workers, Options options);
 
   Result<std::string> open_port(const abi::OpenPort& request) override;
+  Result<std::string> find_port(const abi::OpenPort& request) override;
   Result<std::string> keep_ports(const abi::KeepPorts& request) override;
   /// The text is the TUN's name.
   Result<std::string> open_tun(const abi::OpenTun& request) override;

@@ -122,6 +122,12 @@ void NicMode::set_tun(int index, uint32_t mtu) {
 
 /// The link of a port that sits on a kernel interface is that interface's; its MTU is the twin's, which is at most that
 /// interface's.
+std::vector<drivers::NicPort*> NicMode::senders(uint16_t worker) const {
+  std::vector<drivers::NicPort*> list;
+  for (const auto& nic : ports(worker)) list.push_back(nic.get());
+  return list;
+}
+
 void NicMode::on_interface(const KernelWatch::Interface& interface) {
   for (auto& nic : nics_) {
     if (nic->parent && nic->parent->index() == interface.index) {

@@ -39,6 +39,8 @@ class NicMode {
 
   /// The ports of a worker, by NextHop::nic().
   const std::vector<std::shared_ptr<drivers::NicPort>>& ports(uint16_t worker) const { return by_worker_[worker]; }
+  /// The same for ports that send through them, which the NIC mode outlives.
+  std::vector<drivers::NicPort*> senders(uint16_t worker) const;
   const drivers::ForwardingTable& table() const { return *table_; }
 
   /// The TUN is this interface now; index 0: there is none. Packets longer than `mtu` are the kernel's.

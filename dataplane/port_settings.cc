@@ -62,6 +62,18 @@ uint16_t local_port(const OuterSettings& settings) {
   return udp ? udp->local.port : 0;
 }
 
+bool is_same_port(const OuterSettings& a, const OuterSettings& b) {
+  return a.index() == b.index() && std::visit(
+                                       [&b](const auto& one) {
+                                         if constexpr (requires { one.local; }) {
+                                           const auto& other = std::get<std::remove_cvref_t<decltype(one)>>(b);
+                                           return one.local == other.local && one.device == other.device;
+                                         }
+                                         return false;
+                                       },
+                                       a);
+}
+
 bool takes_from_nics(const drivers::UdpSettings& settings) {
   return settings.mark == 0 && settings.device.empty();
 }

@@ -21,6 +21,8 @@ drivers::TunSettings settings_of(const abi::OpenTun& request);
 
 /// Port that the settings' socket is bound to; 0: none.
 uint16_t local_port(const OuterSettings& settings);
+/// Is it the same port, perhaps with other options?
+bool is_same_port(const OuterSettings& a, const OuterSettings& b);
 /// May its packets come from a NIC directly? Sockets that a rule of routing or a device binds are the kernel's alone:
 /// the NICs' routes know of neither.
 bool takes_from_nics(const drivers::UdpSettings& settings);

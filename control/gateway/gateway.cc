@@ -34,11 +34,7 @@ Gateway::Gateway(io::EventLoop& loop, config::Configuration configuration, std::
       state_text_("waiting for the dataplane on " + run_dir_ + "/link.sock") {
   std::vector<PortKeeper::Wanted> ports;
   for (config::ServerConfig& server : configuration_.servers) {
-    for (abi::OpenPort port : server.listen) {
-      port.port = static_cast<uint16_t>(ports.size());
-      ports.push_back({port, server.file});
-      instance_of_port_.push_back(instances_.size());
-    }
+    for (const abi::OpenPort& port : server.listen) ports.push_back({port, server.file, instances_.size()});
     instances_.push_back(std::make_unique<Instance>(server));
     make_hooks(*instances_.back());
     tun_scripts_.add(instances_.back()->config, instances_.back()->environment);
@@ -205,6 +201,9 @@ void Gateway::stop() {
   stopping_ = true;
   tell_state("EXITING", "SIGTERM");
   bool goodbyes = std::ranges::any_of(instances_, [](const auto& one) { return one->config.exit_notify > 0; });
+  io::log(io::LogLevel::kInfo, goodbyes ? "ending: all sessions end, and clients are told (explicit-exit-notify)"
+                                        : "ending: all sessions end; no server.conf has explicit-exit-notify, so "
+                                          "clients find out by their ping-restart");
   stop_deadline_ = io::mono_now() + (goodbyes ? kStopWithin : MonoClock::duration::zero());
   hooks_deadline_ = io::mono_now() + kHooksWithin;
   for (auto& instance : instances_)

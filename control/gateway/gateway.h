@@ -111,6 +111,9 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void on_event(uint32_t worker, const abi::Event& event) override;
   void on_punt(uint32_t worker, const abi::PacketMessage& packet) override;
   void on_bad_message(uint32_t worker) override;
+  /// What sessions that were left know their ports by.
+  PortKeeper::Numbers known_ports();
+  void on_ports_found();
   /// Opens ports and TUN, unless a management interface holds us back.
   void open_when_free();
   bool held() const;
@@ -214,7 +217,6 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::optional<pool::PeerIdPool> peer_ids_;
   std::optional<SessionBook> book_;
   std::optional<NetworkBook> networks_;  ///< refers to book_
-  std::vector<size_t> instance_of_port_;
   io::LinkClient link_;
   std::optional<PortKeeper> ports_;
   std::unique_ptr<class Operator> operator_;

@@ -1,6 +1,7 @@
 // What the dataplane says: that it is there, is gone, what its workers tell.
 #include "control/gateway/gateway.h"
 #include "control/gateway/names.h"
+#include "control/io/secrets.h"
 #include "dataplane/abi/endpoint_text.h"
 #include "dataplane/wire/openvpn.h"
 
@@ -38,12 +39,29 @@ void Gateway::on_attached(const std::shared_ptr<io::LinkMapping>& old) {
     losses_.begin_anew();
     reinstall_sessions(*old);
   }
+  if (ports_->are_found()) return on_ports_found();
+  ports_->find(known_ports(), [this] { on_ports_found(); });
+}
+
+PortKeeper::Numbers Gateway::known_ports() {
+  PortKeeper::Numbers known;
+  book_->each([&](abi::SessionRef session, BookEntry&) {
+    abi::ControlRecord record{};
+    if (link_.mapping()->view().session(session.peer_id).control.read(record) && record.settings.port < known.size())
+      known.set(record.settings.port);
+    io::wipe(&record, sizeof record);
+  });
+  return known;
+}
+
+/// From here on it is known which server block a packet is for.
+void Gateway::on_ports_found() {
   for (auto& lane : link_.lanes()) drain(*lane);
   open_when_free();
 }
 
 void Gateway::open_when_free() {
-  if (!link_.attached() || ports_->open()) return;
+  if (!link_.attached() || !ports_->are_found() || ports_->open()) return;
   if (held()) {
     state_text_ = "held: waiting for `hold release` on the management interface";
     io::log(io::LogLevel::kInfo, state_text_);
@@ -105,7 +123,7 @@ void Gateway::on_detached(const std::string& why) {
 }
 
 void Gateway::on_doorbell(io::WorkerLane& lane) {
-  drain(lane);
+  if (ports_->are_found()) drain(lane);  // else soon, see on_attached()
 }
 
 void Gateway::drain(io::WorkerLane& lane) {
@@ -124,7 +142,7 @@ void Gateway::on_event(uint32_t worker, const abi::Event& event) {
   Now now = io::now();
   if (event.kind == abi::EventKind::kStreamClosed) {
     book_->forget(event.endpoint);
-    if (event.port < instance_of_port_.size()) instances_[instance_of_port_[event.port]]->server->on_event(event, now);
+    if (auto instance = ports_->instance_of(event.port)) instances_[*instance]->server->on_event(event, now);
     return;
   }
   BookEntry* entry = book_->find(event.session);
@@ -162,11 +180,13 @@ void Gateway::follow_float(const abi::Event& event, const BookEntry& entry) {
 }
 
 void Gateway::on_punt(uint32_t worker, const abi::PacketMessage& packet) {
-  if (packet.port >= instance_of_port_.size()) return on_bad_message(worker);
+  std::optional<size_t> listener = ports_->instance_of(packet.port);
+  // Until ports are open, one that the configuration no longer has may still be.
+  if (!listener) return ports_->open() ? on_bad_message(worker) : tally_.drop(abi::DropReason::control_no_session);
   if (stopping_ && starts_session(packet.bytes())) return tally_.drop(abi::DropReason::control_unexpected_opcode);
   if (starting_ && starts_session(packet.bytes())) return tally_.drop(abi::DropReason::control_starting);
   if (link_.lanes().size() > 1 && packet.remote.transport == abi::Transport::kTcp) book_->saw(packet.remote, worker);
-  size_t instance = instance_of_port_[packet.port];
+  size_t instance = *listener;
   instances_[instance]->server->receive(
       {.remote = packet.remote, .local = packet.local, .port = packet.port, .bytes = packet.bytes()}, io::now());
   carry_out(instance, worker);

@@ -1,6 +1,7 @@
 #include "control/gateway/port_keeper.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "control/io/log.h"
@@ -20,6 +21,17 @@ std::string about(const std::string& what, const std::string& error) {
   return error.starts_with(what) ? error : what + ": " + error;
 }
 
+/// The number in the reply to a question for a port; nothing: it is not open, or this dataplane is older than the
+/// question.
+std::optional<uint16_t> number_in(const Result<std::string>& reply) {
+  if (!reply) return std::nullopt;
+  uint16_t number = 0;
+  const char* end = reply->data() + reply->size();
+  auto [rest, error] = std::from_chars(reply->data(), end, number);
+  if (error != std::errc() || rest != end || number >= abi::kMaxPorts) return std::nullopt;
+  return number;
+}
+
 }  // namespace
 
 std::string to_text(const abi::OpenPort& port) {
@@ -32,6 +44,55 @@ PortKeeper::PortKeeper(io::LinkClient& link, std::vector<Wanted> ports, const ab
       states_(ports_.size(), "not open yet"),
       tun_(tun),
       tun_state_("not open yet") {}
+
+void PortKeeper::find(const Numbers& known, std::function<void()> done) {
+  found_.assign(ports_.size(), std::nullopt);
+  if (ports_.empty()) {
+    are_found_ = true;
+    return done();
+  }
+  auto take = [this, known, done = std::move(done)](size_t i, const Result<std::string>& result) {
+    if (!link_.attached()) return;
+    found_[i] = number_in(result);
+    if (i + 1 < ports_.size()) return;
+    number_ports(known);
+    done();
+  };
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    abi::OpenPort question = ports_[i].port;
+    question.port = abi::kFindPort;
+    link_.open_port(question, [take, i](const Result<std::string>& result) { take(i, result); });
+  }
+}
+
+void PortKeeper::number_ports(const Numbers& known) {
+  Numbers given;
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    if (found_[i] && given[*found_[i]]) found_[i].reset();
+    if (!found_[i]) continue;
+    given.set(*found_[i]);
+    ports_[i].port.port = *found_[i];
+  }
+  auto next = [&given](const Numbers& besides) {
+    uint16_t number = 0;
+    while (number < abi::kMaxPorts && (given[number] || besides[number])) ++number;
+    return number;
+  };
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    if (found_[i]) continue;
+    uint16_t number = next(known);
+    if (number == abi::kMaxPorts) number = next({});  // the configuration has no more than there are numbers
+    given.set(number);
+    ports_[i].port.port = number;
+  }
+  are_found_ = true;
+}
+
+std::optional<size_t> PortKeeper::instance_of(uint16_t number) const {
+  auto found = std::ranges::find(ports_, number, [](const Wanted& wanted) { return wanted.port.port; });
+  if (!are_found_ || found == ports_.end()) return std::nullopt;
+  return found->instance;
+}
 
 void PortKeeper::step(const std::string& what, const Result<std::string>& result, std::string& state) {
   state = result ? std::string(kOpen) : result.error();
@@ -100,7 +161,9 @@ std::vector<admin::PortRow> PortKeeper::rows() const {
     if (one.address.family == abi::Family::kNone) continue;
     addresses += (addresses.empty() ? "" : " ") + abi::to_text(one.address) + "/" + std::to_string(one.prefix);
   }
-  rows.push_back({.port = static_cast<uint32_t>(ports_.size()),
+  uint32_t behind = 0;  // the TUN is no port of the link, and has the number behind them
+  for (const Wanted& wanted : ports_) behind = std::max(behind, wanted.port.port + 1u);
+  rows.push_back({.port = behind,
                   .kind = "tun",
                   .address = (tun_name_.empty() ? name_of(tun_) : tun_name_) + " " + addresses,
                   .state = tun_state_,

@@ -12,6 +12,9 @@
 //
 // Requests say what should be, not what to do: asking for a port or TUN that is already so changes nothing. So a
 // control that starts again says everything again, and a port that a new configuration lacks is closed with kKeepPorts.
+// Ports have numbers, by which sessions and packets name them; which number is whose only the dataplane knows for sure,
+// so a new control asks first (kFindPort): its configuration may list them in another order than that of the control
+// before.
 // When the socket closes, the dataplane goes on with all it has: nobody is disconnected because control is gone.
 // When the dataplane is gone, control connects again until it is back, and installs every session anew from its own
 // memory and from the old link, which it keeps mapped until then.
@@ -56,6 +59,9 @@ struct KeepPorts {
   std::array<uint64_t, 4> ports;
 };
 inline constexpr uint16_t kMaxPorts = 256;
+/// As `port` of an OpenPort: a question, which changes nothing. The reply's text is the number under which a port of
+/// this `local` and `device` is open, whatever its options, or empty.
+inline constexpr uint16_t kFindPort = 0xFFFF;
 
 /// An address of ours on the TUN, and the network it stands for.
 struct TunAddress {

@@ -44,7 +44,7 @@ Status check_hello(const abi::Hello& hello) {
 }
 
 Status check_open_port(const abi::OpenPort& request) {
-  if (request.port >= abi::kMaxPorts)
+  if (request.port >= abi::kMaxPorts && request.port != abi::kFindPort)
     return Error{"port number " + std::to_string(request.port) + " is out of range (0 to " +
                  std::to_string(abi::kMaxPorts - 1) + ")"};
   if (request.ipv6_only > 1) return Error{"open port: ipv6_only is neither 0 nor 1"};

@@ -88,7 +88,9 @@ void SetupServer::serve_control() {
                        result ? *result : result.error());
   }
   if (alive) return;
-  log("control is gone (" + to_text(control_.peer) + "): sessions go on, new clients and renegotiations wait for it");
+  // It may have crashed, or have ended every session in an orderly stop, perhaps of all of the gateway.
+  log("control has left (" + to_text(control_.peer) +
+      "): sessions that it has not ended go on, new clients and renegotiations wait for the next control");
   control_ = Connection();
 }
 
@@ -98,7 +100,8 @@ Result<std::string> SetupServer::carry_out(const abi::Request& request) {
       return Error{"already attached"};
     case abi::RequestKind::kOpenPort:
       if (auto sane = check_open_port(request.body.open_port); !sane) return Error{sane.error()};
-      return handler_.open_port(request.body.open_port);
+      return request.body.open_port.port == abi::kFindPort ? handler_.find_port(request.body.open_port)
+                                                           : handler_.open_port(request.body.open_port);
     case abi::RequestKind::kKeepPorts:
       return handler_.keep_ports(request.body.keep_ports);
     case abi::RequestKind::kOpenTun:

@@ -17,6 +17,8 @@ class SetupHandler {
  public:
   virtual ~SetupHandler() = default;
   virtual Result<std::string> open_port(const abi::OpenPort& request) = 0;
+  /// The text is the number of the open port with the request's `local` and `device`, or empty.
+  virtual Result<std::string> find_port(const abi::OpenPort& request) = 0;
   virtual Result<std::string> keep_ports(const abi::KeepPorts& request) = 0;
   virtual Result<std::string> open_tun(const abi::OpenTun& request) = 0;
 };

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sources import ROOT
 from tap import Report
 
 WAY_OUT = ("if this change is meant, raise kAbiVersion in dataplane/abi/layout.h (not needed when entries were only appended "
@@ -35,6 +36,18 @@ def needs_new_version(golden, now):
     return problems
 
 
+def wrong_seed(seed, now):
+    """What is wrong with the link header among the fuzz corpus: three bytes of the target's own, then a LinkHeader."""
+    version = int(now[0].split()[-1])
+    size = next(int(line.split()[3]) for line in now if line.startswith("struct LinkHeader size "))
+    header = seed[3:]
+    if len(header) != size:
+        yield f"{len(header)} bytes, a header has {size}"
+    found = int.from_bytes(header[8:12], "little")  # behind the magic
+    if found != version:
+        yield f"of version {found}, this is {version}"
+
+
 def update(golden_path, now):
     golden = golden_path.read_text().splitlines()
     problems = needs_new_version(golden, now) if golden else []
@@ -54,6 +67,15 @@ def main():
     report = Report()
     report.check("layout of the link is the golden one", difflib.unified_diff(golden, now, "golden", "this build", n=1, lineterm=""),
                  WAY_OUT)
+    # The seed must reach what stands behind the check of the version.
+    seed = ROOT / "tests/fuzz/corpus/link_events/header"
+    report.check("the link header among the fuzz corpus is of this version", wrong_seed(seed.read_bytes(), now),
+                 "ninja -C build fuzz-corpus")
+    two = ["abi version 2", "struct LinkHeader size 16 align 8"]
+    fitting = bytes(3 + 8) + (2).to_bytes(4, "little") + bytes(4)
+    report.check("a header of another version or size is noticed, and no other",
+                 [] if not list(wrong_seed(fitting, two)) and list(wrong_seed(fitting[:-1], two))
+                 and list(wrong_seed(fitting.replace(b"\2", b"\1"), two)) else ["it is not"])
     # The comparison must notice what it is there for.
     layout = ["abi version 1", "struct S size 8 align 8", "drop 0 a", "drop 1 b", "counter 0 c"]
     report.check("appending to a list needs no new version", needs_new_version(layout, layout + ["counter 1 d"]))

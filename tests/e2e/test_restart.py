@@ -9,7 +9,7 @@ import pytest
 
 from harness import builds
 from harness.download import Download, serving
-from harness.gateway import Gateway
+from harness.gateway import Gateway, rows
 from harness.process import exists
 from harness.relay import ADDRESS, Relay
 from harness.server_conf import INNER4, INNER6, ServerConf
@@ -74,6 +74,71 @@ def test_a_port_that_is_opened_anew_leaves_no_session_behind(stage):
     wait_until(lambda: client.connects() == 2, "the client to come back", 30)
     # By itself it would be gone after two minutes of silence.
     wait_until(lambda: gateway.session_names() == ["alice"], "the session of before to be gone", 20)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_orderly_stop_says_what_becomes_of_sessions(stage, told):
+    """SIGTERM to control alone, as by systemd, and to all of the gateway: the log says that sessions end, not that they go on."""
+    gateway = stage.gateway(extra=["explicit-exit-notify 1"] if told else [])
+    client = stage.connected("alice")
+    old = gateway.pid_of("culvert-control")
+    os.kill(old, signal.SIGTERM)
+    wait_until(lambda: gateway.pid_of("culvert-control") not in (0, old), "the next control", 20)
+    gateway.wait_ready()
+    ends = "ending: all sessions end, and clients are told" if told else "ending: all sessions end; no server.conf has explicit-exit-notify"
+    assert gateway.log().count(ends) == 1
+    assert "sessions that it has not ended go on, new clients and renegotiations wait for the next control" in gateway.log()
+    if told:
+        wait_until(lambda: client.connects() == 2, "the client to come back at once", 20)
+    else:
+        assert gateway.sessions() == [] and client.connects() == 1
+    assert gateway.stop() == 0
+    assert gateway.log().count(ends) == 2 and "sessions go on, new" not in gateway.log()
+
+
+def ports_of(gateway) -> dict:
+    """The number of each listener, by what it is."""
+    return {(row["kind"], row["address"]): row["port"] for row in rows(gateway.ask("ports")) if row["kind"] in ("udp", "tcp")}
+
+
+@pytest.mark.parametrize("restart", ["the same listeners", "one more and one less"])
+def test_listeners_in_another_order_keep_their_sessions(stage, restart):
+    """The dataplane lives on with its sockets and sessions: they are found again by what they are, not by their place in the
+    configuration."""
+    folder = stage.folder / "several"
+    folder.mkdir()
+    text = ServerConf(stage.certificates).text() + "reneg-sec 8 8\n"
+    listeners = {"udp": ("8", "udp", 1194), "other": ("9", "udp", 1195), "tcp": ("10", "tcp-server", 1194), "new": ("11", "udp", 1196)}
+    for name, (network, protocol, port) in listeners.items():
+        (folder / f"{name}.conf").write_text(
+            text.replace("10.8.0.0", f"10.{network}.0.0").replace("fd00:8::/64", f"fd00:{network}::/64")
+            .replace("proto udp", f"proto {protocol}").replace("port 1194", f"port {port}"))
+
+    def configure(*names: str) -> None:
+        (folder / "culvert.toml").write_text("".join(f'[[openvpn]]\nconfig = "{name}.conf"\n' for name in names))
+    configure("other", "udp", "tcp")
+    gateway = stage.add(Gateway(stage.network.gateway, None, folder, config=folder / "culvert.toml")).start()
+    clients = {"alice": stage.connected("alice"), "bob": stage.connected("bob", protocol="tcp")}
+    if restart == "the same listeners":
+        clients["carol"] = stage.connected("carol", port=1195)
+    before = ports_of(gateway)
+
+    configure(*(("tcp", "udp", "other") if restart == "the same listeners" else ("tcp", "new", "udp")))
+    dataplane = gateway.pid_of("culvert-dataplane")
+    kill_and_wait_for_next(gateway, "culvert-control")
+    gateway.wait_ready()
+    assert gateway.pid_of("culvert-dataplane") == dataplane, "the dataplane did not live on"
+    after = ports_of(gateway)
+    assert all(after[listener] == before[listener] for listener in after if listener in before), (before, after)
+    assert len(after) == 3 and len(set(after.values())) == 3
+    assert sorted(gateway.session_names()) == sorted(clients)
+    renegotiated = {name: client.renegotiations() for name, client in clients.items()}
+    for name, client in clients.items():
+        wait_until(lambda: client.renegotiations() > renegotiated[name], f"a renegotiation of {name}", 30)
+        assert client.ping(client.inner4.rsplit(".", 1)[0] + ".1", 3)
+    late = stage.connected("dave", port=1195 if restart == "the same listeners" else 1196)
+    assert late.inner4.startswith("10.9." if restart == "the same listeners" else "10.11.")
+    assert all(client.connects() == 1 and client.warnings() == [] for client in clients.values())
 
 
 @pytest.mark.long

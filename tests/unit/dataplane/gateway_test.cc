@@ -86,6 +86,29 @@ TEST_F(GatewayTest, OpensKeepsAndClosesPorts) {
   EXPECT_FALSE(is_free("127.0.0.1", 1195));
 }
 
+TEST_F(GatewayTest, APortIsFoundByWhatItIs) {
+  abi::OpenPort other = port(7, "127.0.0.1", 1194);
+  EXPECT_EQ(*gateway_.find_port(other), "") << "there is none yet";
+  ASSERT_TRUE(gateway_.open_port(other));
+  ASSERT_TRUE(gateway_.open_port(port(1, "127.0.0.1", 1195)));
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1194)), "7");
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1195)), "1");
+  abi::OpenPort marked = port(abi::kFindPort, "127.0.0.1", 1194);
+  marked.mark = 5, marked.receive_buffer = 100'000;
+  EXPECT_EQ(*gateway_.find_port(marked), "7") << "options are no part of what it is";
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.2", 1194)), "");
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1196)), "");
+  abi::OpenPort tcp = port(abi::kFindPort, "127.0.0.1", 1194);
+  tcp.local.transport = abi::Transport::kTcp;
+  tcp.hand_window = 60;
+  EXPECT_EQ(*gateway_.find_port(tcp), "");
+  abi::OpenPort bound = port(abi::kFindPort, "127.0.0.1", 1194);
+  std::strcpy(bound.device.data(), "lo");
+  EXPECT_EQ(*gateway_.find_port(bound), "");
+  ASSERT_TRUE(gateway_.keep_ports({{2, 0, 0, 0}}));
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1194)), "") << "closed";
+}
+
 TEST_F(GatewayTest, APortMovesToAnotherAddressOrOptions) {
   ASSERT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 1194)));
   ASSERT_TRUE(gateway_.open_port(port(0, "0.0.0.0", 1194))) << "the old socket is not in the way";
@@ -191,6 +214,33 @@ TEST_F(GatewayTest, KeepsTryingWhileTheNameIsTaken) {
   EXPECT_NE(if_nametoindex("cvt0"), 0u);
 }
 
+TEST(GatewayWithoutWorker, ATunThatAWorkerAdoptsLateIsNotLookedAfterForEver) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  testing::WorkerRig rig;
+  Gateway::Options options{{rig.pool.get()}, rig.main_bell.get()};
+  std::vector<std::string> log;
+  options.log = [&log](const std::string& line) { log.push_back(line); };
+  options.adopt_deadline_ns = 50'000'000;
+  Gateway gateway({{&rig.mailbox, rig.bell.get()}}, options);
+  abi::OpenTun request{};
+  std::strcpy(request.name.data(), "cvt0");
+  request.mtu = 1500;
+  ASSERT_FALSE(gateway.open_tun(request)) << "nobody adopts it";
+  rig.worker->pass(monotonic_ns());
+  ASSERT_TRUE(gateway.open_tun(request));
+
+  delete_interface("cvt0");
+  rig.worker->pass(monotonic_ns());  // finds it gone
+  gateway.look_after(monotonic_ns());
+  EXPECT_NE(gateway.deadline_ns(), UINT64_MAX) << "made, but the worker hangs again";
+  rig.worker->pass(monotonic_ns());
+  gateway.look_after(monotonic_ns());
+  EXPECT_EQ(gateway.deadline_ns(), UINT64_MAX) << "a deadline in the past keeps the main thread awake";
+  EXPECT_EQ(log.back(), "tun cvt0 is back");
+  rig.path->set_inner_port(nullptr);
+}
+
 TEST(GatewayWithoutWorker, AHungWorkerIsAnErrorNotAHang) {
   testing::NetworkNamespace network;
   if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
@@ -198,11 +248,14 @@ TEST(GatewayWithoutWorker, AHungWorkerIsAnErrorNotAHang) {
   Gateway::Options options{{rig.pool.get()}, rig.main_bell.get()};
   options.adopt_deadline_ns = 50'000'000;
   Gateway gateway({{&rig.mailbox, rig.bell.get()}}, options);
-  for (uint16_t index : {0, 1}) {
+  auto open = [&gateway](uint16_t index) {
     abi::OpenPort request{};
     request.port = index;
     request.local = testing::endpoint("127.0.0.1", static_cast<uint16_t>(1194 + index));
-    auto opened = gateway.open_port(request);
+    return gateway.open_port(request);
+  };
+  for (uint16_t index : {0, 1}) {
+    auto opened = open(index);
     ASSERT_FALSE(opened);
     EXPECT_NE(opened.error().find("worker does not answer"), std::string::npos) << opened.error();
   }

@@ -25,6 +25,10 @@ struct RecordingHandler final : SetupHandler {
     done.push_back("port " + std::to_string(request.port));
     return fail.empty() ? Result<std::string>(std::string()) : Error{fail};
   }
+  Result<std::string> find_port(const abi::OpenPort&) override {
+    done.push_back("find");
+    return std::string("9");
+  }
   Result<std::string> keep_ports(const abi::KeepPorts& request) override {
     done.push_back("keep " + std::to_string(request.ports[0]));
     return std::string();
@@ -170,7 +174,10 @@ TEST_F(SetupServerTest, CarriesOutRequestsAndPassesTextsOn) {
   keep.body.keep_ports.ports = {8, 0, 0, 0};
   EXPECT_EQ(ask(*client, keep).status, abi::ReplyStatus::kDone);
   EXPECT_EQ(ask(*client, open_tun()).text, "tun7");
-  EXPECT_EQ(handler_.done, (std::vector<std::string>{"port 3", "keep 8", "tun tun%d"}));
+  abi::Request find = open_port();
+  find.body.open_port.port = abi::kFindPort;
+  EXPECT_EQ(ask(*client, find).text, "9");
+  EXPECT_EQ(handler_.done, (std::vector<std::string>{"port 3", "keep 8", "tun tun%d", "find"}));
   handler_.fail = "port 1194 is taken";
   refused(ask(*client, open_port()), "port 1194 is taken");
   handler_.fail = std::string(2000, 'x');

@@ -1,0 +1,112 @@
+// The gateway's TUN: made, looked after, and made again.
+#include <net/if.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "dataplane/gateway.h"
+#include "drivers/nic/nic_inner.h"
+#include "drivers/packet_room.h"
+#include "drivers/tun.h"
+
+namespace culvert::dataplane {
+
+/// Makes a TUN and gives each worker a queue of it in place of the one it has.
+Status Gateway::start_tun(const drivers::TunSettings& settings, const std::string& requested_name) {
+  auto queues = drivers::make_tun_queues(settings, workers_.size());
+  if (!queues) return Error{queues.error()};
+  drivers::TunSettings real = settings;
+  real.name = queues->front().name;
+  look_at_losses();  // of the one before, whose count ends with it
+  tun_losses_ = queues->front().losses;
+  Ports next = copy_of_ports();
+  for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
+    std::shared_ptr<drivers::Port>& inner = next[worker]->inner;
+    inner = std::make_shared<drivers::TunPort>(std::move((*queues)[worker]), options_.packets[worker]);
+    if (options_.nics)
+      inner = std::make_shared<drivers::NicInnerPort>(inner, options_.nics->table(), options_.nics->senders(worker));
+  }
+  if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
+  tun_ = real;
+  tun_requested_ = requested_name;
+  if (tun_watch_) tun_watch_->follow(if_nametoindex(real.name.c_str()));
+  return hand_over(std::move(next));
+}
+
+Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
+  drivers::TunSettings settings = settings_of(request);
+  if (settings.mtu + drivers::kTunnelOverhead > drivers::packet_room(options_.packets.front()))
+    return Error{"tun " + settings.name + ": packet buffers have no room for an MTU of " +
+                 std::to_string(settings.mtu) + ": start culvert-dataplane with --tun-mtu " +
+                 std::to_string(settings.mtu)};
+  bool same_device = tun_ && (settings.name == tun_requested_ || settings.name == tun_->name);
+  // Deleted, and perhaps the worker has not noticed yet.
+  bool gone = tun_ && if_nametoindex(tun_->name.c_str()) == 0;
+  if (same_device && !gone) {
+    std::string requested = settings.name;
+    settings.name = tun_->name;
+    // Also when nothing changed: the request says how it should be, and somebody may have touched the device.
+    if (auto done = drivers::configure_tun(settings.name, settings); !done) return Error{done.error()};
+    tun_ = settings;
+    if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(settings.name.c_str())), settings.mtu);
+    return settings.name;
+  }
+  if (auto started = start_tun(settings, settings.name); !started) return Error{started.error()};
+  next_attempt_ns_ = UINT64_MAX;
+  log("tun " + tun_->name + " is up, MTU " + std::to_string(tun_->mtu));
+  return tun_->name;
+}
+
+/// Has a worker found the TUN of tables_ gone?
+bool Gateway::is_tun_gone() const {
+  for (size_t worker = 0; worker < workers_.size(); ++worker) {
+    const drivers::Port* inner = tables_[worker]->inner.get();
+    if (inner != nullptr && workers_[worker].mailbox->gone() == inner) return true;
+  }
+  return false;
+}
+
+void Gateway::look_at_losses() {
+  if (tun_losses_) tun_losses_->look();
+}
+
+void Gateway::look_after(uint64_t now_ns) {
+  uint64_t rings = 0;
+  if (read(options_.main_doorbell, &rings, sizeof rings) > 0) look_at_losses();
+  if (!retired_.empty() && are_adopted()) retired_.clear();
+  const bool came_up = tun_watch_ && tun_watch_->came_up();
+  if (!tun_) return;
+  if (came_up) restore_tun();
+  if (is_tun_gone()) return remake_tun(now_ns);
+  // Made again, but a worker took it later than it was waited for; or control has asked for another one.
+  if (std::exchange(next_attempt_ns_, UINT64_MAX) != UINT64_MAX) log("tun " + tun_->name + " is back");
+}
+
+/// Somebody has set the TUN down and up again.
+void Gateway::restore_tun() {
+  auto restored = drivers::restore_tun(tun_->name, *tun_);
+  if (!restored)
+    log("cannot give the TUN, which came up again, back what it had: " + restored.error());
+  else if (*restored > 0)
+    log("tun " + tun_->name + " came up again: its addresses and routes are back");
+}
+
+/// Makes the TUN that was deleted again, or tries to from time to time.
+void Gateway::remake_tun(uint64_t now_ns) {
+  if (next_attempt_ns_ == UINT64_MAX) {
+    log("tun " + tun_->name + " was deleted: making it again");
+    last_trouble_.clear();
+  } else if (now_ns < next_attempt_ns_) {
+    return;
+  }
+  next_attempt_ns_ = now_ns + kTunRetry;
+  if (auto started = start_tun(*tun_, tun_requested_); !started) {
+    if (started.error() != last_trouble_) log("cannot make the TUN again yet: " + started.error());
+    last_trouble_ = started.error();
+    return;
+  }
+  next_attempt_ns_ = UINT64_MAX;
+  log("tun " + tun_->name + " is back");
+}
+
+}  // namespace culvert::dataplane
