@@ -48,7 +48,9 @@ std::optional<CrlWatch::Change> CrlWatch::look(config::FileLoader& loader) {
   const Mark before = std::exchange(seen_, now);
   if (before.exists && before.inode == 0) {
     auto file = loader.load(path_, kMaxCrl);
-    if (file && file->bytes == settings_.crl_pem) return std::nullopt;
+    // The user that this has become may not read it: that was said when it happened (warn_of_unreadable_crls).
+    const bool same = file ? file->bytes == settings_.crl_pem : file.error() == config::kNotReadable;
+    if (same) return std::nullopt;
   }
   return read(loader);
 }

@@ -172,8 +172,14 @@ size_t ManagementDesk::kill_address(const abi::IpAddress& address, uint16_t port
 }
 
 bool ManagementDesk::kill_client(uint64_t cid, management::Kill how) {
-  auto found = sessions_that([&](const auto& session) { return cid_of(session.session) == cid; });
-  return !found.empty() && end(found, how, "by the management interface") > 0;
+  const auto& server = gateway_.instances_[instance_]->server;
+  if (!server) return false;
+  for (const openvpn::SessionInfo& session : server->sessions()) {
+    // One that waits for its answer has a number, too, since the program was asked about it.
+    if (!session.connected && !cids_.contains(session.session)) continue;
+    if (cid_of(session.session) == cid) return end({session.session}, how, "by the management interface") > 0;
+  }
+  return false;
 }
 
 void ManagementDesk::log_command(const std::string& line) {

@@ -201,6 +201,20 @@ def test_a_program_lets_clients_in(stage):
     assert alice.connects() == 1
 
 
+def test_a_program_may_kill_a_client_that_waits_for_its_answer(stage):
+    gateway, path = managed(stage, "management-client-auth")
+    program = connect(path)
+    password = stage.folder / "login"
+    password.write_text("alice\nopen sesame\n")
+    alice = stage.client("alice", options=[f"auth-user-pass {password}"])
+    alice.start()
+    cid, kid, _ = announced(program)
+    assert program.ask(f"client-kill {cid} HALT") == "SUCCESS: client-kill command succeeded"
+    assert program.lines_until(">CLIENT:DISCONNECT")[-1] == f">CLIENT:DISCONNECT,{cid}"
+    assert program.ask(f"client-auth-nt {cid} {kid}") == "ERROR: client-auth command failed"
+    assert gateway.session_names() == []
+
+
 def test_push_update_leaves_clients_alone_that_do_not_announce_it(stage):
     """Clients of 2.6: the program and the operator are told that nobody was, and the session goes on."""
     gateway, path = managed(stage)

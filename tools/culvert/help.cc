@@ -36,7 +36,8 @@ void add_entry(std::string& out, const std::string& name, const std::string& tex
   out += line + "\n";
 }
 
-/// The name of its value, without what the parser knows of it; empty for a flag.
+}  // namespace
+
 std::string value_name(const CLI::Option& option) {
   std::string type = option.get_type_name();
   return type.substr(0, type.find_first_of(":["));
@@ -51,14 +52,13 @@ std::string option_name(const CLI::Option& option) {
   return name + (optional ? " [" + value + "]" : " " + value) + (option.get_items_expected_max() > 1 ? " ..." : "");
 }
 
-std::string text_of(const CLI::Option& option) {
+std::string option_text(const CLI::Option& option) {
   std::string text = option.get_description();
   std::string value = option.get_default_str();
   if (!value.empty() && value != "\"\"" && !value_name(option).empty()) text += " (default " + value + ")";
   return text;
 }
 
-/// How the command is called, without its options.
 std::string arguments_of(const CLI::App& app) {
   std::string out;
   for (const CLI::Option* option : app.get_options()) {
@@ -70,21 +70,36 @@ std::string arguments_of(const CLI::App& app) {
   return out;
 }
 
-void add_options(std::string& out, const CLI::App& app) {
-  for (const CLI::Option* option : app.get_options())
-    if (!option->get_positional()) add_entry(out, option_name(*option), text_of(*option));
-  // --run-dir of the whole program may stand behind the command, too.
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+namespace {
+
+const CLI::App& program_of(const CLI::App& app) {
   const CLI::App* program = &app;
   while (program->get_parent() != nullptr) program = program->get_parent();
-  if (program == &app) return;
-  for (const CLI::Option* option : program->get_options())
-    if (!value_name(*option).empty()) add_entry(out, option_name(*option), text_of(*option));
+  return *program;
+}
+
+void add_options(std::string& out, const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options())
+    if (!option->get_positional()) add_entry(out, option_name(*option), option_text(*option));
+  // --run-dir of the whole program may stand behind the command, too.
+  if (app.get_parent() == nullptr) return;
+  for (const CLI::Option* option : program_of(app).get_options())
+    if (!value_name(*option).empty()) add_entry(out, option_name(*option), option_text(*option));
 }
 
 }  // namespace
 
+std::string examples_of(const CLI::App& app) {
+  const CLI::App& program = program_of(app);
+  return &program != &app && app.get_footer() == program.get_footer() ? "" : app.get_footer();
+}
+
 std::string Help::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode) const {
-  auto commands = app->get_subcommands([](const CLI::App*) { return true; });
+  const std::vector<const CLI::App*> commands = commands_of(*app);
   std::string out = name + ": " + app->get_description() + "\n\nusage: " + name;
   out += commands.empty() ? " [OPTION]..." + arguments_of(*app) : " COMMAND ...";
   out += "\n";
@@ -92,13 +107,13 @@ std::string Help::make_help(const CLI::App* app, std::string name, CLI::AppForma
   for (const CLI::Option* option : app->get_options()) {
     if (!option->get_positional()) continue;
     if (!std::exchange(positional, true)) out += "\n";
-    add_entry(out, option->get_name(true), text_of(*option));
+    add_entry(out, option->get_name(true), option_text(*option));
   }
   if (!commands.empty()) out += "\ncommands:\n";
   for (const CLI::App* command : commands) add_entry(out, command->get_name(), command->get_description());
   out += "\noptions:\n";
   add_options(out, *app);
-  if (!app->get_footer().empty()) out += "\nexamples:\n" + app->get_footer();
+  if (std::string examples = examples_of(*app); !examples.empty()) out += "\nexamples:\n" + examples;
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 namespace culvert::cli {
 
@@ -12,6 +13,21 @@ class Help : public CLI::FormatterBase {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
 };
+
+// Parts of a page, for the manual as well:
+
+/// "-o, --option VALUE", "[VALUE]" where it may be left out.
+std::string option_name(const CLI::Option& option);
+/// The name of its value, without what the parser knows of it; empty for a flag.
+std::string value_name(const CLI::Option& option);
+/// What it is for, and its default.
+std::string option_text(const CLI::Option& option);
+/// What stands behind the command's name, without the options that may be left out.
+std::string arguments_of(const CLI::App& app);
+/// The command's own examples: the parser hands those of the whole program down to commands without any.
+std::string examples_of(const CLI::App& app);
+/// The commands right below this one.
+std::vector<const CLI::App*> commands_of(const CLI::App& app);
 
 /// A whole number from `least` to `most`.
 CLI::Validator whole_number(uint64_t least, uint64_t most);

@@ -2,25 +2,17 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "tools/culvert/commands.h"
-#include "tools/culvert/help.h"
+#include "tools/culvert/program.h"
 
 namespace culvert::cli {
 namespace {
 
 constexpr int kWrongUse = 2;
-
-/// --run-dir may stand before or after the command.
-void let_options_through(CLI::App& app) {
-  for (CLI::App* command : app.get_subcommands(nullptr)) {
-    command->fallthrough();
-    let_options_through(*command);
-  }
-}
 
 /// Why the words name no command: one of them is none. Empty when there are too few of them at most.
 std::string unknown_command(const CLI::App& app, const std::vector<std::string>& words) {
@@ -56,24 +48,8 @@ std::vector<std::string> words_of(int argc, char** argv) {
 
 int run(const std::vector<std::string>& words) {
   Context context;
-  CLI::App app{"a VPN gateway for OpenVPN clients", "culvert"};
-  app.formatter(std::make_shared<Help>());
-  app.set_help_flag("-h,--help", "print this help and end");
-  app.footer(
-      "  culvert init /etc/culvert --host vpn.example.org\n"
-      "  culvert client add alice\n"
-      "  culvert up\n"
-      "  culvert help session limit\n");
-  app.set_version_flag("--version", "culvert " CULVERT_VERSION, "print the version and end");
-  app.add_option("--run-dir", context.run_dir, "folder of the running gateway (default /run/culvert)")
-      ->type_name("DIR");
-  app.require_subcommand(1);
-  add_pki_commands(app, context);
-  add_up_command(app, context);
-  add_gateway_commands(app, context);
-  add_trace_commands(app, context);
-  add_config_commands(app, context);
-  let_options_through(app);
+  const std::unique_ptr<CLI::App> program = make_program(context);
+  CLI::App& app = *program;
   // What is wrong must be said first: CLI11 prints help also behind words that it doesn't know, and calls them missing.
   std::string why = unknown_command(app, words);
   try {

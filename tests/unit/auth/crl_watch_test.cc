@@ -65,6 +65,25 @@ TEST_F(CrlWatchTest, AChangeBeforeTheFirstLookIsNotMissed) {
   EXPECT_FALSE(watch.look(loader_));
 }
 
+struct ClosedFiles final : config::FileLoader {
+  Result<config::LoadedFile> load(const std::string&, size_t) override {
+    return Error{std::string(config::kNotReadable)};
+  }
+};
+
+/// As after `user`, which control's own warning is about.
+TEST_F(CrlWatchTest, AFileThatMayNotBeReadIsReportedWhenItChanges) {
+  ClosedFiles closed;
+  CrlWatch watch(server_.crl_file, server_.tls);
+  EXPECT_FALSE(watch.look(closed));
+  revoke();
+  auto change = watch.look(closed);
+  ASSERT_TRUE(change);
+  EXPECT_FALSE(change->context);
+  EXPECT_NE(change->error.find("stays in force"), std::string::npos) << change->error;
+  EXPECT_FALSE(watch.look(closed));
+}
+
 TEST_F(CrlWatchTest, AFileThatIsGoneIsReportedOnce) {
   CrlWatch watch(server_.crl_file, server_.tls);
   EXPECT_FALSE(watch.look(loader_));
