@@ -161,10 +161,10 @@ bool EthDevice::has_link() const {
   return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 
-EthDevice::Losses EthDevice::losses() const {
+std::optional<EthDevice::Losses> EthDevice::losses() const {
   rte_eth_stats stats{};
-  if (rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {stats.imissed + packet_sockets_.losses(), stats.rx_nombuf, packet_sockets_.rolled_over()};
+  if (rte_eth_stats_get(id_, &stats) != 0) return std::nullopt;
+  return Losses{stats.imissed + packet_sockets_.losses(), stats.rx_nombuf, packet_sockets_.rolled_over()};
 }
 
 }  // namespace culvert::drivers

@@ -4,6 +4,7 @@
 #include <rte_mempool.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,7 +52,8 @@ class EthDevice {
     uint64_t no_buffer = 0;    ///< mempool empty
     uint64_t rolled_over = 0;  ///< AF_PACKET: put into another queue than their flow's; not lost
   };
-  Losses losses() const;
+  /// None: the device does not answer, perhaps only this time.
+  std::optional<Losses> losses() const;
 
  private:
   EthDevice() = default;

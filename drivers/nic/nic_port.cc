@@ -300,12 +300,13 @@ void NicPort::count_sent(size_t frames, abi::Tally& tally) const {
   tally.add(Counter::inner_tx_bytes, inner.bytes);
 }
 
-void count_losses(const EthDevice::Losses& now, EthDevice::Losses& seen, abi::Tally& tally) {
-  if (now.missed > seen.missed) tally.drop(DropReason::nic_rx_missed, now.missed - seen.missed);
-  if (now.no_buffer > seen.no_buffer) tally.drop(DropReason::mempool_empty, now.no_buffer - seen.no_buffer);
-  if (now.rolled_over > seen.rolled_over)
-    tally.add(abi::Counter::nic_rx_rolled_over, now.rolled_over - seen.rolled_over);
-  seen = now;
+void count_losses(const std::optional<EthDevice::Losses>& now, EthDevice::Losses& seen, abi::Tally& tally) {
+  if (!now) return;
+  if (now->missed > seen.missed) tally.drop(DropReason::nic_rx_missed, now->missed - seen.missed);
+  if (now->no_buffer > seen.no_buffer) tally.drop(DropReason::mempool_empty, now->no_buffer - seen.no_buffer);
+  if (now->rolled_over > seen.rolled_over)
+    tally.add(abi::Counter::nic_rx_rolled_over, now->rolled_over - seen.rolled_over);
+  seen = *now;
 }
 
 }  // namespace culvert::drivers

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,8 +30,9 @@ struct Listener {
   uint16_t port = 0;       ///< index of the outer port
 };
 
-/// Counts what a device lost since `seen`, which becomes `now`. A device that was reset counts from 0 again.
-void count_losses(const EthDevice::Losses& now, EthDevice::Losses& seen, abi::Tally& tally);
+/// Counts what a device lost since `seen`, which becomes `now`. A device that was reset counts from 0 again; one that
+/// did not answer changes nothing.
+void count_losses(const std::optional<EthDevice::Losses>& now, EthDevice::Losses& seen, abi::Tally& tally);
 
 class NicPort {
  public:

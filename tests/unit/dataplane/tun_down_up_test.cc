@@ -64,6 +64,11 @@ class TunDownUp : public testing::SteppedGateway {
       if (line.starts_with(name)) found.insert(line);
     return found;
   }
+  /// What is listed once the kernel has done what it does later: the route to the IPv6 address itself.
+  static Listed settled() {
+    EXPECT_TRUE(testing::wait_until([] { return Listed().routes6.contains("fd000008000000000000000000000001"); }));
+    return {};
+  }
   bool look_until(const Listed& wanted) {
     return testing::wait_until([&] {
       gateway_.look_after(monotonic_ns());
@@ -74,7 +79,7 @@ class TunDownUp : public testing::SteppedGateway {
 
 TEST_F(TunDownUp, AddressesAndRoutesComeBack) {
   open_tun(request());
-  const Listed before;
+  const Listed before = settled();
   EXPECT_EQ(before.addresses6.size(), 1u);
   EXPECT_TRUE(before.routes6.contains("fd770000000000000000000000000000"));
   EXPECT_EQ(before.routes4.size(), 2u);
@@ -111,7 +116,7 @@ TEST_F(TunDownUp, WhatTheOperatorHasAddedStays) {
   theirs.addresses = {more.addresses[0], more.addresses[1], more.addresses[2]};
   theirs.routes = {more.routes[0], more.routes[1]};
   ASSERT_TRUE(drivers::configure_tun("cvt0", theirs));
-  const Listed before;
+  const Listed before = settled();
   ASSERT_EQ(before.routes4.size(), 3u);
   set_up("cvt0", false);
   set_up("cvt0", true);

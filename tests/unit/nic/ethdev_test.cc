@@ -45,6 +45,17 @@ TEST_F(EthDeviceTest, DriversThatAreLinkedIn) {
   }
 }
 
+TEST_F(EthDeviceTest, WithoutAnAnswerItSaysNothingOfLosses) {
+  testing::PacketPool pool;
+  auto opened = EthDevice::open({"net_null8", 1500, 1}, pool.get());
+  ASSERT_TRUE(opened) << opened.error();
+  ASSERT_TRUE(opened->losses());
+  EXPECT_EQ(opened->losses()->missed, 0u);
+  rte_eth_dev_stop(opened->id());
+  rte_eth_dev_close(opened->id());
+  EXPECT_FALSE(opened->losses()) << "not that there were none";
+}
+
 class EmptyPoolTest : public EthDeviceTest, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(EmptyPoolTest, WhatIsLostIsCountedAndTheNextPollWithBuffersReceives) {
@@ -69,7 +80,7 @@ TEST_P(EmptyPoolTest, WhatIsLostIsCountedAndTheNextPollWithBuffersReceives) {
   cable.send();
   ASSERT_TRUE(testing::wait_until(receives));
   ASSERT_TRUE(testing::wait_until([&] { return !receives(); }));
-  EXPECT_EQ(device->losses().missed, 0u);
+  EXPECT_EQ(device->losses()->missed, 0u);
 
   std::vector<rte_mbuf*> all(kBuffers);
   size_t taken = 0;
@@ -79,14 +90,14 @@ TEST_P(EmptyPoolTest, WhatIsLostIsCountedAndTheNextPollWithBuffersReceives) {
     cable.send();
     ASSERT_FALSE(receives());
   }
-  EXPECT_GT(device->losses().missed + device->losses().no_buffer, 0u);
+  EXPECT_GT(device->losses()->missed + device->losses()->no_buffer, 0u);
   rte_pktmbuf_free_bulk(all.data(), static_cast<unsigned>(taken));
   EXPECT_TRUE(receives()) << "what waited comes with the first poll that has buffers";
   ASSERT_TRUE(testing::wait_until([&] { return !receives(); }));
-  uint64_t lost = device->losses().missed;
+  uint64_t lost = device->losses()->missed;
   cable.send();
   EXPECT_TRUE(testing::wait_until(receives));
-  EXPECT_EQ(device->losses().missed, lost);
+  EXPECT_EQ(device->losses()->missed, lost);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, EmptyPoolTest,
@@ -123,13 +134,13 @@ TEST_F(EthDeviceTest, AFlowThatChangesItsQueueIsCounted) {
   ASSERT_TRUE(receive_all(kFew));
   const size_t own = received[0] == 0 ? 1 : 0;
   EXPECT_EQ(received[own], kFew) << "one flow, one queue";
-  EXPECT_EQ(device->losses().rolled_over, 0u);
+  EXPECT_EQ(device->losses()->rolled_over, 0u);
   for (size_t i = 0; i < kMany; ++i) cable.send();
-  EXPECT_TRUE(testing::wait_until([&] { return device->losses().rolled_over > 0; }));
+  EXPECT_TRUE(testing::wait_until([&] { return device->losses()->rolled_over > 0; }));
   ASSERT_TRUE(receive_all(kMany));
-  EXPECT_EQ(device->losses().missed, 0u);
+  EXPECT_EQ(device->losses()->missed, 0u);
   EXPECT_GT(received[1 - own], 0u);
-  EXPECT_GE(device->losses().rolled_over, received[1 - own]);
+  EXPECT_GE(device->losses()->rolled_over, received[1 - own]);
 }
 
 TEST_F(EthDeviceTest, EachQueueHasTheBuffersOfItsWorker) {

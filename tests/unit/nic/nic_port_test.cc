@@ -318,17 +318,27 @@ TEST_F(NicPortTest, AFullQueueIsCounted) {
 
 TEST_F(NicPortTest, LossesOfTheDeviceAreCountedOnce) {
   EthDevice::Losses seen;
-  count_losses({.missed = 5, .no_buffer = 2}, seen, tally);
-  count_losses({.missed = 7, .no_buffer = 2}, seen, tally);
+  count_losses(EthDevice::Losses{.missed = 5, .no_buffer = 2}, seen, tally);
+  count_losses(EthDevice::Losses{.missed = 7, .no_buffer = 2}, seen, tally);
   EXPECT_EQ(drops(DropReason::nic_rx_missed), 7u);
   EXPECT_EQ(drops(DropReason::mempool_empty), 2u);
-  count_losses({}, seen, tally);  // it was reset
-  count_losses({.missed = 1, .no_buffer = 0}, seen, tally);
+  count_losses(EthDevice::Losses{}, seen, tally);  // it was reset
+  count_losses(EthDevice::Losses{.missed = 1, .no_buffer = 0}, seen, tally);
   EXPECT_EQ(drops(DropReason::nic_rx_missed), 8u);
-  count_losses({.missed = 1, .rolled_over = 3}, seen, tally);
-  count_losses({.missed = 1, .rolled_over = 4}, seen, tally);
+  count_losses(EthDevice::Losses{.missed = 1, .rolled_over = 3}, seen, tally);
+  count_losses(EthDevice::Losses{.missed = 1, .rolled_over = 4}, seen, tally);
   EXPECT_EQ(tally.counters[static_cast<size_t>(abi::Counter::nic_rx_rolled_over)], 4u);
   EXPECT_EQ(drops(DropReason::nic_rx_missed), 8u);
+}
+
+TEST_F(NicPortTest, ADeviceThatDoesNotAnswerForOnceIsNotCountedAnew) {
+  EthDevice::Losses seen;
+  count_losses(EthDevice::Losses{.missed = 5, .no_buffer = 2, .rolled_over = 3}, seen, tally);
+  count_losses(std::nullopt, seen, tally);
+  count_losses(EthDevice::Losses{.missed = 6, .no_buffer = 2, .rolled_over = 3}, seen, tally);
+  EXPECT_EQ(drops(DropReason::nic_rx_missed), 6u);
+  EXPECT_EQ(drops(DropReason::mempool_empty), 2u);
+  EXPECT_EQ(tally.counters[static_cast<size_t>(abi::Counter::nic_rx_rolled_over)], 3u);
 }
 
 /// A tunnel packet of ours, as the path stages it.
