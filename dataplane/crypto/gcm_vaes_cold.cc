@@ -187,6 +187,8 @@ ColdKeys::ColdKeys() {
 }
 ColdKeys::~ColdKeys() {
   wipe(keys_);
+  munlock(this, sizeof *this);
+  madvise(this, sizeof *this, MADV_DODUMP);
 }
 
 void ColdKeys::expand(std::span<const ColdJob> jobs) {
