@@ -18,7 +18,7 @@
 #include "control/gateway/cookie_secret.h"
 #include "control/gateway/gateway.h"
 #include "control/io/fd.h"
-#include "control/io/huge_heap.h"
+#include "control/io/heap.h"
 #include "control/io/privileges.h"
 #include "control/io/secrets.h"
 #include "control/options.h"
@@ -134,7 +134,7 @@ Result<int> run(const ControlOptions& options, Console& console) {
 
 int main(int argc, char** argv) {
   using namespace culvert;
-  io::put_heap_on_huge_pages(argv);
+  io::tune_heap(argv);
   auto parsed = parse_control_options(argc, argv);
   if (const int* status = std::get_if<int>(&parsed)) return *status;
   Console console;

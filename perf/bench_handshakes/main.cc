@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "control/io/huge_heap.h"
+#include "control/io/heap.h"
 #include "perf/bench_handshakes/exchange.h"
 
 namespace culvert::perf {
@@ -106,7 +106,7 @@ int run(const Options& options) {
 }  // namespace culvert::perf
 
 int main(int argc, char** argv) {
-  culvert::io::put_heap_on_huge_pages(argv);  // as control does
+  culvert::io::tune_heap(argv);  // as control does
   culvert::perf::Options options;
   std::vector<std::string> names;
   for (const auto& [name, variant] : culvert::perf::cases()) names.push_back(name);

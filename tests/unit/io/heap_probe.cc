@@ -5,10 +5,10 @@
 #include <iostream>
 #include <string>
 
-#include "control/io/huge_heap.h"
+#include "control/io/heap.h"
 
 int main(int argc, char** argv) {
-  culvert::io::put_heap_on_huge_pages(argv);
+  culvert::io::tune_heap(argv);
   if (argc != 2 || std::string(argv[1]) != "argument") return 2;
   const char* tunables = getenv("GLIBC_TUNABLES");
   std::cout << (tunables != nullptr ? tunables : "none") << '\n';

@@ -1,4 +1,4 @@
-#include "control/io/huge_heap.h"
+#include "control/io/heap.h"
 
 #include <gtest/gtest.h>
 
@@ -10,10 +10,10 @@
 namespace culvert::io {
 namespace {
 
-/// What a program says that has put its heap on huge pages (huge_heap_probe.cc); `environment`: "VARIABLE=VALUE" or
+/// What a program says that has put its heap on huge pages (heap_probe.cc); `environment`: "VARIABLE=VALUE" or
 /// empty. Fails when it fails.
 std::string probe(const std::string& environment) {
-  const std::string command = "env -u GLIBC_TUNABLES " + environment + " " + HUGE_HEAP_PROBE + " argument";
+  const std::string command = "env -u GLIBC_TUNABLES " + environment + " " + HEAP_PROBE + " argument";
   FILE* pipe = popen(command.c_str(), "r");
   EXPECT_NE(pipe, nullptr);
   if (pipe == nullptr) return {};
@@ -36,7 +36,7 @@ bool kernel_gives_to_those_who_ask() {
 #endif
 }
 
-TEST(HugeHeap, TheHeapIsOnHugePagesAndScriptsDoNotGetTheVariable) {
+TEST(Heap, TheHeapIsOnHugePagesAndScriptsDoNotGetTheVariable) {
   const std::string said = probe("");
   EXPECT_TRUE(said.starts_with("none\n")) << said;
   if (kernel_gives_to_those_who_ask()) {
@@ -44,7 +44,7 @@ TEST(HugeHeap, TheHeapIsOnHugePagesAndScriptsDoNotGetTheVariable) {
   }
 }
 
-TEST(HugeHeap, TunablesOfTheOperatorStay) {
+TEST(Heap, TunablesOfTheOperatorStay) {
   const std::string said = probe("GLIBC_TUNABLES=glibc.malloc.mxfast=64");
   EXPECT_TRUE(said.starts_with("glibc.malloc.mxfast=64\n")) << said;
   EXPECT_EQ((said.substr(0, said.size() - 1) + " ").find(" hg "), said.npos) << said;

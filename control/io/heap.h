@@ -1,4 +1,4 @@
-// Huge pages for what control allocates.
+// What control asks of its allocator.
 #pragma once
 
 namespace culvert::io {
@@ -12,7 +12,8 @@ namespace culvert::io {
 /// (GLIBC_TUNABLES, glibc.malloc.hugetlb and tcache_count; glibc's manual, "Memory Allocation Tunables"). So this runs
 /// the program anew, from its beginning, with the same arguments and process ID: to be called first in main(). Returns
 /// in the new run, with the variable taken out of the environment again; also where the operator has set that variable,
-/// which then stays as it is, and where the program can't be run again (no /proc).
-void put_heap_on_huge_pages(char** argv);
+/// which then stays as it is, where the program can't be run again (no /proc), and where it has privileges of its file,
+/// to which glibc denies the variable (getauxval(3), AT_SECURE).
+void tune_heap(char** argv);
 
 }  // namespace culvert::io

@@ -1,5 +1,6 @@
-#include "control/io/huge_heap.h"
+#include "control/io/heap.h"
 
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <climits>
@@ -11,7 +12,7 @@ namespace culvert::io {
 namespace {
 
 constexpr const char* kVariable = "GLIBC_TUNABLES";
-constexpr const char* kHugeHeap = "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=1000";
+constexpr const char* kTunables = "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=1000";
 
 /// By its own name, by which ps and the like show it; empty when there is no /proc.
 std::string path_of_this_program() {
@@ -23,13 +24,14 @@ std::string path_of_this_program() {
 
 }  // namespace
 
-void put_heap_on_huge_pages(char** argv) {
+void tune_heap(char** argv) {
+  if (getauxval(AT_SECURE) != 0) return;
   const char* given = getenv(kVariable);
   if (given == nullptr) {
     const std::string path = path_of_this_program();
-    if (path.empty() || setenv(kVariable, kHugeHeap, 1) != 0) return;
+    if (path.empty() || setenv(kVariable, kTunables, 1) != 0) return;
     execv(path.c_str(), argv);
-  } else if (std::string_view(given) != kHugeHeap) {
+  } else if (std::string_view(given) != kTunables) {
     return;
   }
   unsetenv(kVariable);  // scripts are not to have it
