@@ -156,9 +156,15 @@ struct LeftBehind : RunnerTest {
     io::set_log_observer([this](io::LogLevel, std::string_view text) { said.emplace_back(text); });
   }
   ~LeftBehind() override { io::set_log_observer({}); }
+  /// None outlives the test.
+  void TearDown() override {
+    for (const std::string& name : names)
+      if (!std::filesystem::exists(folder / name)) let_speak(name);
+  }
   std::string gate(const std::string& name) { return folder / ("gate-" + name); }
   std::string speaker(const std::string& name) {
     EXPECT_EQ(mkfifo(gate(name).c_str(), 0600), 0);
+    names.push_back(name);
     return "trap '' PIPE; read x < " + gate(name) + "; echo word of " + name + "; echo > " + (folder / name);
   }
   void leave(const std::string& name) { EXPECT_TRUE(run(shell("(" + speaker(name) + ") & exit 0", name)).ok()); }
@@ -173,6 +179,7 @@ struct LeftBehind : RunnerTest {
   bool heard(const std::string& text) {
     return std::ranges::any_of(said, [&](const std::string& line) { return line.find(text) != std::string::npos; });
   }
+  std::vector<std::string> names;  ///< of all, in order
   std::vector<std::string> said;
 };
 
