@@ -92,6 +92,15 @@ def test_a_link_that_is_up_again_waits_for_no_old_question(stage):
     wait_until(lambda: answers(client, FAR4), "packets again", 10)
 
 
+def go_past_the_kernel(gateway, client, host: str, counter: str, most: int) -> None:
+    """100 pings of the client to `host` are in `counter`, and fewer than `most` packets meanwhile took the kernel's way."""
+    before = packets(gateway)
+    assert client.ping(host, 100)
+    # Counters are published now and then, so the last packet may not be in them yet.
+    wait_until(lambda: packets(gateway)[counter] - before[counter] >= 100, "all packets to be counted")
+    assert packets(gateway)["twin_tx_packets"] - before["twin_tx_packets"] < most, "took the kernel's way"
+
+
 def test_addresses_change(stage):
     network, gateway, client = forwarding(stage)
     # Another address towards the far host.
@@ -102,11 +111,7 @@ def test_addresses_change(stage):
     # One more towards the clients, which the listener's wildcard covers at once.
     network.gateway_namespace.ip(f"address add 192.0.2.200/24 dev {WAN}")
     second = stage.client("bob", remote="192.0.2.200").connect()
-    before = packets(gateway)
-    assert second.ping(FAR4, 100)
-    wait_until(lambda: packets(gateway)["outer_rx_packets"] - before["outer_rx_packets"] >= 100, "all packets to be counted")
-    after = packets(gateway)
-    assert after["twin_tx_packets"] - before["twin_tx_packets"] < 30, "took the kernel's way"
+    go_past_the_kernel(gateway, second, FAR4, "outer_rx_packets", 30)
 
 
 def test_a_neighbour_moves_and_is_forgotten(stage):
@@ -232,11 +237,7 @@ def test_a_deleted_twin_is_made_again(stage, kind):
         wait_until(lambda: f"port {twin}: its twin was deleted, and is made again" in gateway.log(), "the log to say so")
     assert client.ping(FAR4, 20) and client.connects() == 1 and gateway.session_names() == ["alice"]
     # What goes past the kernel does so again.
-    before = packets(gateway)
-    assert client.ping(FAR4, 100)
-    wait_until(lambda: packets(gateway)["inner_tx_packets"] - before["inner_tx_packets"] >= 100, "all packets to be counted")
-    after = packets(gateway)
-    assert after["twin_tx_packets"] - before["twin_tx_packets"] < 30, "took the kernel's way"
+    go_past_the_kernel(gateway, client, FAR4, "inner_tx_packets", 30)
 
 
 def test_a_twin_that_is_deleted_without_a_link_shows_none(stage):
@@ -339,12 +340,7 @@ def test_a_route_of_bird_forwards_and_goes(stage, kind):
     try:
         wait_until(lambda: answers(client, BEHIND_FAR), "a packet over the route that BGP brought", 30)
         assert "proto bird" in network.gateway_namespace.run("ip", "route", "show", "203.0.113.0/24")
-        before = packets(gateway)
-        assert client.ping(BEHIND_FAR, 100)
-        # Counters are published now and then, so the last packet may not be in them yet.
-        wait_until(lambda: packets(gateway)["inner_tx_packets"] - before["inner_tx_packets"] >= 100, "all packets to be counted")
-        after = packets(gateway)
-        assert after["twin_tx_packets"] - before["twin_tx_packets"] < 50, "took the kernel's way"
+        go_past_the_kernel(gateway, client, BEHIND_FAR, "inner_tx_packets", 50)
         birds[1].stop()
         wait_until(lambda: not answers(client, BEHIND_FAR), "the withdrawn route to be gone", 30)
     finally:

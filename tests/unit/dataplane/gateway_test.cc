@@ -10,8 +10,7 @@
 #include <thread>
 
 #include "dataplane/clock.h"
-#include "tests/unit/dataplane/worker_rig.h"
-#include "tests/unit/support/network_namespace.h"
+#include "tests/unit/dataplane/gateway_fixture.h"
 #include "tests/unit/support/wait.h"
 
 namespace culvert::dataplane {
@@ -27,10 +26,11 @@ void delete_interface(const std::string& name) {
   nl_socket_free(socket);
 }
 
-class GatewayTest : public ::testing::Test {
+class GatewayTest : public testing::GatewayFixture {
  protected:
   void SetUp() override {
-    if (!network_.why_not().empty()) GTEST_SKIP() << network_.why_not();
+    GatewayFixture::SetUp();
+    if (IsSkipped()) return;
     thread_ = std::thread([this] { rig_.worker->run(); });
   }
   void TearDown() override {
@@ -48,29 +48,12 @@ class GatewayTest : public ::testing::Test {
     request.local = testing::endpoint(address, number);
     return request;
   }
-  static abi::OpenTun tun(const char* name) {
-    abi::OpenTun request{};
-    std::strcpy(request.name.data(), name);
-    request.mtu = 1500;
-    request.addresses[0] = {*abi::parse_ip("10.8.0.1"), 24};
-    return request;
-  }
   static bool is_free(const std::string& address, uint16_t number) {
     drivers::UdpSettings settings;
     settings.local = testing::endpoint(address, number);
     return static_cast<bool>(drivers::open_udp_socket(settings));
   }
-  bool logged(const std::string& part) const {
-    return std::any_of(log_.begin(), log_.end(),
-                       [&](const std::string& line) { return line.find(part) != std::string::npos; });
-  }
 
-  testing::NetworkNamespace network_;
-  testing::WorkerRig rig_;
-  std::vector<std::string> log_;
-  Gateway gateway_{
-      {{&rig_.mailbox, rig_.bell.get()}},
-      {{rig_.pool.get()}, rig_.main_bell.get(), [this](const std::string& line) { log_.push_back(line); }}};
   std::thread thread_;
 };
 
