@@ -135,6 +135,14 @@ int KernelWatch::wake_fd() const {
   return nl_socket_get_fd(socket_.get());
 }
 
+/// Can be read on behind this error of libnl? Where something may be missing, all is to be read again.
+bool KernelWatch::is_passing(int error) {
+  // Messages were lost (ENOBUFS), or something changed between two parts of an answer.
+  const bool is_incomplete = error == -NLE_NOMEM || error == -NLE_DUMP_INTR;
+  if (is_incomplete) must_read_again_ = true;
+  return is_incomplete || error == -NLE_INTR;
+}
+
 /// Asks for all objects of a kind and reads until the kernel has said them all.
 Status KernelWatch::dump(int type, int family) {
   bool done = false;
@@ -148,13 +156,9 @@ Status KernelWatch::dump(int type, int family) {
   // The kernel accepts this short header for dumps of every kind.
   if (int error = nl_send_simple(socket_.get(), type, NLM_F_DUMP, &header, sizeof header); error < 0)
     return fail("cannot ask the kernel for its routes", error);
-  while (!done) {
-    if (int error = nl_recvmsgs_default(socket_.get()); error < 0) {
-      if (error == -NLE_NOMEM) must_read_again_ = true;
-      if (error != -NLE_NOMEM && error != -NLE_INTR && error != -NLE_DUMP_INTR)
-        return fail("cannot read the kernel's routes", error);
-    }
-  }
+  while (!done)
+    if (int error = nl_recvmsgs_default(socket_.get()); error < 0 && !is_passing(error))
+      return fail("cannot read the kernel's routes", error);
   return {};
 }
 
@@ -186,8 +190,7 @@ Status KernelWatch::serve() {
   while (true) {
     int error = nl_recvmsgs_default(socket_.get());
     if (error == -NLE_AGAIN) break;
-    if (error == -NLE_NOMEM) must_read_again_ = true;  // ENOBUFS: messages were lost
-    if (error < 0 && error != -NLE_NOMEM && error != -NLE_INTR) return fail("cannot read the kernel's routes", error);
+    if (error < 0 && !is_passing(error)) return fail("cannot read the kernel's routes", error);
   }
   return must_read_again_ ? read_everything() : Status{};
 }

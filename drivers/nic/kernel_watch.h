@@ -52,6 +52,7 @@ class KernelWatch {
       : route_mirror_(mirror), on_interface_(std::move(on_interface)) {}
   Status open();
   Status read_everything();
+  bool is_passing(int error);
   Status dump(int type, int family);
   static int on_message(nl_msg* message, void* self);
   static void on_object(nl_object* object, void* call);

@@ -78,7 +78,7 @@ class Operator {
   void route(const std::string& address, const std::string& gateway) {
     rtnl_route* request = rtnl_route_alloc();
     rtnl_nexthop* hop = rtnl_route_nh_alloc();
-    nl_addr* to = parse(address + "/32");
+    nl_addr* to = parse(address);
     nl_addr* via = parse(gateway);
     rtnl_route_nh_set_ifindex(hop, near_);
     rtnl_route_nh_set_gateway(hop, via);
@@ -89,6 +89,15 @@ class Operator {
     nl_addr_put(via);
     nl_addr_put(to);
     rtnl_route_put(request);
+  }
+  /// ip route del
+  void delete_route(const std::string& address) {
+    std::unique_ptr<rtnl_route, decltype(&rtnl_route_put)> request(rtnl_route_alloc(), rtnl_route_put);
+    nl_addr* to = parse(address);
+    rtnl_route_set_dst(request.get(), to);
+    rtnl_route_set_table(request.get(), RT_TABLE_MAIN);
+    EXPECT_EQ(rtnl_route_delete(socket_.get(), request.get(), 0), 0) << address;
+    nl_addr_put(to);
   }
   void set_down() const {
     FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -163,6 +172,26 @@ TEST_F(KernelWatchTest, AnInterfaceThatGoesDownWhileAllAreRead) {
   start([&] { operator_->set_down(); });
   EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 0) << "the kernel has no such route any more";
   EXPECT_FALSE(sink_.routes.contains(host("198.51.100.1")));
+}
+
+// The kernel marks such an answer as one that may lack something (NLM_F_DUMP_INTR).
+TEST_F(KernelWatchTest, AnAnswerInWhichSomethingChangedIsReadAgain) {
+  // More than the kernel says in three messages of 32 KiB; it has the second one ready before it is asked for it.
+  constexpr int kRoutes = 2'000;
+  operator_->add_address("2001:db8::1/64");
+  for (int i = 0; i < kRoutes; ++i) operator_->route("2001:db8:1::" + std::to_string(i), "2001:db8::2");
+  sink_.on_route = [&](const IpPrefix& prefix) {
+    if (prefix.address != *abi::parse_ip("2001:db8:1::5")) return;
+    operator_->delete_route("2001:db8:1::1");
+    sink_.on_route = nullptr;
+  };
+  int told = 0;
+  auto made = KernelWatch::make(
+      mirror_, [&](const KernelWatch::Interface& interface) { told += interface.name == "near" ? 1 : 0; });
+  ASSERT_TRUE(made) << made.error();
+  EXPECT_EQ(sink_.on_route, nullptr) << "the change has come in between";
+  EXPECT_GE(told, 2);
+  EXPECT_TRUE((*made)->serve());
 }
 
 }  // namespace
