@@ -144,23 +144,33 @@ Result<Gateway::OuterPorts> Gateway::make_ports(uint16_t index, const OuterSetti
   return ports;
 }
 
-Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
-  uint16_t index = request.port;
-  OuterSettings settings = settings_of(request, workers_.size() > 1);
-  if (outer_[index] == settings) return std::string();
-  // The old sockets would be in the way of the new ones.
-  if (tables_[0]->outer[index] && outer_[index].index() == settings.index() &&
-      local_port(outer_[index]) == request.local.port)
-    if (auto closed = close_port(index); !closed) return Error{closed.error()};
-
+/// Opens a port where there is none, or another one in its place. Where it can't be opened, what there was stays.
+Status Gateway::start_port(uint16_t index, const OuterSettings& settings) {
   auto ports = make_ports(index, settings);
   if (!ports) return Error{ports.error()};
   Ports next = copy_of_ports();
   for (size_t worker = 0; worker < workers_.size(); ++worker) next[worker]->outer[index] = std::move((*ports)[worker]);
   log("port " + std::to_string(index) + ": " + next[0]->outer[index]->name());
   outer_[index] = settings;
-  if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
-  return std::string();
+  return hand_over(std::move(next));
+}
+
+Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
+  uint16_t index = request.port;
+  OuterSettings settings = settings_of(request, workers_.size() > 1);
+  const OuterSettings before = outer_[index];
+  if (before == settings) return std::string();
+  // The old sockets would be in the way of the new ones.
+  const bool in_the_way =
+      tables_[0]->outer[index] && before.index() == settings.index() && local_port(before) == request.local.port;
+  if (in_the_way)
+    if (auto closed = close_port(index); !closed) return Error{closed.error()};
+  Status started = start_port(index, settings);
+  if (started) return std::string();
+  if (in_the_way && !tables_[0]->outer[index])
+    if (auto back = start_port(index, before); !back)
+      return Error{started.error() + "; the port of before is closed, and does not come back: " + back.error()};
+  return Error{started.error()};
 }
 
 Result<std::string> Gateway::find_port(const abi::OpenPort& request) {

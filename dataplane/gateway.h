@@ -65,6 +65,7 @@ class Gateway final : public SetupHandler {
   bool are_adopted() const;
   bool wait_until_adopted();
   Status close_port(uint16_t index);
+  Status start_port(uint16_t index, const OuterSettings& settings);
   /// Opens a socket for `settings` for each worker, and makes the ports.
   Result<OuterPorts> make_ports(uint16_t index, const OuterSettings& settings);
   Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings, uint16_t worker);
@@ -85,6 +86,7 @@ class Gateway final : public SetupHandler {
   std::array<OuterSettings, abi::kMaxPorts> outer_;  // of the ports in tables_
   std::optional<drivers::TunSettings> tun_;          // with the real name
   std::string tun_requested_;                        // name as control asked for it
+  unsigned tun_index_ = 0;                           // of its interface; 0: there is none
   std::optional<drivers::TunWatch> tun_watch_;       // none: the kernel has no netlink for us
   std::shared_ptr<drivers::TunLosses> tun_losses_;   // of the TUN in tables_
   uint64_t next_attempt_ns_ = UINT64_MAX;

@@ -26,10 +26,11 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
     if (options_.nics)
       inner = std::make_shared<drivers::NicInnerPort>(inner, options_.nics->table(), options_.nics->senders(worker));
   }
-  if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(real.name.c_str())), real.mtu);
   tun_ = real;
   tun_requested_ = requested_name;
-  if (tun_watch_) tun_watch_->follow(if_nametoindex(real.name.c_str()));
+  tun_index_ = if_nametoindex(real.name.c_str());
+  if (options_.nics) options_.nics->set_tun(static_cast<int>(tun_index_), real.mtu);
+  if (tun_watch_) tun_watch_->follow(tun_index_);
   return hand_over(std::move(next));
 }
 
@@ -40,15 +41,15 @@ Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
                  std::to_string(settings.mtu) + ": start culvert-dataplane with --tun-mtu " +
                  std::to_string(settings.mtu)};
   bool same_device = tun_ && (settings.name == tun_requested_ || settings.name == tun_->name);
-  // Deleted, and perhaps the worker has not noticed yet.
-  bool gone = tun_ && if_nametoindex(tun_->name.c_str()) == 0;
+  // Deleted, and perhaps the worker has not noticed yet; its name may be a stranger's by now.
+  bool gone = tun_ && if_nametoindex(tun_->name.c_str()) != tun_index_;
   if (same_device && !gone) {
     std::string requested = settings.name;
     settings.name = tun_->name;
     // Also when nothing changed: the request says how it should be, and somebody may have touched the device.
     if (auto done = drivers::configure_tun(settings.name, settings); !done) return Error{done.error()};
     tun_ = settings;
-    if (options_.nics) options_.nics->set_tun(static_cast<int>(if_nametoindex(settings.name.c_str())), settings.mtu);
+    if (options_.nics) options_.nics->set_tun(static_cast<int>(tun_index_), settings.mtu);
     return settings.name;
   }
   if (auto started = start_tun(settings, settings.name); !started) return Error{started.error()};

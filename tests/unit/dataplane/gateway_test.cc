@@ -115,6 +115,16 @@ TEST_F(GatewayTest, ATakenPortIsNamedAndTheOldOneStays) {
   EXPECT_FALSE(is_free("127.0.0.1", 1194));
 }
 
+TEST_F(GatewayTest, ThePortOfBeforeIsBackWhereAnotherAddressCannotBeHad) {
+  ASSERT_TRUE(gateway_.open_port(port(0, "127.0.0.1", 1194)));
+  auto failed = gateway_.open_port(port(0, "192.0.2.7", 1194));  // nobody's address
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().find("192.0.2.7:1194"), std::string::npos) << failed.error();
+  EXPECT_FALSE(is_free("127.0.0.1", 1194));
+  EXPECT_EQ(*gateway_.find_port(port(abi::kFindPort, "127.0.0.1", 1194)), "0");
+  EXPECT_TRUE(gateway_.open_port(port(0, "0.0.0.0", 1194)));
+}
+
 TEST_F(GatewayTest, TunIsMadeOnceAndReconfigured) {
   auto made = gateway_.open_tun(tun("cvt%d"));
   ASSERT_TRUE(made) << made.error();
@@ -174,6 +184,18 @@ TEST_F(GatewayTest, AnOpenRequestForADeletedTunMakesIt) {
   auto again = gateway_.open_tun(tun("cvt0"));
   EXPECT_TRUE(again) << again.error();
   EXPECT_NE(if_nametoindex("cvt0"), 0u);
+}
+
+TEST_F(GatewayTest, AStrangerWithTheDeletedTunsNameIsLeftAlone) {
+  ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
+  delete_interface("cvt0");
+  drivers::TunSettings squatter;
+  squatter.name = "cvt0";
+  auto stranger = drivers::make_tun(squatter);
+  ASSERT_TRUE(stranger) << stranger.error();
+  auto taken = gateway_.open_tun(tun("cvt0"));
+  ASSERT_FALSE(taken);
+  EXPECT_NE(taken.error().find("tun cvt0: the name is taken"), std::string::npos) << taken.error();
 }
 
 TEST_F(GatewayTest, KeepsTryingWhileTheNameIsTaken) {
