@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "control/config/appliance_keys.h"
 #include "control/config/arguments.h"
@@ -11,8 +12,10 @@ namespace culvert::config {
 namespace {
 
 constexpr std::string_view kSections[] = {"dataplane", "tun", "control", "clients", "log", "port", "openvpn"};
-/// Sections that later versions have.
-constexpr std::string_view kLater[] = {"wireguard", "metrics"};
+/// Sections that other versions, or other programs of this one, have: and what to do instead.
+constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+    {"wireguard", "not supported in this version: remove it"},
+    {"metrics", "there is no such section: `culvert metrics --listen 127.0.0.1:9194` serves them"}};
 
 std::string hint(std::string_view word, const std::vector<std::string_view>& known) {
   std::string_view near = nearest(word, known);
@@ -73,9 +76,8 @@ void read_top(const Reading& reading, std::string_view name, const toml::node& n
     for (const auto& [key, value] : *node.as_table()) read_key(reading, name, key.str(), value);
     return;
   }
-  if (std::ranges::find(kLater, name) != std::end(kLater)) {
-    return reading.error(node, "[" + std::string(name) + "]: not supported in this version: remove it");
-  }
+  for (const auto& [section_name, instead] : kElsewhere)
+    if (section_name == name) return reading.error(node, "[" + std::string(name) + "]: " + std::string(instead));
   bool is_section = node.is_table() || node.is_array_of_tables();
   if (!is_section) return read_key(reading, "", name, node);
   reading.error(

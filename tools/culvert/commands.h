@@ -21,6 +21,8 @@ struct Context {
 
 /// status, sessions, session show|limit|kill, drops, counters, workers, ports.
 void add_gateway_commands(CLI::App& app, Context& context);
+/// metrics.
+void add_metrics_command(CLI::App& app, Context& context);
 /// trace, capture.
 void add_trace_commands(CLI::App& app, Context& context);
 /// init, client add|revoke|list, genkey auth-token.

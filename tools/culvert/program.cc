@@ -31,6 +31,7 @@ std::unique_ptr<CLI::App> make_program(Context& context) {
   add_pki_commands(*app, context);
   add_up_command(*app, context);
   add_gateway_commands(*app, context);
+  add_metrics_command(*app, context);
   add_trace_commands(*app, context);
   add_config_commands(*app, context);
   let_options_through(*app);

@@ -4,7 +4,7 @@
 # Debian 12 package names, by purpose.
 # shellcheck disable=SC2034  # read by the scripts that source this
 packages_build=(g++ meson ninja-build pkg-config libdpdk-dev libipsec-mb-dev libssl-dev libcli11-dev libtomlplusplus-dev
-  nlohmann-json3-dev libspdlog-dev libnl-route-3-dev libnuma-dev libbsd-dev libpam0g-dev libgtest-dev)
+  nlohmann-json3-dev libspdlog-dev libnl-route-3-dev libnuma-dev libbsd-dev libpam0g-dev prometheus-cpp-dev libgtest-dev)
 packages_run=(iproute2)
 packages_test=(python3 python3-pytest python3-pytest-xdist openvpn openssl iproute2 iputils-ping ethtool bird2 nftables procps util-linux iperf3 clang-format git)
 

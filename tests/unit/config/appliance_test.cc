@@ -110,6 +110,8 @@ TEST(Appliance, Findings) {
       {"[[port]]\ndevice = \"a\"\n[[port]]\ndevice = \"a\"\n",
        "3: error: [[port]]: has the name or the device of the one in line 1"},
       {"[[wireguard]]\nconfig = \"wg0.conf\"\n", "1: error: [wireguard]: not supported in this version: remove it"},
+      {"[metrics]\nlisten = \"127.0.0.1:9194\"\n",
+       "1: error: [metrics]: there is no such section: `culvert metrics --listen 127.0.0.1:9194` serves them"},
   };
   for (const Case& c : cases) {
     EXPECT_EQ(findings(c.text + base), std::string("etc/culvert.toml:") + c.finding + "\n") << c.text;

@@ -2,14 +2,8 @@
 // is asked.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <mutex>
-#include <thread>
-
 #include "control/admin/rows.h"
-#include "control/io/admin_server.h"
-#include "control/io/clock.h"
-#include "tests/unit/support/temporary_folder.h"
+#include "tests/unit/culvert/fake_control.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/table.h"
 
@@ -18,51 +12,6 @@ namespace {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-/// Answers on a run dir's admin socket and remembers what it was asked.
-class FakeControl {
- public:
-  FakeControl() {
-    auto server = io::AdminServer::listen(*loop_, folder_.path() + "/admin.sock",
-                                          [this](const json& request, const io::PeerCredentials&) -> ordered_json {
-                                            std::lock_guard lock(lock_);
-                                            asked_.push_back(request);
-                                            return answer_;
-                                          });
-    EXPECT_TRUE(server) << server.error();
-    server_ = std::move(*server);
-    thread_ = std::thread([this] {
-      while (!over_) loop_->run_once(io::mono_now() + std::chrono::milliseconds(10));
-    });
-  }
-  ~FakeControl() {
-    over_ = true;
-    thread_.join();
-  }
-  FakeControl(const FakeControl&) = delete;
-  FakeControl& operator=(const FakeControl&) = delete;
-
-  const std::string& run_dir() const { return folder_.path(); }
-  void will_answer(ordered_json answer) {
-    std::lock_guard lock(lock_);
-    answer_ = std::move(answer);
-  }
-  /// What it was asked since the last call.
-  std::vector<json> take_asked() {
-    std::lock_guard lock(lock_);
-    return std::exchange(asked_, {});
-  }
-
- private:
-  testing::TemporaryFolder folder_;
-  std::unique_ptr<io::EventLoop> loop_ = std::move(*io::EventLoop::make());
-  std::unique_ptr<io::AdminServer> server_;
-  std::mutex lock_;  // guards answer_, asked_
-  ordered_json answer_;
-  std::vector<json> asked_;
-  std::atomic<bool> over_{false};
-  std::thread thread_;
-};
 
 class SessionLimit : public ::testing::Test {
  protected:
@@ -99,7 +48,7 @@ class SessionLimit : public ::testing::Test {
     return done;
   }
 
-  FakeControl control_;
+  testing::FakeControl control_;
   admin::SessionRow row_;
 };
 
