@@ -223,6 +223,7 @@ void NicMode::look_after(uint64_t now_ns) {
   if (now_ns < next_round_ns_) return;
   next_round_ns_ = now_ns + kRound;
   mirror_->end_detours(now_ns);
+  mirror_->try_refused();
   for (auto& nic : nics_) nic->twin_is_missing |= nic->twins.front()->is_gone();  // news can be lost
   for (const drivers::RouteMirror::Neighbour& neighbour : mirror_->to_probe()) watch_->probe(neighbour);
   if (std::exchange(was_full_, mirror_->is_full()) != mirror_->is_full())

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/abi/endpoint_text.h"
+
 namespace culvert::drivers {
 namespace {
 
@@ -33,7 +35,7 @@ Result<std::unique_ptr<ForwardingTable>> ForwardingTable::make(const std::string
   rte_fib6_conf conf6{};
   conf6.type = RTE_FIB6_TRIE;
   conf6.default_nh = kHopKernel;
-  conf6.max_routes = static_cast<int>(max_routes);
+  conf6.max_routes = static_cast<int>(max_routes) + 1;
   conf6.trie.nh_sz = RTE_FIB6_TRIE_2B;
   conf6.trie.num_tbl8 = kGroups6;
   table->ip6_ = rte_fib6_create((name + "6").c_str(), SOCKET_ID_ANY, &conf6);
@@ -42,6 +44,8 @@ Result<std::unique_ptr<ForwardingTable>> ForwardingTable::make(const std::string
   table->set_next_hop(kHopKernel, NextHop(NextHop::Kind::kKernel));
   table->set_next_hop(kHopLocal, NextHop(NextHop::Kind::kLocal));
   table->set_next_hop(kHopTun, NextHop(NextHop::Kind::kTun));
+  // Each link has its own: no default route leads there.
+  if (!table->set_route({*abi::parse_ip("fe80::"), 10}, kHopKernel)) return Error{"no room in the routing table"};
   return table;
 }
 

@@ -26,7 +26,8 @@ class ForwardingTable final : public RouteSink {
   static constexpr uint32_t kMaxRoutes = 1 << 17;  ///< of each family, as many as rte_fib gets nodes for
   static constexpr size_t kBurst = 64;
 
-  /// Takes some 100 MB of DPDK memory. `max_routes`: of each family. Error: not enough memory.
+  /// Link-local addresses are the kernel's, whatever routes there are. Takes some 100 MB of DPDK memory. `max_routes`:
+  /// of each family. Error: not enough memory.
   static Result<std::unique_ptr<ForwardingTable>> make(const std::string& name, uint32_t max_routes = kMaxRoutes);
   ~ForwardingTable() override;
   ForwardingTable(const ForwardingTable&) = delete;

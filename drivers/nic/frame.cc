@@ -42,7 +42,8 @@ void read_udp(std::span<const uint8_t> packet, Frame& frame) {
   std::span<const uint8_t> segment = packet.subspan(frame.ip.header_length);
   if (segment.size() < sizeof(UdpHeader)) return;
   const auto& udp = *reinterpret_cast<const UdpHeader*>(segment.data());
-  if (udp.length.get() < sizeof(UdpHeader) || udp.length.get() > segment.size()) return;
+  // Shorter is allowed (RFC 9868, options behind the text), and rare: the checksum then covers less than the packet.
+  if (udp.length.get() != segment.size()) return;
   frame.is_udp = true;
   frame.source_port = udp.source.get();
   frame.destination_port = udp.destination.get();
@@ -150,6 +151,18 @@ std::optional<Refused> read_too_big(std::span<const uint8_t> bytes, const Frame&
   std::copy_n(destination, is_ip4 ? 4 : 16, refused.destination.bytes.begin());
   refused.source_port = reinterpret_cast<const UdpHeader*>(packet.data() + inner_header)->source.get();
   return refused;
+}
+
+bool is_link_local(const wire::IpView& ip) {
+  auto is = [](const uint8_t* address) { return address[0] == 0xFE && (address[1] & 0xC0) == 0x80; };
+  return ip.version == 6 && (is(ip.source) || is(ip.destination));
+}
+
+bool may_be_forwarded(const wire::IpView& ip) {
+  constexpr uint8_t kFirstGroup = 0xE0, kGroup6 = 0xFF;  // behind 224.0.0.0/4 is what nobody may have, and broadcast
+  if (ip.version == 4) return ip.source[0] != 0 && ip.source[0] < kFirstGroup;
+  bool unspecified = std::all_of(ip.source, ip.source + 16, [](uint8_t byte) { return byte == 0; });
+  return !unspecified && ip.source[0] != kGroup6 && !is_link_local(ip);
 }
 
 void take_hop(uint8_t* ip) {

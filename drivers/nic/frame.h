@@ -22,7 +22,7 @@ struct Frame {
   wire::IpView ip;
   uint16_t ip_length;         ///< bytes of the IP packet, without padding of the frame
   uint8_t hops;               ///< TTL or hop limit
-  bool is_udp;                ///< with a whole UDP header whose length fits
+  bool is_udp;                ///< with a whole UDP header, whose length is that of the packet's rest
   uint16_t destination_port;  ///< of UDP, else 0
   uint16_t source_port;
 };
@@ -52,6 +52,12 @@ struct Refused {
 /// Reads an ICMP "fragmentation needed" (RFC 792, RFC 1191) or ICMPv6 "packet too big" (RFC 4443, 3.2) about a UDP
 /// packet; nothing when the frame, which read_frame found to be IP, is none.
 std::optional<Refused> read_too_big(std::span<const uint8_t> bytes, const Frame& frame);
+
+/// fe80::/10, as source or destination: what it means depends on the interface, which sockets know.
+bool is_link_local(const wire::IpView& ip);
+/// May a packet with this source be forwarded? Not from addresses that mean "this host", a group or a link (RFC 1812,
+/// 5.3.7; RFC 4291, 2.5.2, 2.5.6, 2.7): the kernel drops it, or answers. It also knows which are its own.
+bool may_be_forwarded(const wire::IpView& ip);
 
 /// Takes one hop off the packet that starts at `ip`, and corrects the IPv4 header checksum. Its hops are at least 1.
 void take_hop(uint8_t* ip);

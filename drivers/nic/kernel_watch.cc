@@ -14,7 +14,8 @@
 #include <netlink/route/route.h>
 
 #include <algorithm>
-#include <optional>
+#include <utility>
+#include <vector>
 
 namespace culvert::drivers {
 namespace {
@@ -34,15 +35,6 @@ abi::IpAddress to_address(nl_addr* from, int family) {
   return address;
 }
 
-/// The first next hop that is not known to be dead; null: none.
-rtnl_nexthop* usable_next_hop(rtnl_route* route) {
-  for (int i = 0; i < rtnl_route_get_nnexthops(route); ++i) {
-    rtnl_nexthop* hop = rtnl_route_nexthop_n(route, i);
-    if ((rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD) == 0) return hop;
-  }
-  return nullptr;
-}
-
 KernelRoute::Type to_type(uint8_t type) {
   switch (type) {
     case RTN_UNICAST:
@@ -54,28 +46,45 @@ KernelRoute::Type to_type(uint8_t type) {
   }
 }
 
-/// Nothing for routes of other tables than main and local, and for the kernel's cache entries.
-std::optional<KernelRoute> to_route(rtnl_route* from) {
+/// Does the kernel treat packets of this route like all others? Not where it is to take an MTU of the route's own.
+bool is_plain(rtnl_route* route) {
+  uint32_t mtu = 0;
+  return rtnl_route_get_metric(route, RTAX_MTU, &mtu) < 0;
+}
+
+void set_next_hop(KernelRoute& route, rtnl_nexthop* hop) {
+  route.interface = rtnl_route_nh_get_ifindex(hop);
+  nl_addr* gateway = rtnl_route_nh_get_gateway(hop);
+  if (gateway == nullptr) gateway = rtnl_route_nh_get_via(hop);
+  if (gateway != nullptr && nl_addr_get_len(gateway) > 0)
+    route.gateway = to_address(gateway, nl_addr_get_len(gateway) == 4 ? AF_INET : AF_INET6);
+}
+
+/// Of several next hops IPv4 has one route; IPv6 as many routes, of which one may go, and the kernel then names no
+/// other. `is_gone`: also those that are dead. None for routes of other tables than main and local, and for the
+/// kernel's cache entries.
+std::vector<KernelRoute> to_routes(rtnl_route* from, bool is_gone) {
   uint32_t table = rtnl_route_get_table(from);
-  if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL) return std::nullopt;
-  if ((rtnl_route_get_flags(from) & RTM_F_CLONED) != 0) return std::nullopt;
   int family = rtnl_route_get_family(from);
-  if (family != AF_INET && family != AF_INET6) return std::nullopt;
+  if ((table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL) || (family != AF_INET && family != AF_INET6)) return {};
+  if ((rtnl_route_get_flags(from) & RTM_F_CLONED) != 0) return {};
   KernelRoute route;
   nl_addr* destination = rtnl_route_get_dst(from);
   unsigned length = destination != nullptr ? nl_addr_get_prefixlen(destination) : 0;
   route.prefix = make_ip_prefix(to_address(destination, family), static_cast<uint8_t>(length));
-  route.type = to_type(rtnl_route_get_type(from));
+  route.type = is_plain(from) ? to_type(rtnl_route_get_type(from)) : KernelRoute::Type::kOther;
   route.is_local_table = table == RT_TABLE_LOCAL;
   route.metric = rtnl_route_get_priority(from);
-  if (rtnl_nexthop* hop = usable_next_hop(from)) {
-    route.interface = rtnl_route_nh_get_ifindex(hop);
-    nl_addr* gateway = rtnl_route_nh_get_gateway(hop);
-    if (gateway == nullptr) gateway = rtnl_route_nh_get_via(hop);
-    if (gateway != nullptr && nl_addr_get_len(gateway) > 0)
-      route.gateway = to_address(gateway, nl_addr_get_len(gateway) == 4 ? AF_INET : AF_INET6);
+  std::vector<KernelRoute> routes;
+  for (int i = 0; i < rtnl_route_get_nnexthops(from); ++i) {
+    rtnl_nexthop* hop = rtnl_route_nexthop_n(from, i);
+    if (!is_gone && (rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD) != 0) continue;
+    set_next_hop(routes.emplace_back(route), hop);
+    if (family == AF_INET) return routes;
   }
-  return route;
+  // One that leads nowhere, or did not when all its next hops were dead.
+  if (is_gone || routes.empty()) routes.push_back(route);
+  return routes;
 }
 
 void tell_neighbour(RouteMirror& mirror, rtnl_neigh* from, bool is_gone) {
@@ -210,11 +219,13 @@ void KernelWatch::on_object(nl_object* object, void* argument) {
   switch (call.type) {
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {
-      auto route = to_route(reinterpret_cast<rtnl_route*>(object));
-      if (!route) return;
+      bool is_gone = call.type == RTM_DELROUTE;
       bool replaces = is_news && (call.flags & NLM_F_REPLACE) != 0;
-      call.type == RTM_NEWROUTE ? watch.route_mirror_.add_route(*route, replaces)
-                                : watch.route_mirror_.remove_route(*route);
+      for (const KernelRoute& route : to_routes(reinterpret_cast<rtnl_route*>(object), is_gone))
+        if (is_gone)
+          watch.route_mirror_.remove_route(route);
+        else
+          watch.route_mirror_.add_route(route, std::exchange(replaces, false));
       return;
     }
     case RTM_NEWNEIGH:

@@ -45,12 +45,6 @@ abi::Endpoint endpoint(uint8_t version, const uint8_t* address, uint16_t port) {
   return made;
 }
 
-/// fe80::/10: what it means depends on the interface, which sockets know.
-bool is_link_local(const wire::IpView& ip) {
-  auto is = [](const uint8_t* address) { return address[0] == 0xFE && (address[1] & 0xC0) == 0x80; };
-  return ip.version == 6 && (is(ip.source) || is(ip.destination));
-}
-
 /// Makes an outer packet of a frame: starts at the OpenVPN header, PacketMeta filled.
 void strip_to_payload(rte_mbuf* mbuf, const Frame& frame, uint16_t port) {
   auto front = static_cast<uint16_t>(kIpOffset + frame.ip.header_length);
@@ -206,6 +200,7 @@ NicPort::Place NicPort::place_inner(Candidate& candidate, abi::Tally& tally) con
   std::span<uint8_t> bytes = bytes_of(candidate.mbuf);
   finish_checksum(candidate.mbuf, frame);
   if (frame.hops <= 1 || frame.ip_length > table_.tun_mtu()) return Place::kKernel;  // it answers with ICMP
+  if (!may_be_forwarded(frame.ip)) return Place::kKernel;
   NextHop::Kind source = table_.look_up(frame.ip.version, frame.ip.source).kind();
   if (source == NextHop::Kind::kTun) {
     tally.drop(DropReason::outer_inner_source);

@@ -51,9 +51,13 @@ void RouteMirror::add_route(const KernelRoute& route, bool replaces) {
 void RouteMirror::remove_route(const KernelRoute& route) {
   auto found = routes_.find(route.prefix);
   if (found == routes_.end()) return;
-  // IPv4 has one route per metric; which next hop of several was ours may have changed since it was added.
+  // IPv4 has one route per metric, but for those that were appended (ip route append); which next hop of several was
+  // ours may have changed since it was added.
   bool is_ip4 = route.prefix.address.family == abi::Family::kIpv4;
-  auto is_meant = [&](const Known& one) { return is_ip4 ? one.route.competes(route) : one.route == route; };
+  bool is_known = std::ranges::find(found->second, route, &Known::route) != found->second.end();
+  auto is_meant = [&](const Known& one) {
+    return is_ip4 && !is_known ? one.route.competes(route) : one.route == route;
+  };
   if (std::erase_if(found->second, is_meant) == 0) return;
   if (found->second.empty()) routes_.erase(found);
   refresh_with_hosts(route.prefix);
@@ -174,6 +178,7 @@ void RouteMirror::refresh(const IpPrefix& prefix) {
   std::optional<Neighbour> released = present != installed_.end() ? present->second.through : std::nullopt;
   if (target) {
     uint16_t hop = target->through ? use_hop(*target->through) : target->hop;
+    if (hop == kHopKernel) target->through.reset();  // out of numbers: it has none to give back
     if (sink_.set_route(prefix, hop)) {
       installed_[prefix] = *target;
     } else {
@@ -184,9 +189,15 @@ void RouteMirror::refresh(const IpPrefix& prefix) {
   } else if (present != installed_.end()) {
     sink_.remove_route(prefix);
     installed_.erase(present);
+    has_freed_ = true;
   }
   if (released) release_hop(*released);
   if (was_full != is_full()) sink_.set_complete(!is_full());
+}
+
+void RouteMirror::try_refused() {
+  if (!std::exchange(has_freed_, false)) return;
+  for (const IpPrefix& prefix : std::vector<IpPrefix>(refused_.begin(), refused_.end())) refresh(prefix);
 }
 
 /// Also the host entries inside, which hang on the network that covers them.

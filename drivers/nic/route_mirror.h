@@ -80,6 +80,8 @@ class RouteMirror {
   size_t neighbours() const { return neighbours_.size(); }
   /// Routes that found no room: while there are some, the family's packets all take the kernel's way.
   bool is_full() const { return !refused_.empty(); }
+  /// Tries them again, if others have gone since the last call. Now and then: it goes through all of them.
+  void try_refused();
 
  private:
   struct Known {
@@ -125,6 +127,7 @@ class RouteMirror {
   uint16_t next_hop_ = kFirstNeighbourHop;
   std::map<IpPrefix, Target> installed_;
   std::set<IpPrefix> refused_;
+  bool has_freed_ = false;                ///< an entry was removed since try_refused()
   std::map<IpPrefix, uint64_t> detours_;  ///< hosts, with the time of their end
 };
 

@@ -177,3 +177,25 @@ def test_a_word_that_is_no_command(stage):
         done = subprocess.run([builds.culvert(), *words], capture_output=True, text=True, timeout=30)
         assert done.returncode == 2
         says(done.stderr, said)
+
+
+def test_a_capture_that_does_not_begin_leaves_no_file(tmp_path):
+    """Else the next try, with a gateway, finds the name taken."""
+    file = tmp_path / "alice.pcapng"
+    done = subprocess.run([builds.culvert(), "--run-dir", str(tmp_path / "none"), "capture", str(file)],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    says(done.stderr, r"no dataplane runs")
+    assert not file.exists()
+
+
+def test_what_can_not_be_written_is_no_success(tmp_path):
+    """`culvert client list --json > FILE` on a full disk."""
+    folder = str(tmp_path / "etc")
+    subprocess.run([builds.culvert(), "init", folder, "--host", "192.0.2.1"], check=True, capture_output=True, timeout=30)
+    for words in (["client", "list", "--dir", folder], ["client", "list", "--dir", folder, "--json"], ["--help"],
+                  ["config", "check", f"{folder}/culvert.toml"], ["client", "add", "laptop", "--dir", folder]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([builds.culvert(), *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        assert done.returncode == 1, words
+        says(done.stderr, r"standard output")

@@ -185,3 +185,24 @@ def test_client_comes_back_after_down_and_up(day):
     gateway.start()
     client.wait_connected(60, times=2)
     assert client.ping(day.inner4)
+
+
+def test_tools_up_again_behind_a_profile_that_was_taken_to_its_client(day):
+    """`tools/up` may be run at any time, and then goes on with what comes behind the profile."""
+    def make_profile() -> str:
+        script = 'program=up; . "$1/common.sh"; . "$1/profile.sh"; make_profile "$2" "$3" laptop; echo "profile: $profile"'
+        lib = Path(__file__).resolve().parents[2] / "tools" / "lib"
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script, "test", lib, builds.culvert(), day.folder],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    profile = day.folder / "clients" / "laptop.ovpn"
+    assert f"profile: {profile}" in make_profile() and profile.exists()
+    assert f"profile: {profile}" in make_profile()
+    first = profile.read_text()
+    profile.rename(day.stage.folder / "laptop.ovpn")
+    assert "not here any more" in make_profile()
+    assert not profile.exists()
+    culvert("client", "revoke", "laptop", "--dir", str(day.folder), "--run-dir", str(day.stage.folder / "none"))
+    assert f"profile: {profile}" in make_profile() and profile.read_text() != first

@@ -144,7 +144,7 @@ std::vector<uint8_t> outer_headers(const abi::Endpoint& source, const abi::Endpo
 }
 
 Result<std::unique_ptr<CaptureFile>> CaptureFile::create(const std::string& path) {
-  if (path == "-") return std::unique_ptr<CaptureFile>(new CaptureFile(stdout, false));
+  if (path == "-") return std::unique_ptr<CaptureFile>(new CaptureFile(stdout, ""));
   // Never over something that is there: a link in a folder that others may write to would lead anywhere.
   int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0 && errno == EEXIST) return Error{path + " exists: choose another name, or remove it"};
@@ -154,11 +154,11 @@ Result<std::unique_ptr<CaptureFile>> CaptureFile::create(const std::string& path
     if (fd >= 0) close(fd);
     return Error{"cannot make " + path + ": " + reason};
   }
-  return std::unique_ptr<CaptureFile>(new CaptureFile(file, true));
+  return std::unique_ptr<CaptureFile>(new CaptureFile(file, path));
 }
 
 CaptureFile::~CaptureFile() {
-  if (owned_) std::fclose(file_);
+  if (!path_.empty()) std::fclose(file_);
 }
 
 bool CaptureFile::write(std::span<const uint8_t> bytes) {
@@ -168,6 +168,10 @@ bool CaptureFile::write(std::span<const uint8_t> bytes) {
 
 bool CaptureFile::flush() {
   return std::fflush(file_) == 0;
+}
+
+void CaptureFile::discard() {
+  if (!path_.empty()) unlink(path_.c_str());
 }
 
 }  // namespace culvert::cli

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dataplane/abi/result.h"
@@ -46,13 +47,16 @@ class CaptureFile {
   /// False: the disk is full, or the reader of standard output is gone.
   bool write(std::span<const uint8_t> bytes);
   bool flush();
+  /// Takes away what create() made: nothing comes into it after all.
+  void discard();
   uint64_t size() const { return size_; }
 
  private:
-  CaptureFile(std::FILE* file, bool owned) : file_(file), owned_(owned) {}
+  /// `path`: empty when the file is not ours.
+  CaptureFile(std::FILE* file, std::string path) : file_(file), path_(std::move(path)) {}
 
   std::FILE* file_;
-  bool owned_;
+  std::string path_;
   uint64_t size_ = 0;
 };
 

@@ -66,9 +66,17 @@ int run(const std::vector<std::string>& words) {
   return context.exit_status;
 }
 
+/// What did not arrive is no success: who writes a list to a file must hear that the disk is full.
+int with_output(int exit_status) {
+  bool whole = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (whole || exit_status != 0) return exit_status;
+  std::fprintf(stderr, "culvert: cannot write to standard output: is the disk full, or its reader gone?\n");
+  return 1;
+}
+
 }  // namespace
 }  // namespace culvert::cli
 
 int main(int argc, char** argv) {
-  return culvert::cli::run(culvert::cli::words_of(argc, argv));
+  return culvert::cli::with_output(culvert::cli::run(culvert::cli::words_of(argc, argv)));
 }

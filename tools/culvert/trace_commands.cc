@@ -147,7 +147,10 @@ void run_capture(Context& context, const CaptureOptions& options) {
   auto file = CaptureFile::create(options.file);
   if (!file) return context.fail(file.error());
   auto link = TraceLink::start(run_dir, *request);
-  if (!link) return context.fail(link.error());
+  if (!link) {
+    (*file)->discard();
+    return context.fail(link.error());
+  }
   const uint64_t offset_ns = wall_offset_ns();
   admin::CaptureRow row;
   row.file = options.file;

@@ -8,6 +8,7 @@
 #include <netlink/route/route.h>
 
 #include <functional>
+#include <vector>
 
 #include "dataplane/abi/endpoint_text.h"
 #include "tests/unit/nic/cable.h"
@@ -34,9 +35,9 @@ class Sink final : public RouteSink {
   void set_complete(bool) override {}
   bool take_used(uint16_t) override { return false; }
 
-  /// The MAC address's last byte of the neighbour that an address leads to; 0: none.
-  int neighbour_of(const std::string& address) const {
-    auto found = routes.find(host(address));
+  /// The MAC address's last byte of the neighbour that an address, or a network, leads to; 0: none.
+  int neighbour_of(const std::string& address, uint8_t length = 32) const {
+    auto found = routes.find({*abi::parse_ip(address), length});
     if (found == routes.end() || found->second < kFirstNeighbourHop) return 0;
     return hops.at(found->second).neighbour()[5];
   }
@@ -74,30 +75,16 @@ class Operator {
     nl_addr_put(to);
     rtnl_neigh_put(request);
   }
-  /// ip route replace
-  void route(const std::string& address, const std::string& gateway) {
-    rtnl_route* request = rtnl_route_alloc();
-    rtnl_nexthop* hop = rtnl_route_nh_alloc();
-    nl_addr* to = parse(address);
-    nl_addr* via = parse(gateway);
-    rtnl_route_nh_set_ifindex(hop, near_);
-    rtnl_route_nh_set_gateway(hop, via);
-    rtnl_route_set_dst(request, to);
-    rtnl_route_set_table(request, RT_TABLE_MAIN);
-    rtnl_route_add_nexthop(request, hop);
-    EXPECT_EQ(rtnl_route_add(socket_.get(), request, NLM_F_CREATE | NLM_F_REPLACE), 0) << address;
-    nl_addr_put(via);
-    nl_addr_put(to);
-    rtnl_route_put(request);
+  /// ip route replace, over each of the gateways. `mtu`: the route's own; 0: none.
+  void route(const std::string& address, const std::vector<std::string>& gateways, unsigned mtu = 0) {
+    Route request = route_to(address, gateways);
+    if (mtu != 0) rtnl_route_set_metric(request.get(), RTAX_MTU, mtu);
+    EXPECT_EQ(rtnl_route_add(socket_.get(), request.get(), NLM_F_CREATE | NLM_F_REPLACE), 0) << address;
   }
-  /// ip route del
-  void delete_route(const std::string& address) {
-    std::unique_ptr<rtnl_route, decltype(&rtnl_route_put)> request(rtnl_route_alloc(), rtnl_route_put);
-    nl_addr* to = parse(address);
-    rtnl_route_set_dst(request.get(), to);
-    rtnl_route_set_table(request.get(), RT_TABLE_MAIN);
+  /// ip route del, with the gateways if there are any
+  void delete_route(const std::string& address, const std::vector<std::string>& gateways = {}) {
+    Route request = route_to(address, gateways);
     EXPECT_EQ(rtnl_route_delete(socket_.get(), request.get(), 0), 0) << address;
-    nl_addr_put(to);
   }
   void set_down() const {
     FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -108,6 +95,23 @@ class Operator {
   int near() const { return near_; }
 
  private:
+  using Route = std::unique_ptr<rtnl_route, decltype(&rtnl_route_put)>;
+  Route route_to(const std::string& address, const std::vector<std::string>& gateways) const {
+    Route route(rtnl_route_alloc(), rtnl_route_put);
+    nl_addr* to = parse(address);
+    rtnl_route_set_dst(route.get(), to);
+    rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
+    nl_addr_put(to);
+    for (const std::string& gateway : gateways) {
+      rtnl_nexthop* hop = rtnl_route_nh_alloc();
+      nl_addr* via = parse(gateway);
+      rtnl_route_nh_set_ifindex(hop, near_);
+      rtnl_route_nh_set_gateway(hop, via);
+      nl_addr_put(via);
+      rtnl_route_add_nexthop(route.get(), hop);
+    }
+    return route;
+  }
   static nl_addr* parse(const std::string& text) {
     nl_addr* parsed = nullptr;
     EXPECT_EQ(nl_addr_parse(text.c_str(), AF_UNSPEC, &parsed), 0) << text;
@@ -126,8 +130,8 @@ class KernelWatchTest : public ::testing::Test {
     operator_.emplace();
     operator_->add_address("192.0.2.1/24");
     for (const char* address : {"192.0.2.2", "192.0.2.3"}) operator_->add_neighbour(address);
-    operator_->route("198.51.100.1", "192.0.2.2");
-    operator_->route("198.51.100.9", "192.0.2.2");
+    operator_->route("198.51.100.1", {"192.0.2.2"});
+    operator_->route("198.51.100.9", {"192.0.2.2"});
     mirror_.add_nic(operator_->near(), 0);
   }
   /// Starts the watch; `meanwhile` happens while the kernel's routes are read, behind 198.51.100.1.
@@ -158,13 +162,13 @@ class KernelWatchTest : public ::testing::Test {
 TEST_F(KernelWatchTest, ReadsWhatThereIs) {
   start([] {});
   EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 2);
-  operator_->route("198.51.100.1", "192.0.2.3");
+  operator_->route("198.51.100.1", {"192.0.2.3"});
   EXPECT_TRUE(watch_->serve());
   EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 3);
 }
 
 TEST_F(KernelWatchTest, ARouteThatIsReplacedWhileAllAreRead) {
-  start([&] { operator_->route("198.51.100.1", "192.0.2.3"); });
+  start([&] { operator_->route("198.51.100.1", {"192.0.2.3"}); });
   EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 3) << "not through the gateway of before";
 }
 
@@ -174,12 +178,45 @@ TEST_F(KernelWatchTest, AnInterfaceThatGoesDownWhileAllAreRead) {
   EXPECT_FALSE(sink_.routes.contains(host("198.51.100.1")));
 }
 
+// What is longer the kernel fragments, or refuses.
+TEST_F(KernelWatchTest, ARouteWithAnMtuOfItsOwnIsTheKernels) {
+  start([] {});
+  operator_->route("198.51.100.1", {"192.0.2.2"}, 1300);
+  EXPECT_TRUE(watch_->serve());
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 0);
+  operator_->route("198.51.100.1", {"192.0.2.2"});
+  EXPECT_TRUE(watch_->serve());
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 2);
+}
+
+// The kernel says that one way of several has gone, and nothing of those that stay (IPv6).
+TEST_F(KernelWatchTest, OfSeveralGatewaysTheOthersStay) {
+  start([] {});
+  operator_->add_address("2001:db8::1/64");
+  for (const char* gateway : {"2001:db8::2", "2001:db8::3"}) operator_->add_neighbour(gateway);
+  auto gateway = [&]() {
+    EXPECT_TRUE(watch_->serve());
+    return sink_.neighbour_of("2001:db8:9::", 64);
+  };
+  operator_->route("2001:db8:9::/64", {"2001:db8::2", "2001:db8::3"});
+  EXPECT_EQ(gateway(), 2);
+  operator_->delete_route("2001:db8:9::/64", {"2001:db8::2"});
+  EXPECT_EQ(gateway(), 3);
+  operator_->route("2001:db8:9::/64", {"2001:db8::2", "2001:db8::3"});
+  EXPECT_EQ(gateway(), 2);
+  operator_->delete_route("2001:db8:9::/64", {"2001:db8::3"});
+  EXPECT_EQ(gateway(), 2);
+  operator_->delete_route("2001:db8:9::/64");
+  EXPECT_EQ(gateway(), 0);
+  EXPECT_FALSE(sink_.routes.contains({*abi::parse_ip("2001:db8:9::"), 64}));
+}
+
 // The kernel marks such an answer as one that may lack something (NLM_F_DUMP_INTR).
 TEST_F(KernelWatchTest, AnAnswerInWhichSomethingChangedIsReadAgain) {
   // More than the kernel says in three messages of 32 KiB; it has the second one ready before it is asked for it.
   constexpr int kRoutes = 2'000;
   operator_->add_address("2001:db8::1/64");
-  for (int i = 0; i < kRoutes; ++i) operator_->route("2001:db8:1::" + std::to_string(i), "2001:db8::2");
+  for (int i = 0; i < kRoutes; ++i) operator_->route("2001:db8:1::" + std::to_string(i), {"2001:db8::2"});
   sink_.on_route = [&](const IpPrefix& prefix) {
     if (prefix.address != *abi::parse_ip("2001:db8:1::5")) return;
     operator_->delete_route("2001:db8:1::1");

@@ -171,6 +171,9 @@ TEST_F(NicPortTest, WhatIsForTheGatewayItselfIsTheKernels) {
   Bytes elsewhere = udp_packet(endpoint_of("203.0.113.5", 4000), endpoint_of("192.0.2.9", 1194), Bytes(50, 3));
   Bytes icmp = ipv4_packet("203.0.113.5", "192.0.2.1", 30, wire::kProtocolIcmp);
   for (const Bytes& packet : {dns, elsewhere, icmp}) arrive(packet);
+  Bytes with_options = to_listener();  // of UDP: its checksum does not cover what stands behind its length
+  reinterpret_cast<wire::UdpHeader*>(with_options.data() + 20)->length.set(8 + 46);
+  arrive(with_options);
   Bytes broadcast = ethernet(to_listener(), {255, 255, 255, 255, 255, 255});
   arrive_frame(broadcast);
   Bytes arp = ethernet(to_listener(), mac());
@@ -178,8 +181,8 @@ TEST_F(NicPortTest, WhatIsForTheGatewayItselfIsTheKernels) {
   arrive_frame(arp);
   receive();
   EXPECT_EQ(received.outer_count + received.inner_count, 0);
-  EXPECT_EQ(twin->received.size(), 5u);
-  EXPECT_EQ(tally.counters[static_cast<size_t>(abi::Counter::twin_tx_packets)], 5u);
+  EXPECT_EQ(twin->received.size(), 6u);
+  EXPECT_EQ(tally.counters[static_cast<size_t>(abi::Counter::twin_tx_packets)], 6u);
 }
 
 TEST_F(NicPortTest, APacketForAClientIsAnInnerPacketOneHopLess) {
@@ -224,6 +227,37 @@ TEST_F(NicPortTest, WhoeverSpeaksInOurNameDoesNotReachAClient) {
   receive();
   EXPECT_EQ(received.inner_count, 0);
   EXPECT_EQ(twin->received.size(), 3u);
+}
+
+TEST_F(NicPortTest, WhatNoRouterForwardsDoesNotReachAClient) {
+  // ip_route_input_slow and ip6_forward of Linux: "this check is security critical".
+  route("fd00:8::", 64, kHopTun);
+  for (const char* from : {"0.0.0.0", "0.0.0.7", "224.0.0.5", "255.255.255.255"}) arrive(ipv4_packet(from, "10.8.0.2"));
+  for (const char* from : {"::", "fe80::7", "febf::7", "ff02::5"})
+    arrive(udp_packet(endpoint_of(from, 53), endpoint_of("fd00:8::2", 4000), Bytes(60, 1)));
+  receive();
+  EXPECT_EQ(received.inner_count, 0);
+  EXPECT_EQ(twin->received.size(), 8u);
+}
+
+TEST_F(NicPortTest, LinkLocalAddressesAreTheKernelsWhateverTheDefaultRouteIs) {
+  auto socket = std::make_shared<MemoryPort>(Side::kOuter);
+  NicUdpPort udp(socket, *table, {port.get()});
+  route("::", 0, kHopTun);
+  arrive(udp_packet(endpoint_of("2001:db8:5::7", 4000), endpoint_of("fe80::1", 1194), Bytes(60, 1)));
+  receive();
+  EXPECT_EQ(received.inner_count, 0);
+  EXPECT_EQ(twin->received.size(), 1u);
+
+  route("::", 0, 9);  // through a neighbour, who is not where the client is
+  rte_mbuf* packet = pool.packet(Bytes(100, 0x48));
+  meta(packet).remote = endpoint_of("fe80::7", 4000);
+  meta(packet).local = endpoint_of("fe80::1", 1194);
+  udp.tx_burst({&packet, 1}, tally);
+  EXPECT_TRUE(sent().empty());
+  auto left = socket->take_sent();
+  EXPECT_EQ(left.size(), 1u);
+  for (rte_mbuf* one : left) rte_pktmbuf_free(one);
 }
 
 TEST_F(NicPortTest, ARouterThatFindsAPacketTooBigIsHeard) {

@@ -177,6 +177,16 @@ TEST_F(RouteMirrorTest, RemovingAnIpv4RouteDoesNotAskForItsNextHop) {
   EXPECT_TRUE(table.routes.empty());
 }
 
+TEST_F(RouteMirrorTest, OfTwoRoutesOfOneMetricTheOtherStays) {
+  // ip route append: the kernel has both, and uses the first.
+  mirror.add_route(route("10.0.0.0/8", kTun), false);
+  mirror.add_route(route("10.0.0.0/8", kTwin1, "198.51.100.1"), false);
+  mirror.remove_route(route("10.0.0.0/8", kTwin1, "198.51.100.1"));
+  EXPECT_EQ(kind("10.1.1.1"), Kind::kTun);
+  mirror.remove_route(route("10.0.0.0/8", kTun));
+  EXPECT_TRUE(table.routes.empty());
+}
+
 TEST_F(RouteMirrorTest, RefusedRoutesStayTheKernels) {
   KernelRoute blackhole = route("10.0.0.0/8", 0);
   blackhole.type = KernelRoute::Type::kOther;
@@ -252,6 +262,29 @@ TEST_F(RouteMirrorTest, WithoutRoomTheKernelAnswersAll) {
   EXPECT_TRUE(table.complete);
 }
 
+TEST_F(RouteMirrorTest, WhatFoundNoRoomIsTriedAgainWhenThereIsSome) {
+  table.room = 2;
+  mirror.add_route(route("10.1.0.0/16", kTun), false);
+  mirror.add_route(route("10.2.0.0/16", kTun), false);
+  mirror.add_route(route("10.2.3.0/24", kOther), false);
+  mirror.add_route(route("10.2.4.0/24", kOther), false);
+  mirror.try_refused();
+  EXPECT_FALSE(table.complete);
+  mirror.remove_route(route("10.1.0.0/16", kTun));
+  mirror.try_refused();
+  EXPECT_FALSE(table.complete) << "there is room for one of the two";
+  EXPECT_EQ(table.routes.size(), 2u);
+  table.room = 3;
+  mirror.remove_route(route("10.9.0.0/16", kTun));  // there was none: no reason to try
+  mirror.add_route(route("10.9.0.0/16", kTun), false);
+  mirror.remove_route(route("10.9.0.0/16", kTun));
+  mirror.try_refused();
+  EXPECT_TRUE(table.complete);
+  EXPECT_EQ(kind("10.2.3.4"), Kind::kKernel);
+  EXPECT_EQ(kind("10.2.4.4"), Kind::kKernel);
+  EXPECT_EQ(kind("10.2.5.4"), Kind::kTun);
+}
+
 TEST_F(RouteMirrorTest, ADetourLeadsThroughTheKernelForItsTime) {
   mirror.add_route(route("192.0.2.0/24", kTwin0), false);
   mirror.add_route(route("10.0.0.0/8", kTwin0, "192.0.2.7"), false);
@@ -298,6 +331,22 @@ TEST_F(RouteMirrorTest, NumbersOfNextHopsAreUsedAgain) {
     for (int i = 1; i < 255; ++i) gone(kTwin0, "192.0.2." + std::to_string(i));
   }
   EXPECT_LE(table.hops.size(), 254u);
+}
+
+TEST_F(RouteMirrorTest, WhoFoundNoNumberLeavesThatOfOthersAlone) {
+  table.room = 2 * kMaxHops;
+  mirror.add_route(route("10.0.0.0/8", kTwin0), false);
+  auto host = [](int i) { return "10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256); };
+  for (int i = 0; i < kMaxHops - kFirstNeighbourHop; ++i) neighbour(kTwin0, host(i));
+  neighbour(kTwin0, "10.200.0.1", kMac2);
+  EXPECT_EQ(kind("10.200.0.1"), Kind::kKernel) << "all numbers are taken";
+  gone(kTwin0, host(7));
+  mirror.add_route(route("203.0.113.0/24", kTwin0, "10.200.0.1"), false);
+  ASSERT_EQ(table.look_up("203.0.113.9"), NextHop::through(0, kMac2));
+  mirror.add_route(route("10.200.0.1/32", kTun), false);
+  EXPECT_EQ(table.look_up("203.0.113.9"), NextHop::through(0, kMac2));
+  neighbour(kTwin0, host(7));
+  EXPECT_NE(table.look_up("203.0.113.9"), NextHop::through(0, kMac)) << "another neighbour's packets";
 }
 
 }  // namespace
