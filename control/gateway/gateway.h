@@ -18,6 +18,7 @@
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
 #include "control/crypto/primitives.h"
+#include "control/gateway/ebb.h"
 #include "control/gateway/instance.h"
 #include "control/gateway/loss_watch.h"
 #include "control/gateway/network_book.h"
@@ -189,6 +190,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::vector<std::string> follow_next_limits();
   void watch_sessions();
   void look_at_sessions();
+  /// Gives back the memory of sessions, when many have ended.
+  void look_at_memory();
   Traffic carried_by(abi::SessionRef session, const BookEntry& entry) const;
 
   // gateway_hooks.cc
@@ -230,6 +233,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::string state_text_;  ///< what it is waiting for
   std::vector<std::string> told_concerns_;
   LossWatch losses_;
+  Ebb ebb_;
   bool ever_ready_ = false;
   size_t disconnects_waiting_ = 0;  ///< client-disconnect scripts that are about to be run
   bool deciding_ = false;           ///< inside decide(): what comes of it is carried out by the caller

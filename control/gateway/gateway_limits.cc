@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "control/gateway/gateway.h"
+#include "control/io/heap.h"
 
 namespace culvert::gateway {
 namespace {
@@ -72,8 +73,16 @@ std::vector<std::string> Gateway::follow_next_limits() {
 void Gateway::watch_sessions() {
   loop_.at(io::mono_now() + kLookEvery, [this] {
     look_at_sessions();
+    look_at_memory();
     watch_sessions();
   });
+}
+
+void Gateway::look_at_memory() {
+  size_t sessions = 0;
+  for (const auto& instance : instances_)
+    if (instance->server) sessions += instance->server->session_count();
+  if (ebb_.is_due(sessions, io::mono_now())) io::give_back_freed_memory();
 }
 
 void Gateway::look_at_sessions() {

@@ -1,5 +1,6 @@
 #include "control/io/heap.h"
 
+#include <malloc.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -35,6 +36,10 @@ void tune_heap(char** argv) {
     return;
   }
   unsetenv(kVariable);  // scripts are not to have it
+}
+
+void give_back_freed_memory() {
+  malloc_trim(0);
 }
 
 }  // namespace culvert::io

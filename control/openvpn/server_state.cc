@@ -56,7 +56,7 @@ void Server::State::add(std::unique_ptr<ServerSession> session) {
   ServerSession* raw = session.get();
   by_peer_id[raw->ref().peer_id] = raw;
   by_address.emplace(raw->path().remote, raw);
-  sessions.emplace(raw, Entry{std::move(session), raw->ref(), true, std::nullopt, std::nullopt});
+  sessions.emplace(raw, Entry{std::move(session), raw->ref(), std::nullopt, std::nullopt, std::nullopt});
 }
 
 void Server::State::remove(ServerSession& session) {
@@ -66,7 +66,7 @@ void Server::State::remove(ServerSession& session) {
   const Session::Path& path = session.path();
   erase_one(by_address, path.remote, session);
   if (path.remote.transport == abi::Transport::kTcp && !session.stream_lost()) close_stream(path.remote, path.port);
-  if (!it->second.holds_peer_id) --closing;
+  if (it->second.closing) closing.erase(*it->second.closing);
   if (it->second.half_open) half_open.remove(*it->second.half_open);
   sessions.erase(it);
 }
@@ -96,9 +96,8 @@ void Server::State::settle(ServerSession& session, Now now) {
   auto it = sessions.find(&session);
   if (it == sessions.end()) return;
   Entry& entry = it->second;
-  if (!session.alive() && entry.holds_peer_id) {
-    entry.holds_peer_id = false;
-    ++closing;
+  if (!session.alive() && !entry.closing) {
+    entry.closing = closing.insert(closing.end(), &session);
     by_peer_id.erase(entry.ref.peer_id);
     by_name.erase({session.identity().common_name, &session});
     peer_ids.give_back(entry.ref, now);
@@ -138,14 +137,17 @@ bool Server::State::within_connect_freq(Now now) {
 }
 
 std::optional<abi::DropReason> Server::State::refusal(const abi::IpAddress& source, Now now) {
-  // Closing sessions count: their number must have a bound as well.
-  const size_t places = settings.max_clients + std::min<size_t>(closing, settings.max_clients);
-  if (sessions.size() >= places) return abi::DropReason::control_server_full;
+  const size_t alive = sessions.size() - closing.size();
+  if (alive >= settings.max_clients) return abi::DropReason::control_server_full;
   // However many there are, as much as one address takes with them stays free for the others. Those behind one address
   // that do go on (carrier-grade NAT) make room for the next by that; refused ones repeat themselves.
-  if (half_open.count(source) >= places - sessions.size()) return abi::DropReason::control_half_open;
+  if (half_open.count(source) >= settings.max_clients - alive) return abi::DropReason::control_half_open;
   if (!within_connect_freq(now)) return abi::DropReason::control_rate_limited;
   return std::nullopt;
+}
+
+void Server::State::bound_closing() {
+  while (closing.size() > settings.max_clients) remove(*closing.front());
 }
 
 void Server::State::admit(const Datagram& datagram, Admitted admitted, Now now) {
@@ -158,6 +160,7 @@ void Server::State::admit(const Datagram& datagram, Admitted admitted, Now now) 
     return;
   }
   engine.tally.add(abi::Counter::handshakes_started);
+  bound_closing();
   const StaticKey* wrap_key = nullptr;
   if (admitted.client_key)
     wrap_key = &admitted.client_key->key;

@@ -1,6 +1,7 @@
 // Inside of Server: who is connected, found by peer-id and by outer address.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -34,6 +35,8 @@ struct Server::State {
   std::optional<abi::DropReason> refusal(const abi::IpAddress& source, Now now);
   /// connect-freq: may another client begin now?
   bool within_connect_freq(Now now);
+  /// Forgets the oldest of those that are closing, so that no more of them are remembered than may connect.
+  void bound_closing();
   /// Takes in what an operation on `session` brought about: it may have ended, or have a new deadline.
   void settle(ServerSession& session, Now now);
   void end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
@@ -59,7 +62,8 @@ struct Server::State {
   struct Entry {
     std::unique_ptr<ServerSession> session;
     abi::SessionRef ref;  ///< while alive; its peer-id is given back once
-    bool holds_peer_id = true;
+    /// Where it stands in `closing`. Nothing: it is alive, and holds its peer-id.
+    std::optional<std::list<ServerSession*>::iterator> closing;
     std::optional<abi::IpAddress> half_open;  ///< as which it is counted
     std::optional<MonoTime> deadline;         ///< under which it stands in `timers`
   };
@@ -68,7 +72,7 @@ struct Server::State {
   std::unordered_multimap<abi::Endpoint, ServerSession*, EndpointHash> by_address;
   std::set<std::pair<std::string, ServerSession*>> by_name;  ///< accepted ones, by common name
   std::multimap<MonoTime, ServerSession*> timers;
-  size_t closing = 0;
+  std::list<ServerSession*> closing;  ///< ended ones, which may still say goodbye; the first to end first
   HalfOpen half_open;
   MonoTime connect_window_began{};  ///< connect-freq
   uint32_t connects_in_window = 0;

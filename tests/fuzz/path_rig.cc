@@ -15,6 +15,7 @@
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/keys.h"
 #include "tests/fuzz/tally.h"
+#include "tests/unit/support/packet_balance.h"
 
 namespace culvert::fuzz {
 namespace {
@@ -87,6 +88,7 @@ PathRig::PathRig() : world_(PathWorld::get()) {
 PathRig::~PathRig() {
   drain();
   maybe_print(path_->tally());
+  require(testing::unaccounted(path_->tally(), of_control_, invalid_commands_) == 0);
   path_.reset();
   require(rte_mempool_in_use_count(world_.pool) == 0);
 }
@@ -211,7 +213,10 @@ void PathRig::seal_cbc(uint8_t key_id, const KeyKind& kind, std::span<const uint
 }
 
 void PathRig::apply(abi::Command command) {
+  const uint64_t& bad_messages = path_->tally().drops[static_cast<size_t>(abi::DropReason::link_bad_message)];
+  const uint64_t before = bad_messages;
   path_->apply(command, now_ns_);
+  invalid_commands_ += bad_messages - before;
   drain();
 }
 
@@ -259,6 +264,7 @@ void PathRig::install_key(uint32_t peer_id, uint32_t generation, uint8_t key_id,
 }
 
 void PathRig::control(const abi::PacketMessage& message) {
+  ++of_control_;
   path_->send_control(message);
   drain();
 }

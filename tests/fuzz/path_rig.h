@@ -34,7 +34,7 @@ struct KeyKind {
 class PathRig {
  public:
   PathRig();
-  /// Ends the program when a packet was leaked.
+  /// Ends the program when a packet was leaked, or the counters don't tell what became of it.
   ~PathRig();
   PathRig(const PathRig&) = delete;
 
@@ -69,6 +69,8 @@ class PathRig {
   drivers::MemoryPort inner_{drivers::Side::kInner};
   std::unique_ptr<dataplane::Path> path_;
   uint64_t now_ns_ = 1'000'000'000;
+  uint64_t of_control_ = 0;  ///< packets
+  uint64_t invalid_commands_ = 0;
 };
 
 }  // namespace culvert::fuzz

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <array>
 #include <cstdio>
 #include <fstream>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace culvert::io {
 namespace {
@@ -48,6 +52,32 @@ TEST(Heap, TunablesOfTheOperatorStay) {
   const std::string said = probe("GLIBC_TUNABLES=glibc.malloc.mxfast=64");
   EXPECT_TRUE(said.starts_with("glibc.malloc.mxfast=64\n")) << said;
   EXPECT_EQ((said.substr(0, said.size() - 1) + " ").find(" hg "), said.npos) << said;
+}
+
+size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  size_t all = 0;
+  size_t resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST(Heap, WhatWasFreedBelowABlockInUseGoesBack) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers have allocators of their own";
+#endif
+  constexpr size_t kBlock = 320;
+  constexpr size_t kBlocks = 200'000;
+  std::vector<std::unique_ptr<std::array<char, kBlock>>> blocks;
+  for (size_t i = 0; i < kBlocks; ++i) {
+    blocks.push_back(std::make_unique_for_overwrite<std::array<char, kBlock>>());
+    blocks.back()->fill(1);
+  }
+  auto in_use = std::make_unique<std::array<char, kBlock>>();
+  blocks.clear();
+  const size_t before = resident_bytes();
+  give_back_freed_memory();
+  EXPECT_LT(resident_bytes() + kBlocks * kBlock / 2, before);
 }
 
 }  // namespace
