@@ -56,15 +56,17 @@ CULVERT_VAES_INLINE __m128i reduce(const Product& product) {
   low = _mm_xor_si128(_mm_shuffle_epi32(low, 0x4E), _mm_clmulepi64_si128(low, polynomial, 0x00));
   return _mm_xor_si128(low, high);
 }
-/// The same in each of four lanes.
-CULVERT_VAES_INLINE __m512i reduce(const Products& products) {
+/// The same in each of four lanes, of a product without a middle part.
+CULVERT_VAES_INLINE __m512i reduce(__m512i low, __m512i high) {
   const __m512i polynomial = _mm512_broadcast_i32x4(_mm_set_epi64x(0, kPolynomial));
   constexpr auto kSwapHalves = static_cast<_MM_PERM_ENUM>(0x4E);
-  __m512i low = _mm512_xor_si512(products.low, _mm512_bslli_epi128(products.middle, 8));
-  __m512i high = _mm512_xor_si512(products.high, _mm512_bsrli_epi128(products.middle, 8));
   low = _mm512_xor_si512(_mm512_shuffle_epi32(low, kSwapHalves), _mm512_clmulepi64_epi128(low, polynomial, 0x00));
   low = _mm512_xor_si512(_mm512_shuffle_epi32(low, kSwapHalves), _mm512_clmulepi64_epi128(low, polynomial, 0x00));
   return _mm512_xor_si512(low, high);
+}
+CULVERT_VAES_INLINE __m512i reduce(const Products& products) {
+  return reduce(_mm512_xor_si512(products.low, _mm512_bslli_epi128(products.middle, 8)),
+                _mm512_xor_si512(products.high, _mm512_bsrli_epi128(products.middle, 8)));
 }
 CULVERT_VAES_INLINE __m128i sum_of_lanes(__m512i lanes) {
   __m256i halves = _mm256_xor_si256(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));

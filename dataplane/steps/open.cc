@@ -51,7 +51,7 @@ struct FinishOpen {
 void open(Burst& burst, PathContext& context) {
   std::array<aead::Job, kBurst> memory;
   bool only_aead = true;
-  ColdJobs cold(context.clock);
+  ColdJobs cold(context.clock, context.table->live().size());
   burst.each(context, PrepareOpen{memory.data(), cold, only_aead});
   std::span<aead::Job> jobs(memory.data(), burst.size());
   cold.expand(context.aead);

@@ -60,7 +60,7 @@ struct PrepareSeal {
 
 void seal(Burst& burst, PathContext& context) {
   std::array<aead::Job, kBurst> jobs;
-  ColdJobs cold(context.clock);
+  ColdJobs cold(context.clock, context.table->live().size());
   for (const Packet& packet : burst.packets()) session::prefetch(packet.session->send.key);
   burst.each(context, PrepareSeal{jobs.data(), cold});
   cold.expand(context.aead);

@@ -37,11 +37,13 @@ Traffic::Traffic(const Case& what, aead::Engine& engine, std::vector<rte_mbuf*> 
     engine.expand(what.cipher, direction_key(peer_id).key, keys[peer_id]);
 }
 
-// Scattered over all sessions, from pass to pass over others when there are more of them than packets.
+// Any of all sessions, each as likely as the others whatever came before: the same in every run.
 uint32_t Traffic::session_of(size_t index) const {
   if (in_turn_from_) return static_cast<uint32_t>((*in_turn_from_ + index) % case_.sessions);
-  uint64_t number = pass_ * mbufs_.size() + index;
-  return static_cast<uint32_t>(number * 2654435761u % 4294967291u % case_.sessions);
+  uint64_t mixed = (pass_ * mbufs_.size() + index + 1) * 0x9E3779B97F4A7C15u;
+  mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9u;
+  mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EBu;
+  return static_cast<uint32_t>((mixed ^ mixed >> 31) >> 32) % case_.sessions;
 }
 
 uint32_t Traffic::size_of(size_t index) const {

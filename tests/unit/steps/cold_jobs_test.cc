@@ -35,10 +35,10 @@ class ColdJobsTest : public ::testing::Test {
     key.has_compact = true;
   }
   /// Was the key of a packet that comes at `clock` expanded again?
-  bool is_cold(uint32_t clock) {
+  bool is_cold(uint32_t clock, size_t sessions = kMany) {
     aead::Job job{};
     NotingEngine engine;
-    ColdJobs jobs(clock);
+    ColdJobs jobs(clock, sessions);
     jobs.add(key, job);
     jobs.expand(engine);
     if (engine.asked.empty()) return false;
@@ -49,6 +49,7 @@ class ColdJobsTest : public ::testing::Test {
   }
 
   static constexpr uint32_t kAfter = ColdJobs::kColdAfter;
+  static constexpr size_t kMany = ColdJobs::kFew + 1;
   aead::Key expanded{};
   session::SendKey key;
 };
@@ -60,6 +61,12 @@ TEST_F(ColdJobsTest, AKeyIsColdWhenManyPacketsHaveGoneByWithoutIt) {
   EXPECT_FALSE(is_cold(2 * kAfter + 16));
   EXPECT_TRUE(is_cold(3 * kAfter + 17));
   EXPECT_FALSE(is_cold(3 * kAfter + 18));
+}
+
+TEST_F(ColdJobsTest, OfFewSessionsNoKeyIs) {
+  EXPECT_FALSE(is_cold(kAfter + 1, 1));
+  EXPECT_FALSE(is_cold(5 * kAfter, ColdJobs::kFew));
+  EXPECT_TRUE(is_cold(5 * kAfter, ColdJobs::kFew + 1)) << "one more session has come";
 }
 
 TEST_F(ColdJobsTest, TheClockGoesRound) {
@@ -81,7 +88,7 @@ TEST_F(ColdJobsTest, OnlyTheColdOnesOfABurst) {
   others[1].used_at = kAfter;
   aead::Job jobs[3]{};
   NotingEngine engine;
-  ColdJobs cold(kAfter + 1);
+  ColdJobs cold(kAfter + 1, kMany);
   for (size_t i = 0; i < 3; ++i) cold.add(others[i], jobs[i]);
   cold.expand(engine);
   ASSERT_EQ(engine.asked.size(), 2u);
