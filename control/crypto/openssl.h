@@ -46,9 +46,10 @@ using OwnedSsl = Owned<SSL, SSL_free>;
 using OwnedSslCtx = Owned<SSL_CTX, SSL_CTX_free>;
 using OwnedX509 = Owned<X509, X509_free>;
 
-/// Digests that are looked up once: EVP_sha256() and EVP_sha1() are looked up in each use. Where libcrypto has none
+/// Digests that are looked up once: EVP_sha256() and the like are looked up in each use. Where libcrypto has none
 /// they are those, whose use then fails.
 const EVP_MD* fetched_sha256();
+const EVP_MD* fetched_sha384();
 const EVP_MD* fetched_sha1();
 
 /// What OpenSSL queued as errors, oldest first, and empties the queue; "unknown error" when it is empty.
