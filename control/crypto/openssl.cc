@@ -9,11 +9,6 @@ const EVP_MD* fetched_sha256() {
   return digest ? digest.get() : EVP_sha256();
 }
 
-const EVP_MD* fetched_sha384() {
-  static const OwnedMd digest(EVP_MD_fetch(nullptr, "SHA2-384", nullptr));
-  return digest ? digest.get() : EVP_sha384();
-}
-
 const EVP_MD* fetched_sha1() {
   static const OwnedMd digest(EVP_MD_fetch(nullptr, "SHA1", nullptr));
   return digest ? digest.get() : EVP_sha1();

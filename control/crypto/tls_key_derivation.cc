@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <memory>
 #include <new>
 #include <optional>
@@ -13,8 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "control/crypto/openssl.h"
-#include "control/crypto/primitives.h"
+#include "control/crypto/hasher.h"
 
 namespace culvert::crypto {
 namespace {
@@ -52,27 +50,19 @@ void* original_of(Context& context) {
   return context.original;
 }
 
-constexpr size_t kMostBlock = 128;
-constexpr size_t kMostHash = 48;
 constexpr size_t kMostLabel = 255;  // in an HkdfLabel, and as much context
 
-struct Hash {
-  const EVP_MD* digest = nullptr;
-  size_t size = 0;   ///< of its result
-  size_t block = 0;  ///< of its input (RFC 2104's B)
-};
-
 /// By the name that libssl has from its own digest; nothing for others.
-Hash hash_named(std::string_view name) {
-  if (name == "SHA2-384") return {fetched_sha384(), 48, 128};
-  if (name == "SHA2-256") return {fetched_sha256(), 32, 64};
+HashFunction hash_named(std::string_view name) {
+  if (name == "SHA2-384") return hash_function(Digest::kSha384);
+  if (name == "SHA2-256") return hash_function(Digest::kSha256);
   return {};
 }
 
 /// The parameters of one derivation; empty: not given.
 struct Request {
   int mode = -1;
-  Hash hash;
+  HashFunction hash;
   Bytes key;
   Bytes salt;
   Bytes prefix;
@@ -112,48 +102,14 @@ std::optional<Request> read(const OSSL_PARAM* params) {
   return request;
 }
 
-/// One hash function for all hashing of a derivation. Its state is wiped by OpenSSL at the end.
-class Hasher {
- public:
-  explicit Hasher(const Hash& hash) : hash_(hash), context_(EVP_MD_CTX_new()) {}
-
-  bool hash(std::initializer_list<Bytes> parts, std::span<uint8_t> out) {
-    unsigned size = 0;
-    bool done = context_ && EVP_DigestInit_ex2(context_.get(), hash_.digest, nullptr) == 1;
-    for (const Bytes part : parts)
-      done = done && (part.empty() || EVP_DigestUpdate(context_.get(), part.data(), part.size()) == 1);
-    return done && EVP_DigestFinal_ex(context_.get(), out.data(), &size) == 1 && size == hash_.size;
-  }
-
-  /// HMAC (RFC 2104) with a key of at most one block.
-  bool hmac(Bytes key, std::initializer_list<Bytes> parts, std::span<uint8_t> out) {
-    Secret<kMostBlock> pad;
-    Secret<kMostHash> inner;
-    const auto block = pad.span().first(hash_.block);
-    std::ranges::copy(key, block.begin());
-    for (uint8_t& byte : block) byte ^= 0x36;
-    bool done = context_ && EVP_DigestInit_ex2(context_.get(), hash_.digest, nullptr) == 1 &&
-                EVP_DigestUpdate(context_.get(), block.data(), block.size()) == 1;
-    for (const Bytes part : parts)
-      done = done && (part.empty() || EVP_DigestUpdate(context_.get(), part.data(), part.size()) == 1);
-    done = done && EVP_DigestFinal_ex(context_.get(), inner.data(), nullptr) == 1;
-    for (uint8_t& byte : block) byte ^= 0x36 ^ 0x5C;
-    return done && hash({block, inner.span().first(hash_.size)}, out);
-  }
-
- private:
-  Hash hash_;
-  Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
-};
-
 /// HKDF-Expand-Label (RFC 8446, section 7.1; RFC 5869, section 2.3). `out` at most 255 hashes long, label with its
 /// prefix and `data` at most kMostLabel bytes.
-bool expand_label(Hasher& hasher, const Hash& hash, const Request& request, Bytes key, Bytes data,
+bool expand_label(Hasher& hasher, const HashFunction& hash, const Request& request, Bytes key, Bytes data,
                   std::span<uint8_t> out) {
   const std::array<uint8_t, 3> head = {static_cast<uint8_t>(out.size() >> 8), static_cast<uint8_t>(out.size()),
                                        static_cast<uint8_t>(request.prefix.size() + request.label.size())};
   const std::array<uint8_t, 1> data_size = {static_cast<uint8_t>(data.size())};
-  Secret<kMostHash> block;
+  Secret<kMaxDigestSize> block;
   Bytes before;
   for (uint8_t counter = 1; !out.empty(); ++counter) {
     const std::array<uint8_t, 1> number = {counter};
@@ -168,12 +124,12 @@ bool expand_label(Hasher& hasher, const Hash& hash, const Request& request, Byte
 }
 
 /// The next of the three secrets of the key schedule: Derive-Secret(salt, "derived", "") as salt for HKDF-Extract.
-bool extract(Hasher& hasher, const Hash& hash, const Request& request, std::span<uint8_t> out) {
-  constexpr std::array<uint8_t, kMostHash> kZeros{};
-  Secret<kMostHash> memory;
+bool extract(Hasher& hasher, const HashFunction& hash, const Request& request, std::span<uint8_t> out) {
+  constexpr std::array<uint8_t, kMaxDigestSize> kZeros{};
+  Secret<kMaxDigestSize> memory;
   Bytes salt;
   if (!request.salt.empty()) {
-    std::array<uint8_t, kMostHash> of_nothing;
+    std::array<uint8_t, kMaxDigestSize> of_nothing;
     const auto derived = memory.span().first(hash.size);
     if (!hasher.hash({}, of_nothing) ||
         !expand_label(hasher, hash, request, request.salt, Bytes(of_nothing).first(hash.size), derived))
@@ -188,7 +144,7 @@ bool extract(Hasher& hasher, const Hash& hash, const Request& request, std::span
 std::optional<bool> derive_here(const OSSL_PARAM* params, std::span<uint8_t> out) {
   const auto request = read(params);
   if (!request || request->hash.digest == nullptr || out.empty()) return std::nullopt;
-  const Hash& hash = request->hash;
+  const HashFunction& hash = request->hash;
   const size_t label_size = request->prefix.size() + request->label.size();
   if (request->prefix.empty() || request->label.empty() || label_size > kMostLabel || request->data.size() > kMostLabel)
     return std::nullopt;
