@@ -38,15 +38,13 @@ using OwnedKdf = Owned<EVP_KDF, EVP_KDF_free>;
 using OwnedKdfCtx = Owned<EVP_KDF_CTX, EVP_KDF_CTX_free>;
 using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>;
 using OwnedKeyCtx = Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
-using OwnedMac = Owned<EVP_MAC, EVP_MAC_free>;
-using OwnedMacCtx = Owned<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using OwnedMd = Owned<EVP_MD, EVP_MD_free>;
 using OwnedRevoked = Owned<X509_REVOKED, X509_REVOKED_free>;
 using OwnedSsl = Owned<SSL, SSL_free>;
 using OwnedSslCtx = Owned<SSL_CTX, SSL_CTX_free>;
 using OwnedX509 = Owned<X509, X509_free>;
 
-/// Digests that are looked up once: EVP_sha256() and EVP_sha1() are looked up in each use. Where libcrypto has none
+/// Digests that are looked up once: EVP_sha256() and the like are looked up in each use. Where libcrypto has none
 /// they are those, whose use then fails.
 const EVP_MD* fetched_sha256();
 const EVP_MD* fetched_sha1();

@@ -9,35 +9,15 @@
 #include <climits>
 #include <cstdlib>
 
+#include "control/crypto/hasher.h"
 #include "control/crypto/openssl.h"
 
 namespace culvert::crypto {
 namespace {
 
-constexpr std::array<uint8_t, kMaxDigestSize> kNoKey{};
+constexpr std::array<uint8_t, 32> kNoKey{};
 
-/// A context of this thread for one digest: making one takes longer than authenticating a packet does. Between two uses
-/// its key is zero.
-OwnedMacCtx make_hmac(Digest digest) {
-  OwnedMac mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-  OwnedMacCtx context(mac ? EVP_MAC_CTX_new(mac.get()) : nullptr);
-  if (!context) return nullptr;
-  std::string name(digest_name(digest));
-  const std::array params = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
-                             OSSL_PARAM_construct_end()};
-  if (EVP_MAC_init(context.get(), kNoKey.data(), digest_size(digest), params.data()) != 1) return nullptr;
-  return context;
-}
-
-EVP_MAC_CTX* hmac_of_thread(Digest digest) {
-  thread_local std::array<OwnedMacCtx, 5> contexts;
-  const size_t index = static_cast<size_t>(digest) - 1;
-  if (index >= contexts.size()) return nullptr;
-  if (!contexts[index]) contexts[index] = make_hmac(digest);
-  return contexts[index].get();
-}
-
-/// The same for AES-256-CTR.
+/// A context of this thread: making one takes longer than encrypting a packet does. Between two uses its key is zero.
 EVP_CIPHER_CTX* aes256_ctr_of_thread() {
   static const OwnedCipher cipher(EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr));
   thread_local OwnedCipherCtx context;
@@ -72,13 +52,10 @@ bool equal_constant_time(Bytes a, Bytes b) {
 }
 
 bool hmac(Digest digest, Bytes key, std::initializer_list<Bytes> parts, std::span<uint8_t> out) {
-  // OpenSSL takes an empty key for "the key of before".
-  EVP_MAC_CTX* context = key.empty() || out.size() < digest_size(digest) ? nullptr : hmac_of_thread(digest);
-  bool done = context != nullptr && EVP_MAC_init(context, key.data(), key.size(), nullptr) == 1;
-  for (Bytes part : parts) done = done && (part.empty() || EVP_MAC_update(context, part.data(), part.size()) == 1);
-  size_t written = 0;
-  done = done && EVP_MAC_final(context, out.data(), &written, out.size()) == 1 && written == digest_size(digest);
-  if (context != nullptr) done = EVP_MAC_init(context, kNoKey.data(), digest_size(digest), nullptr) == 1 && done;
+  const HashFunction function = key.empty() ? HashFunction{} : hash_function(digest);
+  if (function.digest == nullptr || out.size() < function.size) return false;
+  Hasher hasher(function);
+  const bool done = hasher.hmac(key, parts, out);
   if (!done) ERR_clear_error();
   return done;
 }

@@ -11,6 +11,7 @@
 #include "control/crypto/tls_algorithms.h"
 #include "control/crypto/tls_ec_decoder.h"
 #include "control/crypto/tls_ec_keys.h"
+#include "control/crypto/tls_key_derivation.h"
 
 namespace culvert::crypto {
 namespace {
@@ -39,6 +40,8 @@ bool is_named(const OSSL_ALGORITHM& algorithm, std::string_view name) {
 AlgorithmTable make_table(int operation) {
   AlgorithmTable table = tls_algorithms(Use::kOften, operation, ask(operation));
   for (OSSL_ALGORITHM& algorithm : table) {
+    if (operation == OSSL_OP_KDF && is_named(algorithm, "TLS13-KDF"))
+      algorithm.implementation = tls13_key_derivation(algorithm.implementation);
     if (!is_named(algorithm, "EC")) continue;
     if (operation == OSSL_OP_KEYMGMT)
       algorithm.implementation =
