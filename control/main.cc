@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
@@ -53,6 +55,21 @@ struct Console {
   bool logs_elsewhere = false;
 };
 
+constexpr std::string_view kUp = "culvert up";
+
+/// Who starts this process again when it has ended; empty: nobody that we know of.
+std::string keeper() {
+  // `culvert up` has asked for a signal to us at its end. So do others.
+  int death_signal = 0;
+  prctl(PR_GET_PDEATHSIG, &death_signal);
+  std::string parent;
+  std::getline(std::ifstream("/proc/" + std::to_string(getppid()) + "/comm"), parent);
+  if (death_signal != 0 && parent == "culvert") return std::string(kUp);
+  // Its unit has Restart=always (systemd.exec(5): the pid of the unit's own process, which others inherit).
+  const char* unit_pid = getenv("SYSTEMD_EXEC_PID");
+  return unit_pid && unit_pid == std::to_string(getpid()) ? "systemd" : "";
+}
+
 /// `log`, `syslog` and `writepid`, while we still may open such files.
 Status prepare_log(const config::ServerConfig& server, Console& console) {
   console.logs_elsewhere |= server.syslog.has_value() || !server.log_file.empty();
@@ -61,10 +78,8 @@ Status prepare_log(const config::ServerConfig& server, Console& console) {
     if (Status opened = io::log_to_file(server.log_file, server.log_append); !opened)
       return Error{server.file + ": " + opened.error()};
   if (server.pid_file.empty()) return {};
-  // `culvert up` has asked for a signal at its end; signals are better sent to it, which keeps two processes running.
-  int death_signal = 0;
-  prctl(PR_GET_PDEATHSIG, &death_signal);
-  std::string text = std::to_string(death_signal != 0 ? getppid() : getpid()) + "\n";
+  // Signals are better sent to `culvert up`, which keeps two processes running.
+  std::string text = std::to_string(keeper() == kUp ? getppid() : getpid()) + "\n";
   io::Fd file(open(server.pid_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
   if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
     return Error{server.file + ": writepid " + server.pid_file + ": " + std::strerror(errno)};
@@ -93,10 +108,11 @@ Result<int> run(const ControlOptions& options, Console& console) {
   for (const config::ServerConfig& server : configuration->servers)
     configuration_files.insert(configuration_files.end(), {server.file, server.crl_file});
   files.stop_keeping(configuration_files);
-  io::set_log_level(configuration->log_level);
-  std::string run_dir = options.run_dir.empty() ? configuration->appliance.run_dir : options.run_dir;
   auto identity = io::identity_of(configuration->user, configuration->group);
   if (!identity) return Error{identity.error()};
+  if (options.check) return 0;
+  io::set_log_level(configuration->log_level);
+  std::string run_dir = options.run_dir.empty() ? configuration->appliance.run_dir : options.run_dir;
   crypto::SystemRandom random;
   for (config::ServerConfig& server : configuration->servers) {
     if (Status prepared = prepare_log(server, console); !prepared) return Error{prepared.error()};
@@ -117,6 +133,9 @@ Result<int> run(const ControlOptions& options, Console& console) {
   }
   if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }); !status)
     return Error{status.error()};
+  if (Status status = (*loop)->on_signal(SIGQUIT, [&gateway] { gateway.leave(); }); !status)
+    return Error{status.error()};
+  gateway.set_keeper(keeper());
   if (Status status = gateway.start(identity->gid); !status) return Error{status.error()};
   Status dropped;
   gateway.when_ready([&] {
@@ -126,6 +145,7 @@ Result<int> run(const ControlOptions& options, Console& console) {
   while (!gateway.finished() && dropped) gateway.run_pass();
   if (!dropped) return Error{"can't become user " + std::to_string(identity->uid.value_or(0)) + ": " + dropped.error()};
   if (!gateway.failure().empty()) return Error{gateway.failure()};
+  if (gateway.left()) return kLeft;
   return gateway.stopped_for_good() ? kStoppedForGood : 0;
 }
 

@@ -61,6 +61,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   CLI::App app{
       "culvert's dataplane: owns the sockets and the TUN, encrypts and decrypts. culvert-control tells it what to do."};
   app.set_version_flag("--version", "culvert-dataplane " CULVERT_VERSION);
+  bool tell_link_version = false;
+  app.add_flag("--link-version", tell_link_version,
+               "print the version of the link that this program speaks with control, and end; other options are judged "
+               "as at a start");
   app.add_option("--run-dir", options.run_dir, "folder of this instance: link.sock, through which control attaches")
       ->required();
   app.add_option("--workers", workers,
@@ -92,6 +96,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     options.ports = parse_ports(ports);
     options.cores = parse_cores(workers);
     options.huge = huge == "off" ? Huge::kOff : Huge::kAuto;
+    if (tell_link_version) {
+      std::printf("%u\n", abi::kAbiVersion);
+      return 0;
+    }
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     std::fprintf(stderr, "dataplane: %s\n", error.what());

@@ -153,6 +153,7 @@ std::optional<MonoTime> Gateway::next_deadline() const {
   };
   for (const auto& instance : instances_)
     if (instance->server) consider(instance->server->next_deadline());
+  if (leaving_) consider(leaving_->look_at);
   if (stopping_) consider(io::mono_now() < stop_deadline_ ? stop_deadline_ : hooks_deadline_);
   return first;
 }
@@ -183,6 +184,7 @@ void Gateway::run_pass() {
     sessions_lost_ = false;
     reinstall_sessions(*link_.mapping());
   }
+  if (leaving_) look_at_leaving();
   publish_counters();
   if (stopping_) {
     bool quiet = !std::ranges::any_of(instances_, [](const auto& instance) {
@@ -197,7 +199,8 @@ void Gateway::run_pass() {
 }
 
 void Gateway::stop() {
-  if (stopping_) return;
+  if (stopping_ || left_) return;
+  leaving_.reset();
   stopping_ = true;
   tell_state("EXITING", "SIGTERM");
   bool goodbyes = std::ranges::any_of(instances_, [](const auto& one) { return one->config.exit_notify > 0; });

@@ -5,7 +5,8 @@
 // sessions, installing them again; gateway_outputs.cc: what the engines want done; gateway_reload.cc: a new
 // configuration, revoked certificates; gateway_entry.cc: who gets in; gateway_networks.cc: networks behind clients;
 // gateway_tokens.cc: tokens; gateway_hooks.cc: scripts; gateway_concerns.cc: what should be looked at;
-// gateway_limits.cc: limits of sessions; operator.cc: what the operator asks.
+// gateway_limits.cc: limits of sessions; gateway_leave.cc: leaving them to the next control; operator.cc: what the
+// operator asks.
 #pragma once
 
 #include <memory>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/admin/handover.h"
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
 #include "control/crypto/primitives.h"
@@ -56,6 +58,15 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// As stop(), and whoever keeps this process running should not start it again.
   void stop_for_good();
   bool stopped_for_good() const { return for_good_; }
+
+  /// Ends, and leaves all sessions to the next control at the same link: when nothing is in the middle, at the latest
+  /// after `within`. Then finished() and left() turn true. While the dataplane is away, sessions are nowhere but here:
+  /// that is waited for as well. A stop() meanwhile goes first.
+  void leave(MonoClock::duration within = kLeaveWithin);
+  bool left() const { return left_; }
+  static constexpr std::chrono::seconds kLeaveWithin{5};
+  /// Who starts the next control when this one has ended; empty: nobody that we know of.
+  void set_keeper(std::string keeper) { keeper_ = std::move(keeper); }
 
   /// Says which CRLs can't be read again now. Call after privileges are dropped.
   void warn_of_unreadable_crls() const;
@@ -104,6 +115,13 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   size_t end_revoked(size_t instance);
   void take_over(size_t instance, config::ServerConfig next);
   void take_over_routes();
+
+  // gateway_leave.cc
+  void look_at_leaving();
+  void end_leaving(const admin::Unfinished& cut_off);
+  admin::Unfinished unfinished() const;
+  /// Is all that the engines wanted done in the rings and records of the dataplane that runs?
+  bool handed_on();
 
   // gateway_link.cc
   void on_attached(const std::shared_ptr<io::LinkMapping>& old) override;
@@ -244,6 +262,16 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   bool finished_ = false;
   bool for_good_ = false;
   bool sessions_lost_ = false;  ///< a command was lost: install all again when the worker takes commands
+  bool left_ = false;
+  struct Leaving {
+    MonoTime deadline{};
+    MonoTime look_at{};
+    admin::Unfinished waited_for{};  ///< the most of each at a time
+  };
+  std::optional<Leaving> leaving_;
+  std::string keeper_;
+  size_t took_over_ = 0;  ///< sessions of the control before
+  size_t gave_up_ = 0;    ///< likewise
   MonoTime stop_deadline_{};
   MonoTime hooks_deadline_{};  ///< of a stop: how long scripts may still run
   /// Sessions whose limits are to follow the configuration of the last reload, or of the start.

@@ -60,6 +60,8 @@ void Gateway::adopt_sessions() {
   for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, 0);
   // Nobody was there to end the sessions of certificates that were revoked meanwhile.
   for (size_t i = 0; i < instances_.size(); ++i) end_revoked(i);
+  took_over_ = adopted;
+  gave_up_ = given_up;
   if (adopted + given_up > 0)
     io::log(io::LogLevel::kInfo, "took over " + std::to_string(adopted) +
                                      " session(s) of the control process before; gave up " + std::to_string(given_up) +

@@ -127,7 +127,7 @@ void Gateway::on_doorbell(io::WorkerLane& lane) {
 }
 
 void Gateway::drain(io::WorkerLane& lane) {
-  bool more = lane.drain(*this);
+  bool more = lane.drain(*this, !leaving_);
   for (size_t i = 0; i < instances_.size(); ++i) carry_out(i, lane.worker());
   for (auto& each : link_.lanes()) each->flush();  // sessions are told to all
   // The lane is looked up again: a new dataplane may have fewer of them.

@@ -92,6 +92,14 @@ void ManagementDesk::tell_fatal(const std::string& why) {
   if (server_) server_->notify(">FATAL:" + management::one_field(why));
 }
 
+void ManagementDesk::say_leaving() {
+  if (status_file_) {
+    gateway_.loop_.cancel(status_timer_);
+    write_status();
+  }
+  set_state("RECONNECTING", "control-upgrade", false);
+}
+
 void ManagementDesk::set_state(std::string_view state, const std::string& text, bool with_addresses) {
   if (!server_) return;
   const config::ServerConfig& config = gateway_.instances_[instance_]->config;

@@ -29,6 +29,9 @@ class ManagementDesk final : public management::Daemon {
   bool held() const { return server_ && server_->board().waiting; }
   void on_log(io::LogLevel level, std::string_view text);
   void tell_fatal(const std::string& why);
+  /// The last words of a control whose sessions go on with the next one: the status file as it is now, and a state as
+  /// before a restart of the reference.
+  void say_leaving();
   /// `text` is the detail ("SUCCESS"); `with_addresses`: our inner addresses follow.
   void set_state(std::string_view state, const std::string& text, bool with_addresses);
 

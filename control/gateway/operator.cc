@@ -54,6 +54,8 @@ ordered_json Operator::answer(const json& request, const io::PeerCredentials& wh
   const std::string command = request.value("command", "");
   if (command == "status") return admin_ok(admin::to_json(status()));
   if (command == "reload") return reload(who);
+  if (command == "handover") return admin_ok(admin::to_json(handover()));
+  if (command == "leave") return leave(request, who);
   if (command == "ports") return admin_ok(admin::to_json(ports()));
   if (!gateway_.link_.mapping()) return admin_error("no dataplane yet: " + gateway_.state_text_);
   if (command == "sessions") return admin_ok(admin::to_json(sessions()));
@@ -77,9 +79,13 @@ std::vector<abi::Tally> Operator::tallies() const {
   return tallies;
 }
 
+bool Operator::is_ready() const {
+  return gateway_.link_.attached() && gateway_.ports_->open() && !gateway_.starting_;
+}
+
 admin::StatusRow Operator::status() const {
   admin::StatusRow row;
-  row.ready = gateway_.link_.attached() && gateway_.ports_->open() && !gateway_.starting_;
+  row.ready = is_ready();
   row.state = gateway_.state_text_;
   row.version = CULVERT_VERSION;
   row.config = gateway_.configuration_.appliance.file;

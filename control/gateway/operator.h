@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "control/admin/handover.h"
 #include "control/admin/rows.h"
 #include "control/io/admin_server.h"
 #include "dataplane/abi/counters.h"
@@ -21,7 +22,10 @@ class Operator {
   nlohmann::ordered_json answer(const nlohmann::json& request, const io::PeerCredentials& who);
 
  private:
+  bool is_ready() const;
   admin::StatusRow status() const;
+  admin::HandoverRow handover() const;
+  nlohmann::ordered_json leave(const nlohmann::json& request, const io::PeerCredentials& who);
   std::vector<admin::SessionRow> sessions() const;
   std::vector<admin::DropRow> drops(bool all) const;
   std::vector<admin::CounterRow> counters() const;

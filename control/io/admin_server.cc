@@ -62,7 +62,7 @@ AdminServer::~AdminServer() {
   while (!connections_.empty()) drop(connections_.begin()->first);
   loop_.cancel(accept_again_);
   loop_.unwatch(listener_.get());
-  unlink(path_.c_str());
+  if (!leaves_file_) unlink(path_.c_str());
 }
 
 void AdminServer::drop(int fd) {

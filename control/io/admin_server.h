@@ -30,6 +30,10 @@ class AdminServer {
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;
 
+  /// At the end the socket's file stays: whoever connects is refused by it instead of finding nothing there, until the
+  /// next control listens in its place.
+  void leave_file() { leaves_file_ = true; }
+
   size_t connections() const { return connections_.size(); }
 
  private:
@@ -51,6 +55,7 @@ class AdminServer {
   Handler handler_;
   AdminLimits limits_;
   EventLoop::TimerId accept_again_ = 0;
+  bool leaves_file_ = false;
   std::unordered_map<int, std::unique_ptr<Connection>> connections_;
 };
 

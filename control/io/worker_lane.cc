@@ -109,11 +109,11 @@ bool WorkerLane::drain_punts(abi::Consumer<abi::PacketMessage, abi::PacketRing::
   return true;
 }
 
-bool WorkerLane::drain(LaneSink& sink) {
+bool WorkerLane::drain(LaneSink& sink, bool newcomers) {
   if (!attached_) return false;
   bool events_sound = drain_events(sink);
   bool known_sound = drain_punts(punt_known_, kKnownPerPass, sink);
-  bool new_sound = drain_punts(punt_new_, kNewPerPass, sink);
+  bool new_sound = newcomers && drain_punts(punt_new_, kNewPerPass, sink);
   // A ring with an impossible index never looks empty: looking again at once would burn a core for nothing.
   bool more = events_sound && !events_.prepare_to_sleep();
   more = (known_sound && !punt_known_.prepare_to_sleep()) || more;

@@ -47,7 +47,8 @@ class WorkerLane {
 
   /// Takes a bounded number of messages from each ring. True: there may be more. False: all empty, the doorbell will
   /// ring.
-  bool drain(LaneSink& sink);
+  /// Without `newcomers`, first packets of clients stay in their ring for whoever attaches next.
+  bool drain(LaneSink& sink, bool newcomers = true);
 
   uint32_t worker() const { return worker_; }
   /// To be watched edge-triggered and never read: the neighbour could make a read block.

@@ -59,6 +59,8 @@ class KeyRing {
   std::optional<uint8_t> previous() const { return previous_ ? std::optional(previous_->id) : std::nullopt; }
   /// The key that the worker seals with.
   std::optional<uint8_t> sending() const { return switched_ ? current() : previous(); }
+  /// Could a new dataplane be given the newest key? Not one from before a restart of control.
+  bool known() const { return current_ && current_->known; }
   abi::Cipher cipher() const { return current_ ? current_->cipher : abi::Cipher{}; }
 
  private:

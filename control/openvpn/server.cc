@@ -141,6 +141,34 @@ void Server::stop(Goodbye goodbye, Now now) {
     state_->end(*session, goodbye, EndReason::kServerStopping, "server is stopping", now);
 }
 
+void Server::leave() {
+  state_->engine.leaving = true;
+}
+
+Server::Unfinished Server::unfinished(Now now) const {
+  Unfinished sum;
+  for (const auto& [session, entry] : state_->sessions) {
+    if (session->alive() && session->phase() != ServerSession::Phase::kConnected)
+      ++sum.handshakes;
+    else if (session->alive() && session->negotiating(now))
+      ++sum.renegotiations;
+    else if (session->speaking())
+      ++sum.messages;
+  }
+  return sum;
+}
+
+Server::Census Server::census() const {
+  Census sum;
+  for (const auto& [peer_id, session] : state_->by_peer_id) {
+    if (session->phase() != ServerSession::Phase::kConnected) continue;
+    ++sum.connected;
+    if (session->path().remote.transport == abi::Transport::kTcp) ++sum.over_tcp;
+    if (!session->keys().known()) ++sum.without_keys;
+  }
+  return sum;
+}
+
 void Server::on_event(const abi::Event& event, Now now) {
   State& state = *state_;
   if (event.kind == abi::EventKind::kStreamClosed) {

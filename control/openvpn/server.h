@@ -107,6 +107,24 @@ class Server {
   /// Ends every session and lets nobody in any more.
   void stop(Goodbye goodbye, Now now);
 
+  /// This server is about to end and leaves its sessions to the next control's adopt(). From now on none begins to
+  /// renegotiate, unless its client does over TCP; what has begun goes on.
+  void leave();
+  /// What would be cut off if the server ended now.
+  struct Unfinished {
+    size_t handshakes = 0;      ///< of clients that are not connected yet
+    size_t renegotiations = 0;  ///< of connected ones
+    size_t messages = 0;        ///< sessions with something under way to their clients: settings, goodbyes
+  };
+  Unfinished unfinished(Now now) const;
+  /// Of the connected sessions.
+  struct Census {
+    size_t connected = 0;
+    size_t over_tcp = 0;
+    size_t without_keys = 0;  ///< only the dataplane has theirs: they have not renegotiated with this control yet
+  };
+  Census census() const;
+
   /// Events of the dataplane. Stale generations are ignored.
   void on_event(const abi::Event& event, Now now);
 

@@ -57,6 +57,8 @@ class ServerSession final : public Session {
 
   Phase phase() const { return phase_; }
   bool alive() const { return phase_ < Phase::kClosing; }
+  /// Of a session that lives, or says goodbye: something that it has said, or was to say, has not arrived.
+  bool speaking() const { return !all_said(); }
   /// Its client has proved no more than its address; or it was never connected, and is remembered for its goodbye only.
   bool half_open() const { return phase_ == Phase::kHandshake || (phase_ == Phase::kClosing && !ever_connected_); }
   const ClientIdentity& identity() const { return identity_; }

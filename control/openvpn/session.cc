@@ -84,6 +84,8 @@ std::optional<DropReason> Session::receive(const Datagram& datagram, Now now) {
   if (plain.header.session_id != ids_.remote) return DropReason::control_wrong_session_id;
   Negotiation* negotiation = find(first->key_id);
   if (!negotiation && first->opcode == Opcode::kSoftReset) {
+    // Its client repeats it, and the next control answers. What a TCP connection has taken is not repeated soon.
+    if (engine_.leaving && path_.remote.transport == abi::Transport::kUdp) return DropReason::control_stopping;
     if (answered_at_ && now.mono < *answered_at_ + kBetweenSoftResets) return DropReason::control_rate_limited;
     negotiation = answer_soft_reset(first->key_id, now);
     if (negotiation) answered_at_ = now.mono;

@@ -33,6 +33,8 @@ struct Engine {
   Random* random = nullptr;
   /// Who the client of a new session is has been shown; nobody but the engine knows the session's number yet.
   std::function<void(class ServerSession&, Now)> on_identified{};
+  /// This control is about to end and leaves its sessions to the next: no negotiation begins that could be cut off.
+  bool leaving = false;
 };
 
 /// key-ids count 0, 1, …, 7, 1, …: 0 is the first negotiation only (ssl.c, key_state_init).
@@ -73,6 +75,8 @@ class Session {
   const Agreement& agreement() const { return agreement_; }
   uint64_t renegotiations() const { return renegotiations_; }
   bool dynamic_wrap() const { return dynamic_wrap_.has_value(); }
+  /// Keys are being exchanged, and the peer takes part in it or may be about to.
+  bool negotiating(Now now) const;
   std::chrono::sys_seconds connected_since() const { return connected_since_; }
 
  protected:

@@ -8,6 +8,14 @@ namespace culvert::openvpn {
 
 using wire::Opcode;
 
+namespace {
+
+constexpr std::chrono::seconds kAgainWhenLeaving{1};
+/// A peer that has not answered our soft reset by then sleeps, or is gone.
+constexpr std::chrono::seconds kAnswerWithin{2};
+
+}  // namespace
+
 Session::Negotiation& Session::begin(uint8_t key_id, const Channel::Settings& settings, Now now) {
   attempted_key_id_ = key_id;
   pending_ = std::make_unique<Negotiation>(settings, settings_.tls->open(now.wall), now.mono);
@@ -25,6 +33,11 @@ void Session::start_first(bool resets_done, Opcode reset, Now now) {
 
 void Session::renegotiate(Now now) {
   renegotiate_at_.reset();
+  if (engine_.leaving) {
+    // The next control begins one with every session that it adopts.
+    renegotiate_at_ = now.mono + kAgainWhenLeaving;
+    return;
+  }
   // Its last packets may still be under way: then right after it.
   renegotiation_wanted_ = pending_ && !ever_finished_;
   if (pending_ || !is_connected()) return;
@@ -38,6 +51,10 @@ void Session::renegotiate(Now now) {
   send_commands(commands);
   begin(id, {side_, id, resend_after(), false, Opcode::kSoftReset}, now);
   pump(now);
+}
+
+bool Session::negotiating(Now now) const {
+  return pending_ && (pending_->channel.heard_reset() || now.mono < pending_->started + kAnswerWithin);
 }
 
 Session::Negotiation* Session::find(uint8_t key_id) {

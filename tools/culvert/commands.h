@@ -31,5 +31,7 @@ void add_pki_commands(CLI::App& app, Context& context);
 void add_config_commands(CLI::App& app, Context& context);
 /// up.
 void add_up_command(CLI::App& app, Context& context);
+/// upgrade.
+void add_upgrade_command(CLI::App& app, Context& context);
 
 }  // namespace culvert::cli

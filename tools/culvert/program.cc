@@ -30,6 +30,7 @@ std::unique_ptr<CLI::App> make_program(Context& context) {
   app->require_subcommand(1);
   add_pki_commands(*app, context);
   add_up_command(*app, context);
+  add_upgrade_command(*app, context);
   add_gateway_commands(*app, context);
   add_metrics_command(*app, context);
   add_trace_commands(*app, context);

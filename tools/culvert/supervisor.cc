@@ -33,7 +33,10 @@ Supervisor::Supervisor(io::EventLoop& loop, std::string run_dir, Child dataplane
 Status Supervisor::take_signals() {
   for (int number : {SIGTERM, SIGINT})
     if (Status status = loop_.on_signal(number, [this] { stop(); }); !status) return status;
-  if (Status status = loop_.on_signal(SIGHUP, [this] { control_.child.signal(SIGHUP); }); !status) return status;
+  // For control: to read its configuration again, and to leave its sessions to the next one.
+  for (int number : {SIGHUP, SIGQUIT})
+    if (Status status = loop_.on_signal(number, [this, number] { control_.child.signal(number); }); !status)
+      return status;
   return loop_.on_signal(SIGCHLD, [this] { on_child_signal(); });
 }
 
@@ -89,6 +92,8 @@ void Supervisor::on_child_signal() {
 void Supervisor::on_end(Kept& kept, const std::string& how) {
   // The management interface may have asked for it, even before we have looked whether all is ready.
   bool asked = &kept == &control_ && kept.child.exit_status() == kStoppedForGood;
+  bool may_start = phase_ == Phase::kStarting || phase_ == Phase::kRunning;
+  if (&kept == &control_ && kept.child.exit_status() == kLeft && may_start) return start_next_control();
   switch (phase_) {
     case Phase::kStarting:
       if (asked) return stop();
@@ -104,6 +109,12 @@ void Supervisor::on_end(Kept& kept, const std::string& how) {
     case Phase::kDone:
       return;
   }
+}
+
+void Supervisor::start_next_control() {
+  say(control_.child.name() + " has left its sessions to the next one: starting that");
+  control_.deaths = 0;
+  start(control_);
 }
 
 void Supervisor::start_again(Kept& kept, const std::string& how) {

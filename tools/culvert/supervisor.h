@@ -28,6 +28,8 @@ class Supervisor {
   void look_for_ready();
   void on_child_signal();
   void on_end(Kept& kept, const std::string& how);
+  /// At once: an orderly end at which all sessions stay.
+  void start_next_control();
   void start_again(Kept& kept, const std::string& how);
   void give_up(const std::string& why);
   void stop();

@@ -26,6 +26,7 @@ class Gateway:
         self.namespace = host.namespace
         self.conf = conf
         self.folder = folder
+        self.culvert = builds.culvert()  # a test may run an installation of its own
         self.run_dir = folder / "run"
         folder.mkdir(parents=True, exist_ok=True)
         if config is None:
@@ -41,7 +42,7 @@ class Gateway:
     def start(self, ready: bool = True) -> "Gateway":
         number = len(list(self.folder.glob("gateway*.log")))
         self.process = self.namespace.start(
-            [builds.culvert(), "up", "--config", self.config, "--run-dir", self.run_dir],
+            [self.culvert, "up", "--config", self.config, "--run-dir", self.run_dir],
             self.folder / f"gateway{number or ''}.log", {**os.environ, **sanitizer_options()})
         if ready:
             self.wait_ready()
@@ -80,7 +81,7 @@ class Gateway:
     # What the operator asks.
 
     def try_cli(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return self.namespace.try_run(builds.culvert(), "--run-dir", str(self.run_dir), *words)
+        return self.namespace.try_run(self.culvert, "--run-dir", str(self.run_dir), *words)
 
     def cli(self, *words: str) -> str:
         done = self.try_cli(*words)

@@ -20,6 +20,7 @@ class HelpPages : public ::testing::Test {
     app_.add_option("--run-dir", context_.run_dir, "folder of the running gateway")->type_name("DIR");
     add_pki_commands(app_, context_);
     add_up_command(app_, context_);
+    add_upgrade_command(app_, context_);
     add_gateway_commands(app_, context_);
     add_trace_commands(app_, context_);
     add_config_commands(app_, context_);

@@ -96,6 +96,12 @@ class GatewayRig {
     dataplane_->hang_up();
   }
 
+  /// The dataplane dies, and no next one comes.
+  void lose_dataplane() {
+    dataplane_->on_request = [](const abi::Request&) {};
+    dataplane_->hang_up();
+  }
+
   /// Reads the configuration and runs until the gateway is ready.
   void start() {
     config::Report report;

@@ -155,6 +155,17 @@ TEST_F(WorkerLaneTest, ServesEventsThenKnownPeersThenStrangersABoundedNumberAtAT
   EXPECT_TRUE(events.must_wake()) << "it sleeps now, and wants to be woken";
 }
 
+TEST_F(WorkerLaneTest, FirstPacketsCanBeLeftToWhoeverAttachesNext) {
+  (void)punt_known.push(good_punt());
+  for (int i = 0; i < 3; ++i) (void)punt_new.push(good_punt());
+  EXPECT_FALSE(lane.drain(seen, false)) << "there is nothing that it will take";
+  EXPECT_EQ(seen.punts.size(), 1u);
+  EXPECT_EQ(area.punt_new.head, 0u);
+  while (lane.drain(seen)) {
+  }
+  EXPECT_EQ(seen.punts.size(), 4u);
+}
+
 TEST_F(WorkerLaneTest, ARingWithAnImpossibleIndexIsReportedAndNotReadForEver) {
   area.punt_new.tail.store(1'000'000'000);
   area.events.tail.store(abi::EventRing::kCapacity + 1);
