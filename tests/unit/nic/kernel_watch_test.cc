@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <netlink/route/addr.h>
+#include <netlink/route/link.h>
 #include <netlink/route/neighbour.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
@@ -85,6 +86,14 @@ class Operator {
   void delete_route(const std::string& address, const std::vector<std::string>& gateways = {}) {
     Route request = route_to(address, gateways);
     EXPECT_EQ(rtnl_route_delete(socket_.get(), request.get(), 0), 0) << address;
+  }
+  /// ip link add NAME up type bridge. False: the kernel makes none.
+  bool add_bridge(const std::string& name) {
+    std::unique_ptr<rtnl_link, decltype(&rtnl_link_put)> request(rtnl_link_alloc(), rtnl_link_put);
+    rtnl_link_set_name(request.get(), name.c_str());
+    rtnl_link_set_type(request.get(), "bridge");
+    rtnl_link_set_flags(request.get(), IFF_UP);
+    return rtnl_link_add(socket_.get(), request.get(), NLM_F_CREATE | NLM_F_EXCL) == 0;
   }
   void set_down() const {
     FileDescriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -211,22 +220,19 @@ TEST_F(KernelWatchTest, OfSeveralGatewaysTheOthersStay) {
   EXPECT_FALSE(sink_.routes.contains({*abi::parse_ip("2001:db8:9::"), 64}));
 }
 
-// The kernel marks such an answer as one that may lack something (NLM_F_DUMP_INTR).
+// The kernel marks such an answer as one that may lack something (NLM_F_DUMP_INTR). Of those that the watch asks for,
+// Linux 6.18 does so for interfaces only; one that comes up as it is made is no other reason to read again.
 TEST_F(KernelWatchTest, AnAnswerInWhichSomethingChangedIsReadAgain) {
-  // More than the kernel says in three messages of 32 KiB; it has the second one ready before it is asked for it.
-  constexpr int kRoutes = 2'000;
-  operator_->add_address("2001:db8::1/64");
-  for (int i = 0; i < kRoutes; ++i) operator_->route("2001:db8:1::" + std::to_string(i), {"2001:db8::2"});
-  sink_.on_route = [&](const IpPrefix& prefix) {
-    if (prefix.address != *abi::parse_ip("2001:db8:1::5")) return;
-    operator_->delete_route("2001:db8:1::1");
-    sink_.on_route = nullptr;
-  };
+  // More than the kernel says in two messages of 32 KiB; it has the second one ready before it is asked for it.
+  constexpr int kInterfaces = 60;
+  for (int i = 0; i < kInterfaces; ++i)
+    if (!operator_->add_bridge("bridge" + std::to_string(i))) GTEST_SKIP() << "this kernel has no bridges";
   int told = 0;
-  auto made = KernelWatch::make(
-      mirror_, [&](const KernelWatch::Interface& interface) { told += interface.name == "near" ? 1 : 0; });
+  auto made = KernelWatch::make(mirror_, [&](const KernelWatch::Interface& interface) {
+    if (interface.name != "lo" || ++told != 1) return;
+    EXPECT_TRUE(operator_->add_bridge("meanwhile"));
+  });
   ASSERT_TRUE(made) << made.error();
-  EXPECT_EQ(sink_.on_route, nullptr) << "the change has come in between";
   EXPECT_GE(told, 2);
   EXPECT_TRUE((*made)->serve());
 }
