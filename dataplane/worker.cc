@@ -6,6 +6,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
+#include "dataplane/precedence.h"
 
 namespace culvert::dataplane {
 
@@ -233,7 +234,18 @@ void Worker::check_inner_port() {
   ring_doorbell(doorbells_.main);
 }
 
+/// At full rate this thread no longer interrupts whoever runs on its core: a sender on the same machine would be
+/// stopped behind each of its messages, so that they come, and cost a change of threads, one by one.
+void Worker::adapt_precedence(uint64_t now_ns) {
+  if (!full_rate_.passed(now_ns, packets_)) return;
+  if (full_rate_.is_on())
+    waits_for_others_ = wait_for_others();
+  else if (std::exchange(waits_for_others_, false))
+    interrupt_others();
+}
+
 void Worker::rest(uint64_t now_ns, bool busy) {
+  if (sleeper_.may_sleep()) adapt_precedence(now_ns);
   WaitPolicy::Next next = wait_.passed(now_ns, packets_, busy);
   to_ask_ = wait_.is_lone() && sleeper_.may_sleep() ? had_ : kAllPorts;
   if (next == WaitPolicy::Next::kNap) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataplane/abi/layout.h"
+#include "dataplane/full_rate.h"
 #include "dataplane/path.h"
 #include "dataplane/port_pace.h"
 #include "dataplane/port_table.h"
@@ -72,6 +73,7 @@ class Worker {
   bool may_send(const abi::PacketMessage& message);
   void notice_corruption(bool& known, bool corrupt);
   void check_inner_port();
+  void adapt_precedence(uint64_t now_ns);
   void count_losses(uint64_t now_ns);
   void publish(uint64_t now_ns);
 
@@ -96,6 +98,8 @@ class Worker {
   uint64_t had_ = 0;             // ports that had something in this pass
   size_t packets_ = 0;           // of this pass, from all ports
   WaitPolicy wait_;
+  FullRate full_rate_;
+  bool waits_for_others_ = false;  // see adapt_precedence()
   Sleeper sleeper_;
   uint64_t published_ns_ = 0;
   uint64_t losses_counted_ns_ = 0;
