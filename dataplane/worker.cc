@@ -234,14 +234,16 @@ void Worker::check_inner_port() {
   ring_doorbell(doorbells_.main);
 }
 
-/// At full rate this thread no longer interrupts whoever runs on its core: a sender on the same machine would be
-/// stopped behind each of its messages, so that they come, and cost a change of threads, one by one.
+/// Asks the scheduler for what the InterruptPolicy has decided, after each of its windows.
 void Worker::adapt_precedence(uint64_t now_ns) {
-  if (!full_rate_.passed(now_ns, packets_)) return;
-  if (full_rate_.is_on())
-    waits_for_others_ = wait_for_others();
-  else if (std::exchange(waits_for_others_, false))
+  if (!interrupts_.passed(now_ns, packets_)) return;
+  interrupts_.decide(now_ns, run_delay_.read());
+  if (interrupts_.interrupts() == !waits_for_others_ || !may_wait_for_others_) return;
+  if (waits_for_others_)
     interrupt_others();
+  else
+    may_wait_for_others_ = wait_for_others();
+  waits_for_others_ = !waits_for_others_ && may_wait_for_others_;
 }
 
 void Worker::rest(uint64_t now_ns, bool busy) {
@@ -251,11 +253,14 @@ void Worker::rest(uint64_t now_ns, bool busy) {
   if (next == WaitPolicy::Next::kNap) {
     path_.tally().add(Counter::naps);
     Sleeper::nap(WaitPolicy::kNapNs);
+    interrupts_.slept();
   } else if (next == WaitPolicy::Next::kSleep) {
-    if (sleep(now_ns))
+    if (sleep(now_ns)) {
       wait_.slept(now_ns, to_ask_ != 0);
-    else
+      interrupts_.slept();
+    } else {
       to_ask_ = kAllPorts;  // a round over the sessions may go on for many passes, and the kernel was not asked
+    }
   }
 }
 

@@ -11,15 +11,16 @@ constexpr uint64_t kApart = 100'000;  // ns between two passes, far less than a 
 
 class FullRateTest : public ::testing::Test {
  protected:
-  /// Passes at `per_second` packets for `nanoseconds`. Returns how often it said that something has changed.
+  /// Passes at `per_second` packets for `nanoseconds`. Returns how often is_on() changed.
   uint32_t changes(uint64_t per_second, uint64_t nanoseconds) {
     uint32_t count = 0;
     for (uint64_t end = now_ + nanoseconds; now_ < end;) {
       now_ += kApart;
       bool before = rate_.is_on();
-      bool changed = rate_.passed(now_, per_second * kApart / kSecond);
-      EXPECT_EQ(changed, rate_.is_on() != before);
-      if (changed) ++count;
+      bool ended = rate_.passed(now_, per_second * kApart / kSecond);
+      if (rate_.is_on() == before) continue;
+      EXPECT_TRUE(ended) << "only a window's end changes anything";
+      ++count;
     }
     return count;
   }
@@ -42,7 +43,8 @@ TEST_F(FullRateTest, NotBelowItsRate) {
 
 TEST_F(FullRateTest, ABurstIsNoStream) {
   changes(0, 2 * FullRate::kWindowNs);
-  EXPECT_FALSE(rate_.passed(now_ += kApart, 150)) << "at once it would be more than enough";
+  rate_.passed(now_ += kApart, 100);
+  EXPECT_FALSE(rate_.is_on()) << "in no time, but in no whole window";
   EXPECT_EQ(changes(0, 10 * FullRate::kWindowNs), 0u);
 }
 
