@@ -34,6 +34,18 @@ bool read_attributes(SchedulerAttributes& attributes) {
   return syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0;
 }
 
+bool write_attributes(SchedulerAttributes& attributes) {
+  return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+}
+
+/// The calling thread's policy from `one` to `other`; nice value and turns stay. False: it was another, or may not.
+bool change_policy(uint32_t one, uint32_t other) {
+  SchedulerAttributes attributes;
+  if (!read_attributes(attributes) || attributes.policy != one) return false;
+  attributes.policy = other;
+  return write_attributes(attributes);
+}
+
 /// Of the calling thread: Linux has a nice value for each (setpriority(2), "C library/kernel differences").
 int own_nice() {
   errno = 0;
@@ -67,8 +79,15 @@ bool ask_for_short_turns() {
   SchedulerAttributes attributes;
   if (!read_attributes(attributes) || attributes.policy != SCHED_OTHER) return false;
   attributes.runtime_ns = kTurnNs;
-  return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0 && read_attributes(attributes) &&
-         attributes.runtime_ns == kTurnNs;
+  return write_attributes(attributes) && read_attributes(attributes) && attributes.runtime_ns == kTurnNs;
+}
+
+bool wait_for_others() {
+  return change_policy(SCHED_OTHER, SCHED_BATCH);
+}
+
+void interrupt_others() {
+  (void)change_policy(SCHED_BATCH, SCHED_OTHER);
 }
 
 void ask_for_sharp_timers() {

@@ -19,6 +19,13 @@ void give_up_precedence();
 /// the kernel has no turns of a thread's own (Linux before 6.12), or the thread's policy has none.
 bool ask_for_short_turns();
 
+/// Calling thread: from now on, waking up does not interrupt whoever runs on its core (SCHED_BATCH, sched(7)); it runs
+/// when that one sleeps or has used up its turn, and then has its share as before. Needs no privilege. False: nothing
+/// has changed, because the kernel refuses, or the policy is not SCHED_OTHER and so somebody's wish.
+bool wait_for_others();
+/// Calling thread: undoes wait_for_others().
+void interrupt_others();
+
 /// Calling thread: timers that wake it are as exact as the kernel's can be; its default for ordinary threads is 50 µs
 /// late at most (prctl(2), PR_SET_TIMERSLACK). Needs no privilege.
 void ask_for_sharp_timers();

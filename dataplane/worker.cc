@@ -6,6 +6,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/link/link_memory.h"
+#include "dataplane/precedence.h"
 
 namespace culvert::dataplane {
 
@@ -233,17 +234,33 @@ void Worker::check_inner_port() {
   ring_doorbell(doorbells_.main);
 }
 
+/// Asks the scheduler for what the InterruptPolicy has decided, after each of its windows.
+void Worker::adapt_precedence(uint64_t now_ns) {
+  if (!interrupts_.passed(now_ns, packets_)) return;
+  interrupts_.decide(now_ns, run_delay_.read());
+  if (interrupts_.interrupts() == !waits_for_others_ || !may_wait_for_others_) return;
+  if (waits_for_others_)
+    interrupt_others();
+  else
+    may_wait_for_others_ = wait_for_others();
+  waits_for_others_ = !waits_for_others_ && may_wait_for_others_;
+}
+
 void Worker::rest(uint64_t now_ns, bool busy) {
+  if (sleeper_.may_sleep()) adapt_precedence(now_ns);
   WaitPolicy::Next next = wait_.passed(now_ns, packets_, busy);
   to_ask_ = wait_.is_lone() && sleeper_.may_sleep() ? had_ : kAllPorts;
   if (next == WaitPolicy::Next::kNap) {
     path_.tally().add(Counter::naps);
     Sleeper::nap(WaitPolicy::kNapNs);
+    interrupts_.slept();
   } else if (next == WaitPolicy::Next::kSleep) {
-    if (sleep(now_ns))
+    if (sleep(now_ns)) {
       wait_.slept(now_ns, to_ask_ != 0);
-    else
+      interrupts_.slept();
+    } else {
       to_ask_ = kAllPorts;  // a round over the sessions may go on for many passes, and the kernel was not asked
+    }
   }
 }
 

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "dataplane/abi/layout.h"
+#include "dataplane/interrupt_policy.h"
 #include "dataplane/path.h"
 #include "dataplane/port_pace.h"
 #include "dataplane/port_table.h"
+#include "dataplane/run_delay.h"
 #include "dataplane/sleeper.h"
 #include "dataplane/wait_policy.h"
 
@@ -72,6 +74,7 @@ class Worker {
   bool may_send(const abi::PacketMessage& message);
   void notice_corruption(bool& known, bool corrupt);
   void check_inner_port();
+  void adapt_precedence(uint64_t now_ns);
   void count_losses(uint64_t now_ns);
   void publish(uint64_t now_ns);
 
@@ -96,6 +99,10 @@ class Worker {
   uint64_t had_ = 0;             // ports that had something in this pass
   size_t packets_ = 0;           // of this pass, from all ports
   WaitPolicy wait_;
+  InterruptPolicy interrupts_;
+  RunDelay run_delay_;
+  bool waits_for_others_ = false;    // see adapt_precedence()
+  bool may_wait_for_others_ = true;  // nobody has refused it yet
   Sleeper sleeper_;
   uint64_t published_ns_ = 0;
   uint64_t losses_counted_ns_ = 0;

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstdint>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -23,6 +26,13 @@ void in_thread(const std::function<void()>& body) {
 
 int nice_now() {
   return getpriority(PRIO_PROCESS, 0);
+}
+
+/// The turn of the calling thread: sched_runtime, the fourth word of struct sched_attr (sched_setattr(2)).
+uint64_t turn_ns() {
+  std::array<uint64_t, 6> attributes{};
+  EXPECT_EQ(syscall(SYS_sched_getattr, 0, attributes.data(), sizeof attributes, 0), 0);
+  return attributes[3];
 }
 
 TEST(Precedence, RaisedWhereAllowedAndGivenBack) {
@@ -106,6 +116,35 @@ TEST(Precedence, ShortTurnsLeaveTheRestAsItIs) {
     EXPECT_EQ(ask_for_short_turns(), granted);
     EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
     EXPECT_EQ(nice_now(), 15);
+  });
+}
+
+TEST(Precedence, WaitsForOthersAndInterruptsThemAgain) {
+  in_thread([] {
+    if (sched_getscheduler(0) != SCHED_OTHER) GTEST_SKIP() << "has a policy of its own";
+    ASSERT_EQ(setpriority(PRIO_PROCESS, 0, 15), 0);
+    ASSERT_TRUE(drop_worker_privileges()) << "it needs none";
+    (void)ask_for_short_turns();  // not by every kernel
+    const uint64_t turn = turn_ns();
+    ASSERT_TRUE(wait_for_others());
+    EXPECT_EQ(sched_getscheduler(0), SCHED_BATCH);
+    EXPECT_EQ(nice_now(), 15);
+    EXPECT_EQ(turn_ns(), turn);
+    EXPECT_FALSE(wait_for_others()) << "does so already";
+    interrupt_others();
+    EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
+    EXPECT_EQ(nice_now(), 15);
+    EXPECT_EQ(turn_ns(), turn);
+  });
+}
+
+TEST(Precedence, AnotherPolicyStays) {
+  in_thread([] {
+    sched_param none{};
+    ASSERT_EQ(sched_setscheduler(0, SCHED_IDLE, &none), 0);
+    EXPECT_FALSE(wait_for_others());
+    interrupt_others();
+    EXPECT_EQ(sched_getscheduler(0), SCHED_IDLE);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 
+#include "dataplane/precedence.h"
 #include "dataplane/worker.h"
 #include "drivers/file_descriptor.h"
 #include "tests/unit/support/path_rig.h"
@@ -19,6 +20,8 @@ struct WorkerRig : PathRig {
     worker = std::make_unique<dataplane::Worker>(
         area, *path, mailbox, dataplane::Worker::Doorbells{bell.get(), control_bell.get(), main_bell.get()});
   }
+
+  ~WorkerRig() { dataplane::interrupt_others(); }  // rest() may have asked for the opposite, for the test's thread
 
   /// Gives the worker the rig's memory ports.
   void attach_ports() {

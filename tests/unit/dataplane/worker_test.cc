@@ -2,6 +2,7 @@
 #include "dataplane/worker.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <thread>
@@ -312,6 +313,34 @@ TEST_F(WorkerTest, CountsNapsBesideSleeps) {
   EXPECT_EQ(rig_.counter(Counter::naps), 1u);
   EXPECT_EQ(rig_.counter(Counter::sleeps), sleeps) << "a nap is none";
   rig_.path->set_inner_port(nullptr);
+}
+
+TEST_F(WorkerTest, AtFullRateItsThreadInterruptsNobody) {
+  if (sched_getscheduler(0) != SCHED_OTHER) GTEST_SKIP() << "has a policy of its own";
+  auto port = std::make_shared<FakePort>();
+  rig_.table.inner = port;
+  rig_.mailbox.post(&rig_.table);
+  auto receive = [&](uint64_t apart) {
+    rig_.now += apart;
+    port->waiting = rig_.pool.packet(testing::ipv4_packet("192.0.2.1", "10.8.0.9"));
+    rig_.worker->rest(rig_.now, rig_.pass());
+    return sched_getscheduler(0);
+  };
+  constexpr uint64_t kApart = 1'000'000'000 / (2 * FullRate::kBegins);
+  for (uint64_t passes = 3 * FullRate::kWindowNs / kApart; passes > 0; --passes) receive(kApart);
+  EXPECT_EQ(receive(kApart), SCHED_BATCH);
+  rig_.path->set_inner_port(nullptr);
+}
+
+TEST_F(WorkerTest, AThreadThatNeverSleepsStaysAsItIs) {
+  rig_.attach_ports();  // in memory: polled
+  const int before = sched_getscheduler(0);
+  for (uint64_t passes = 3 * FullRate::kWindowNs / 5'000; passes > 0; --passes) {
+    rig_.now += 5'000;
+    rig_.tun.inject(rig_.pool.packet(testing::ipv4_packet("192.0.2.1", "10.8.0.9")));
+    rig_.worker->rest(rig_.now, rig_.pass());
+    ASSERT_EQ(sched_getscheduler(0), before);
+  }
 }
 
 /// A worker that runs in a thread of its own.
