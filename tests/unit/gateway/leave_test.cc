@@ -107,7 +107,7 @@ TEST_F(LeavingGateway, CutsAScriptOffWhenItsTimeIsOver) {
   io::set_log_observer([&](io::LogLevel level, std::string_view line) {
     if (level == io::LogLevel::kWarning) warnings.emplace_back(line);
   });
-  rig_.ask(leave(200));
+  rig_.ask(leave(3000));  // longer than for an answer to a soft reset that has just begun
   ASSERT_TRUE(finishes());
   io::set_log_observer({});
   EXPECT_TRUE(rig_.gateway->left());
