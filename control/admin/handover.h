@@ -53,8 +53,8 @@ struct UpgradeRow {
   uint64_t sessions_kept = 0;
   Unfinished waited_for{};
   Unfinished cut_off{};
-  uint64_t leaving_ms = 0;       ///< from the question to the old control's end
-  uint64_t control_away_ms = 0;  ///< from there until the next one was ready
+  uint64_t leaving_ms = 0;                 ///< from the question to the old control's end
+  uint64_t control_away_ms = 0;            ///< from there until the next one was ready
   std::optional<bool> dataplane_replaced;  ///< likewise; unset: that can't be seen
   // Only with --dataplane:
   std::string dataplane_before;

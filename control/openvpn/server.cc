@@ -152,7 +152,8 @@ Server::Unfinished Server::unfinished(Now now) const {
       ++sum.handshakes;
     else if (session->alive() && session->negotiating(now))
       ++sum.renegotiations;
-    else if (session->speaking())
+    // One that was young when it began, and is not counted above: a client that does not answer is not waited for.
+    else if (session->speaking() && !(session->alive() && session->negotiating({.mono = MonoTime{}, .wall = {}})))
       ++sum.messages;
   }
   return sum;

@@ -6,9 +6,11 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
+#include "control/io/clock.h"
 #include "tests/unit/io/support.h"
 
 namespace culvert::cli {
@@ -52,13 +54,25 @@ TEST(RunAndRead, TakesMuchOutputWithoutWaitingForItsEnd) {
   EXPECT_EQ((*done).output.size(), 256u * 1024);
 }
 
+/// A process of `program` with the argument 1000.
+pid_t start(std::string program) {
+  std::string word = "1000";
+  std::array<char*, 3> argv = {program.data(), word.data(), nullptr};
+  pid_t pid = 0;
+  EXPECT_EQ(posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), environ), 0);
+  // The kernel lets us go on before the new program's arguments are to be seen.
+  std::string seen;
+  for (MonoTime deadline = io::mono_now() + 20s; seen.empty() && io::mono_now() < deadline;)
+    std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/cmdline"), seen);
+  EXPECT_NE(seen, "");
+  return pid;
+}
+
 class RunningPrograms : public ::testing::Test {
  protected:
   void SetUp() override {
     std::filesystem::copy_file("/bin/sleep", program_);
-    std::string word = "1000";
-    std::array<char*, 3> argv = {program_.data(), word.data(), nullptr};
-    ASSERT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ), 0);
+    pid_ = start(program_);
   }
   void TearDown() override {
     kill(pid_, SIGKILL);
@@ -112,10 +126,7 @@ TEST_F(RunningPrograms, ANameMayLeadToAnotherVersionByNow) {
   script(folder_ / "next/program", "echo next\n");
   std::string name = folder_ / "name";
   std::filesystem::create_symlink(program_, name);
-  std::string word = "1000";
-  std::array<char*, 3> argv = {name.data(), word.data(), nullptr};
-  pid_t pid = 0;
-  ASSERT_EQ(posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), environ), 0);
+  pid_t pid = start(name);
   std::filesystem::remove(name);
   std::filesystem::create_symlink(folder_ / "next/program", name);
   auto program = RunningProgram::of(pid, folder_ / "next/program");
