@@ -2,6 +2,8 @@
 // lost.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "tests/sim/world.h"
 
 namespace culvert::sim {
@@ -30,6 +32,7 @@ class Leaving : public ::testing::Test {
     stream();
   }
   void stream() {
+    if (alice_ == nullptr) return;
     world_->exchange_data(*alice_);
     world_->clock.after(100ms, [this] { stream(); });
   }
@@ -119,7 +122,7 @@ TEST_F(Leaving, ItBeginsNoneByItself) {
 
 TEST_F(Leaving, AClientThatDoesNotAnswerIsNotWaitedFor) {
   connect();
-  world_->vanish(*alice_);
+  world_->vanish(*std::exchange(alice_, nullptr));
   world_->with_server([](Server& server, Now now) { server.renegotiate(server.sessions().at(0).session, now); });
   leave();
   EXPECT_EQ(open().renegotiations, 1u) << "its answer may be under way";
