@@ -153,7 +153,7 @@ Server::Unfinished Server::unfinished(Now now) const {
     else if (session->alive() && session->negotiating(now))
       ++sum.renegotiations;
     // One that was young when it began, and is not counted above: a client that does not answer is not waited for.
-    else if (session->speaking() && !(session->alive() && session->negotiating({.mono = MonoTime{}, .wall = {}})))
+    else if (session->speaking(now) && !(session->alive() && session->negotiating({.mono = MonoTime{}, .wall = {}})))
       ++sum.messages;
   }
   return sum;

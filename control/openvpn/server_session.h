@@ -57,8 +57,9 @@ class ServerSession final : public Session {
 
   Phase phase() const { return phase_; }
   bool alive() const { return phase_ < Phase::kClosing; }
-  /// Of a session that lives, or says goodbye: something that it has said, or was to say, has not arrived.
-  bool speaking() const { return !all_said(); }
+  /// Something that it has said, or was to say, has not arrived. A goodbye counts as long as the session lingers:
+  /// stock clients end on it, and may not acknowledge it any more.
+  bool speaking(Now now) const { return !all_said() && (alive() || now.mono < linger_until_); }
   /// Its client has proved no more than its address; or it was never connected, and is remembered for its goodbye only.
   bool half_open() const { return phase_ == Phase::kHandshake || (phase_ == Phase::kClosing && !ever_connected_); }
   const ClientIdentity& identity() const { return identity_; }

@@ -120,6 +120,19 @@ TEST_F(Leaving, ItBeginsNoneByItself) {
   expect_nothing_lost();
 }
 
+// A stock client may end on it before it has acknowledged it.
+TEST_F(Leaving, AGoodbyeIsWaitedForAsLongAsItsSessionLingers) {
+  connect();
+  world_->vanish(*std::exchange(alice_, nullptr));
+  world_->with_server([](Server& server, Now now) {
+    server.disconnect(server.sessions().at(0).session, Goodbye::kHalt, EndReason::kKilled, "operator", now);
+  });
+  leave();
+  EXPECT_EQ(open().messages, 1u);
+  world_->clock.run_for(6s);
+  EXPECT_TRUE(nothing_open());
+}
+
 TEST_F(Leaving, AClientThatDoesNotAnswerIsNotWaitedFor) {
   connect();
   world_->vanish(*std::exchange(alice_, nullptr));
