@@ -24,6 +24,11 @@ pytestmark = pytest.mark.culvert_only
 NOTHING = {"handshakes": 0, "renegotiations": 0, "messages": 0, "scripts": 0}
 
 
+def begin_upgrade(stage, gateway, *words: str):
+    """`culvert upgrade` that goes on beside the test; its log has what it prints."""
+    return gateway.namespace.start([gateway.culvert, "--run-dir", gateway.run_dir, "upgrade", *words], stage.folder / "upgrade.log")
+
+
 def upgrade(gateway, *words: str):
     """The finished command: much time, since the machine may be busy; the command itself knows when to give up."""
     return gateway.namespace.try_run(gateway.culvert, "--run-dir", str(gateway.run_dir), "upgrade", *words, timeout=120)
@@ -120,8 +125,7 @@ def test_what_is_in_the_middle_is_waited_for(stage):
         with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, 200) as stream:
             wait_until(relay.holding.is_set, "a renegotiation to be half done", 30)
             old = gateway.pid_of("culvert-control")
-            leaving = gateway.namespace.start([gateway.culvert, "--run-dir", gateway.run_dir, "upgrade", "--json", "--wait", "60"],
-                                              stage.folder / "upgrade.log")
+            leaving = begin_upgrade(stage, gateway, "--json", "--wait", "60")
             wait_until(lambda: "leaving: waiting for 1 renegotiation" in gateway.cli("status"), "control to wait for it", 20)
             bob = stage.client("bob").start()
             wait_until(lambda: "UDPv4 link remote" in bob.log(), "another client to knock", 20)
@@ -147,8 +151,7 @@ def test_a_control_that_hangs_is_not_waited_for_for_ever(stage):
         client.connect()
         wait_until(relay.holding.is_set, "a renegotiation to be half done", 30)
         old = gateway.pid_of("culvert-control")
-        leaving = gateway.namespace.start([gateway.culvert, "--run-dir", gateway.run_dir, "upgrade", "--wait", "2"],
-                                          stage.folder / "upgrade.log")
+        leaving = begin_upgrade(stage, gateway, "--wait", "2")
         wait_until(lambda: "leaving: sessions stay" in gateway.log(), "control to begin to leave", 20)
         os.kill(old, signal.SIGSTOP)
         wait_until(lambda: not leaving.running(), "the command to give up", 60)
@@ -284,8 +287,7 @@ def test_a_script_is_waited_for(stage, tmp_path):
     gateway = stage.gateway(extra=["script-security 2", f"client-disconnect {script}"])
     stage.connected("alice")
     gateway.kill_session("alice")
-    leaving = gateway.namespace.start([gateway.culvert, "--run-dir", gateway.run_dir, "upgrade", "--json", "--wait", "60"],
-                                      stage.folder / "upgrade.log")
+    leaving = begin_upgrade(stage, gateway, "--json", "--wait", "60")
     wait_until(lambda: "leaving: waiting for" in gateway.cli("status"), "control to wait", 20)
     assert leaving.running() and not went.exists()
     (tmp_path / "go").touch()

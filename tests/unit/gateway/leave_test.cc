@@ -11,6 +11,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int kLong = 100'000;  // milliseconds: longer than any of these tests takes
+
 class LeavingGateway : public ::testing::Test {
  protected:
   void start() {
@@ -37,11 +39,17 @@ class LeavingGateway : public ::testing::Test {
     return rig_.run_until([&] { return rig_.ask({{"command", "handover"}})["state"] == state; });
   }
 
+  void leave_while_a_script_runs() {
+    rig_.add_to("server.conf", "script-security 2\nclient-disconnect " + script() + "\n");
+    start();
+    rig_.ask({{"command", "session kill"}, {"session", "alice"}});
+    rig_.ask(leave(kLong));
+    ASSERT_TRUE(says("leaving: waiting for 1 script"));
+  }
+
   GatewayRig rig_;
   io::Folder folder_;
 };
-
-constexpr int kLong = 100'000;  // milliseconds: longer than any of these tests takes
 
 TEST_F(LeavingGateway, LeavesEverySessionToTheNext) {
   start();
@@ -87,11 +95,7 @@ TEST_F(LeavingGateway, WaitsUntilTheDataplaneHasTakenItsCommands) {
 }
 
 TEST_F(LeavingGateway, WaitsForAScriptToItsEnd) {
-  rig_.add_to("server.conf", "script-security 2\nclient-disconnect " + script() + "\n");
-  start();
-  rig_.ask({{"command", "session kill"}, {"session", "alice"}});
-  rig_.ask(leave(kLong));
-  ASSERT_TRUE(says("leaving: waiting for 1 script"));
+  ASSERT_NO_FATAL_FAILURE(leave_while_a_script_runs());
   std::ofstream(folder_ / "go").flush();
   ASSERT_TRUE(finishes());
   EXPECT_TRUE(std::filesystem::exists(folder_ / "went"));
@@ -134,11 +138,7 @@ TEST_F(LeavingGateway, FirstPacketsOfClientsStayForTheNext) {
 }
 
 TEST_F(LeavingGateway, AnOrderlyEndGoesFirst) {
-  rig_.add_to("server.conf", "script-security 2\nclient-disconnect " + script() + "\n");
-  start();
-  rig_.ask({{"command", "session kill"}, {"session", "alice"}});
-  rig_.ask(leave(kLong));
-  ASSERT_TRUE(says("leaving: waiting for 1 script"));
+  ASSERT_NO_FATAL_FAILURE(leave_while_a_script_runs());
   std::ofstream(folder_ / "go").flush();
   rig_.gateway->stop();
   ASSERT_TRUE(finishes());
