@@ -36,6 +36,7 @@ class KernelUdpPort final : public Port {
   /// tx_queue_full. Anything else (EMSGSIZE, EHOSTUNREACH, EPERM of a filter …) concerns one packet only: tx_refused.
   /// A run that the kernel does not cut is sent packet by packet.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
+  bool holds_packets() const override { return waiting_.next < waiting_.received; }
   int wake_fd() const override { return socket_.fd.get(); }
   /// Datagrams that the socket had no room for, or whose checksum was wrong: udp_rx_missed. Of datagrams that the
   /// kernel had joined it counts the first only.
@@ -79,6 +80,7 @@ class KernelUdpPort final : public Port {
   void adapt(size_t messages, size_t asked);
   uint16_t take_waiting(std::span<rte_mbuf*> out, abi::Tally& tally);
   void describe(rte_mbuf* packet, size_t length, const PacketMeta& from);
+  bool losses_so_far(uint32_t& drops) const;
   size_t take_single(rte_mbuf*& out, abi::Tally& tally);
   size_t take_joined(std::span<rte_mbuf*> out, size_t segment, abi::Tally& tally);
   PacketMeta origin(size_t message) const;

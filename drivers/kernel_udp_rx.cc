@@ -177,7 +177,7 @@ void KernelUdpPort::adapt(size_t messages, size_t asked) {
 }
 
 uint16_t KernelUdpPort::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
-  if (waiting_.next < waiting_.received) return take_waiting(out, tally);
+  if (holds_packets()) return take_waiting(out, tally);
   rx_.missing += std::exchange(waiting_, {}).received;
   if (!fill()) {
     drain(std::min(out.size(), kBurst), tally);

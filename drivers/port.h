@@ -30,6 +30,10 @@ class Port {
   /// sent (outer_tx_* or inner_tx_*); what was received is counted by the path.
   virtual void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) = 0;
 
+  /// True when the next rx_burst has packets that the port has already taken from the kernel. Whoever gives the port up
+  /// takes them first, since nobody else can.
+  virtual bool holds_packets() const { return false; }
+
   /// File descriptor that turns readable when rx_burst has something, for a worker that sleeps; -1: must be polled.
   virtual int wake_fd() const = 0;
 

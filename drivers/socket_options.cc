@@ -84,6 +84,22 @@ Status bind_to(int fd, int family, const abi::Endpoint& local, const char* liste
   return Error{bind_error(local, listed_by, errno)};
 }
 
+bool is_bound_to(int fd, int type, const abi::Endpoint& local) {
+  int real = 0;
+  socklen_t size = sizeof real;
+  SocketAddress address{};
+  socklen_t length = sizeof address;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &real, &size) != 0 || real != type ||
+      getsockname(fd, &address.any, &length) != 0)
+    return false;
+  SocketAddress wanted;
+  to_socket_address(local, family_of(local), wanted);
+  const abi::Endpoint is = from_socket_address(address);
+  const abi::Endpoint should_be = from_socket_address(wanted);
+  return address.any.sa_family == wanted.any.sa_family && is.address == should_be.address &&
+         (local.port == 0 || is.port == local.port);
+}
+
 uint16_t bound_port(int fd) {
   SocketAddress address{};
   socklen_t length = sizeof address;

@@ -40,6 +40,9 @@ std::string size_buffer(int fd, Buffer which, uint32_t wanted);
 /// Binds; errors say what is wrong and the way out. `listed_by`: options of ss that show sockets of the kind ("-lunp").
 Status bind_to(int fd, int family, const abi::Endpoint& local, const char* listed_by);
 
+/// Is it a socket of this type (SOCK_DGRAM, SOCK_STREAM), bound to `local`, of which a port 0 fits any?
+bool is_bound_to(int fd, int type, const abi::Endpoint& local);
+
 /// The port that the socket has got.
 uint16_t bound_port(int fd);
 

@@ -42,4 +42,14 @@ Result<TcpSocket> open_tcp_socket(const TcpSettings& settings) {
   return tcp;
 }
 
+Result<TcpSocket> adopt_tcp_socket(const TcpSettings& settings, FileDescriptor fd) {
+  if (!is_bound_to(fd.get(), SOCK_STREAM, settings.local))
+    return Error{tcp_name(settings.local) + ": what was kept is another socket"};
+  TcpSocket tcp;
+  tcp.local = settings.local;
+  tcp.local.port = bound_port(fd.get());
+  tcp.fd = std::move(fd);
+  return tcp;
+}
+
 }  // namespace culvert::drivers

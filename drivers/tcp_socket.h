@@ -33,6 +33,10 @@ struct TcpSocket {
 /// Opens, binds and listens. Errors name the address and the way out: taken, not ours, privileged, no such device.
 Result<TcpSocket> open_tcp_socket(const TcpSettings& settings);
 
+/// Goes on with a socket that open_tcp_socket() has opened with these settings, perhaps in another process. Error: it
+/// is no such socket.
+Result<TcpSocket> adopt_tcp_socket(const TcpSettings& settings, FileDescriptor fd);
+
 /// "tcp 0.0.0.0:443"
 std::string tcp_name(const abi::Endpoint& local);
 

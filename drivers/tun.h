@@ -28,6 +28,7 @@ class TunPort final : public Port {
   /// Device deleted or set down by the operator: tx_port_down. The kernel says that it is no IP packet: tx_refused.
   /// Rewrites headers of packets that it joins.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
+  bool holds_packets() const override { return !super_.done(); }
   int wake_fd() const override { return device_.queue.get(); }
   bool is_gone() const override { return gone_; }
   /// What all queues of the device had no room for: tun_rx_missed, at the first queue's port.

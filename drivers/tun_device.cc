@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "drivers/tun_netlink.h"
 #include "drivers/tun_offload.h"
@@ -61,21 +62,56 @@ Status check_name(const std::string& name) {
   return {};
 }
 
+/// How a queue is attached (TUNSETIFF).
+short flags_of(int clone, bool one_of_several) {
+  const int kind = IFF_TUN | IFF_NO_PI | vnet_header_flag(clone) | (one_of_several ? IFF_MULTI_QUEUE : 0);
+  return static_cast<short>(kind);
+}
+
 /// A queue of the device `name`, which the first one makes.
 Result<TunDevice> open_queue(const std::string& name, bool one_of_several) {
   TunDevice device;
   device.queue = FileDescriptor(open(kCloneDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!device.queue) return fail(name, open_error(errno));
   ifreq request{};
-  int kind = IFF_TUN | IFF_NO_PI | vnet_header_flag(device.queue.get());
-  if (one_of_several) kind |= IFF_MULTI_QUEUE;
-  auto flags = static_cast<short>(kind);
+  const short flags = flags_of(device.queue.get(), one_of_several);
   request.ifr_flags = flags;
   std::memcpy(request.ifr_name, name.data(), name.size());
   if (ioctl(device.queue.get(), TUNSETIFF, &request) != 0) return fail(name, attach_error(name, errno));
   device.name = request.ifr_name;
   device.offloads = turn_on_offloads(device.queue.get(), flags);
   return device;
+}
+
+/// Does a device that is called `real` fit the name that was asked for?
+bool fits_name(const std::string& asked, const std::string& real) {
+  const size_t pattern = asked.find('%');  // one %d, as check_name() demands
+  if (asked.empty() || pattern == std::string::npos) return asked.empty() || asked == real;
+  return real.starts_with(asked.substr(0, pattern)) && real.ends_with(asked.substr(pattern + 2));
+}
+
+/// The queue as open_queue() has left it; nothing: it is none, or of another device or kind.
+std::optional<TunDevice> known_queue(const std::string& name, FileDescriptor queue, bool one_of_several) {
+  constexpr int kKind = IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
+  ifreq request{};
+  // With the device deleted, there is nothing that the descriptor stands for.
+  if (ioctl(queue.get(), TUNGETIFF, &request) != 0 || !fits_name(name, request.ifr_name)) return std::nullopt;
+  const short flags = flags_of(queue.get(), one_of_several);
+  if ((request.ifr_flags & kKind) != flags) return std::nullopt;
+  TunDevice device;
+  device.name = request.ifr_name;
+  device.offloads = turn_on_offloads(queue.get(), flags);
+  device.queue = std::move(queue);
+  return device;
+}
+
+/// What the device as a whole needs, once it has its queues.
+Status finish_device(std::vector<TunDevice>& queues, const TunSettings& settings) {
+  TunDevice& first = queues.front();
+  auto losses = TunLosses::watch(first.name);
+  if (!losses) return fail(first.name, losses.error());
+  first.losses = std::move(*losses);
+  return configure_tun(first.name, settings);
 }
 
 }  // namespace
@@ -121,11 +157,23 @@ Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size
     if (!queue) return Error{queue.error()};
     queues.push_back(std::move(*queue));
   }
-  auto losses = TunLosses::watch(queues.front().name);
-  if (!losses) return fail(queues.front().name, losses.error());
-  queues.front().losses = std::move(*losses);
-  if (auto configured = configure_tun(queues.front().name, settings); !configured) return Error{configured.error()};
+  if (auto done = finish_device(queues, settings); !done) return Error{done.error()};
   return queues;
+}
+
+Result<std::vector<TunDevice>> adopt_tun_queues(const TunSettings& settings, std::vector<FileDescriptor> queues) {
+  if (auto sane = check_tun(settings); !sane) return Error{sane.error()};
+  std::vector<TunDevice> known;
+  std::string name = settings.name;
+  for (FileDescriptor& queue : queues) {
+    auto device = known_queue(name, std::move(queue), queues.size() > 1);
+    if (!device) return fail(settings.name, "what was kept is not it");
+    name = device->name;
+    known.push_back(std::move(*device));
+  }
+  if (known.empty()) return fail(settings.name, "nothing was kept");
+  if (auto done = finish_device(known, settings); !done) return Error{done.error()};
+  return known;
 }
 
 Status configure_tun(const std::string& name, const TunSettings& settings) {

@@ -48,6 +48,10 @@ Result<TunDevice> make_tun(const TunSettings& settings);
 /// one of that flow (tun.c, tun_automq_select_queue), so that a flow stays with its session's worker.
 Result<std::vector<TunDevice>> make_tun_queues(const TunSettings& settings, size_t count);
 
+/// Goes on with the queues of a device that make_tun_queues() has made for as many workers, perhaps in another process,
+/// and brings it to `settings`. Error: they are not what it would make, as when the device was deleted meanwhile.
+Result<std::vector<TunDevice>> adopt_tun_queues(const TunSettings& settings, std::vector<FileDescriptor> queues);
+
 /// Brings the existing device `name` to `settings`: MTU, queue length, exactly these addresses and routes, up. The name
 /// in `settings` is not looked at.
 Status configure_tun(const std::string& name, const TunSettings& settings);

@@ -41,4 +41,16 @@ Result<UdpSocket> open_udp_socket(const UdpSettings& settings) {
   return udp;
 }
 
+Result<UdpSocket> adopt_udp_socket(const UdpSettings& settings, FileDescriptor fd) {
+  if (!is_bound_to(fd.get(), SOCK_DGRAM, settings.local))
+    return Error{udp_name(settings.local) + ": what was kept is another socket"};
+  UdpSocket udp;
+  udp.family = family_of(settings.local);
+  udp.local = settings.local;
+  udp.local.port = bound_port(fd.get());
+  udp.offloads = turn_on_offloads(fd.get());
+  udp.fd = std::move(fd);
+  return udp;
+}
+
 }  // namespace culvert::drivers

@@ -29,6 +29,10 @@ struct UdpSocket {
 /// Opens and binds. Errors name the address and the way out: taken, not ours, privileged, no such device.
 Result<UdpSocket> open_udp_socket(const UdpSettings& settings);
 
+/// Goes on with a socket that open_udp_socket() has opened with these settings, perhaps in another process. Error: it
+/// is no such socket.
+Result<UdpSocket> adopt_udp_socket(const UdpSettings& settings, FileDescriptor fd);
+
 /// "udp 0.0.0.0:1194"
 std::string udp_name(const abi::Endpoint& local);
 

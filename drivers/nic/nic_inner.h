@@ -20,6 +20,7 @@ class NicInnerPort final : public Port {
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override { return tun_->rx_burst(out, tally); }
   /// Sent by NicPort::flush.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
+  bool holds_packets() const override { return tun_->holds_packets(); }
   int wake_fd() const override { return tun_->wake_fd(); }
   bool is_gone() const override { return tun_->is_gone(); }
   void count_losses(abi::Tally& tally) override { tun_->count_losses(tally); }

@@ -24,6 +24,7 @@ class NicUdpPort final : public Port {
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override { return socket_->rx_burst(out, tally); }
   /// Sent by NicPort::flush.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
+  bool holds_packets() const override { return socket_->holds_packets(); }
   int wake_fd() const override { return socket_->wake_fd(); }
   void count_losses(abi::Tally& tally) override { socket_->count_losses(tally); }
   Side side() const override { return Side::kOuter; }

@@ -11,20 +11,11 @@
 
 #include "dataplane/clock.h"
 #include "tests/unit/dataplane/gateway_fixture.h"
+#include "tests/unit/support/delete_interface.h"
 #include "tests/unit/support/wait.h"
 
 namespace culvert::dataplane {
 namespace {
-
-void delete_interface(const std::string& name) {
-  nl_sock* socket = nl_socket_alloc();
-  nl_connect(socket, NETLINK_ROUTE);
-  rtnl_link* link = rtnl_link_alloc();
-  rtnl_link_set_name(link, name.c_str());
-  EXPECT_EQ(rtnl_link_delete(socket, link), 0);
-  rtnl_link_put(link);
-  nl_socket_free(socket);
-}
 
 class GatewayTest : public testing::GatewayFixture {
  protected:
@@ -164,7 +155,7 @@ TEST_F(GatewayTest, ADeletedTunComesBackWithinASecond) {
   unsigned index = if_nametoindex("cvt0");
   for (int round = 0; round < 3; ++round) {
     uint64_t from_ns = monotonic_ns();
-    delete_interface("cvt0");
+    testing::delete_interface("cvt0");
     EXPECT_TRUE(testing::wait_until([&] {
       gateway_.look_after(monotonic_ns());
       return if_nametoindex("cvt0") != 0;
@@ -180,7 +171,7 @@ TEST_F(GatewayTest, ADeletedTunComesBackWithinASecond) {
 
 TEST_F(GatewayTest, AnOpenRequestForADeletedTunMakesIt) {
   ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
-  delete_interface("cvt0");
+  testing::delete_interface("cvt0");
   auto again = gateway_.open_tun(tun("cvt0"));
   EXPECT_TRUE(again) << again.error();
   EXPECT_NE(if_nametoindex("cvt0"), 0u);
@@ -188,7 +179,7 @@ TEST_F(GatewayTest, AnOpenRequestForADeletedTunMakesIt) {
 
 TEST_F(GatewayTest, AStrangerWithTheDeletedTunsNameIsLeftAlone) {
   ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
-  delete_interface("cvt0");
+  testing::delete_interface("cvt0");
   drivers::TunSettings squatter;
   squatter.name = "cvt0";
   auto stranger = drivers::make_tun(squatter);
@@ -200,7 +191,7 @@ TEST_F(GatewayTest, AStrangerWithTheDeletedTunsNameIsLeftAlone) {
 
 TEST_F(GatewayTest, KeepsTryingWhileTheNameIsTaken) {
   ASSERT_TRUE(gateway_.open_tun(tun("cvt0")));
-  delete_interface("cvt0");
+  testing::delete_interface("cvt0");
   drivers::TunSettings squatter;
   squatter.name = "cvt0";
   {
@@ -235,7 +226,7 @@ TEST(GatewayWithoutWorker, ATunThatAWorkerAdoptsLateIsNotLookedAfterForEver) {
   rig.worker->pass(monotonic_ns());
   ASSERT_TRUE(gateway.open_tun(request));
 
-  delete_interface("cvt0");
+  testing::delete_interface("cvt0");
   rig.worker->pass(monotonic_ns());  // finds it gone
   gateway.look_after(monotonic_ns());
   EXPECT_NE(gateway.deadline_ns(), UINT64_MAX) << "made, but the worker hangs again";

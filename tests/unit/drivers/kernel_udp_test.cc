@@ -314,12 +314,17 @@ TEST_F(KernelUdpRuns, WhatTheKernelJoinedAndABurstHasNoRoomForComesWithTheNext) 
   ASSERT_TRUE(testing::wait_readable(to->wake_fd()));
   size_t taken = 0;
   std::array<rte_mbuf*, 7> burst;
+  EXPECT_FALSE(to->holds_packets()) << "the kernel still has them";
   while (uint16_t count = to->rx_burst(burst, tally_)) {
     for (rte_mbuf* packet : std::span(burst).first(count)) EXPECT_EQ(packet->data_len, 500);
     rte_pktmbuf_free_bulk(burst.data(), count);
     taken += count;
+    if (taken == 7) {
+      EXPECT_TRUE(to->holds_packets());
+    }
   }
   EXPECT_EQ(taken, 60u);
+  EXPECT_FALSE(to->holds_packets());
 }
 
 TEST_F(KernelUdpRuns, ThrownAwayForWantOfBuffersEachDatagramIsCounted) {

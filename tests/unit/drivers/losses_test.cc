@@ -126,6 +126,26 @@ TEST_F(UdpLosses, EachSocketHasItsOwn) {
   EXPECT_GT(dropped(DropReason::udp_rx_missed), 0u);
 }
 
+TEST_F(UdpLosses, OfASocketThatAnotherProcessHadTheyBeginAnew) {
+  auto port = open();
+  ASSERT_TRUE(port);
+  FileDescriptor copy(fcntl(port->wake_fd(), F_DUPFD_CLOEXEC, 3));
+  UdpSettings settings;
+  settings.local = port->local();
+  send(settings.local, 200, 500);
+  receive_all(*port);
+  port.reset();
+  auto socket = adopt_udp_socket(settings, std::move(copy));
+  ASSERT_TRUE(socket) << socket.error();
+  KernelUdpPort next(std::move(*socket), 0, pool_.get());
+  next.count_losses(tally_);
+  EXPECT_EQ(dropped(DropReason::udp_rx_missed), 0u) << "the one before has counted them";
+  send(settings.local, 200, 500);
+  const uint64_t received = receive_all(next);
+  next.count_losses(tally_);
+  EXPECT_EQ(received + dropped(DropReason::udp_rx_missed), 200u);
+}
+
 class TunLossesTest : public Losses {
  protected:
   static constexpr uint32_t kQueueLength = 20;

@@ -19,6 +19,7 @@
 #include <sstream>
 
 #include "dataplane/abi/endpoint_text.h"
+#include "tests/unit/support/delete_interface.h"
 #include "tests/unit/support/eal.h"
 #include "tests/unit/support/network_namespace.h"
 #include "tests/unit/support/wait.h"
@@ -64,16 +65,6 @@ int ask_interface(const std::string& name, unsigned long what) {
   ifreq request{};
   name.copy(request.ifr_name, IFNAMSIZ - 1);
   return ioctl(any.get(), what, &request) == 0 ? request.ifr_mtu : -1;
-}
-
-void delete_interface(const std::string& name) {
-  nl_sock* socket = nl_socket_alloc();
-  nl_connect(socket, NETLINK_ROUTE);
-  rtnl_link* link = rtnl_link_alloc();
-  rtnl_link_set_name(link, name.c_str());
-  EXPECT_EQ(rtnl_link_delete(socket, link), 0);
-  rtnl_link_put(link);
-  nl_socket_free(socket);
 }
 
 class Tun : public ::testing::Test {
@@ -197,7 +188,7 @@ TEST_F(Tun, DeletedDeviceIsNoticedAndCounted) {
     auto port = open(settings_for("cvt0"));
     ASSERT_TRUE(port);
     settle(*port);
-    delete_interface("cvt0");
+    testing::delete_interface("cvt0");
     std::array<uint8_t, 40> packet_bytes{0x45};
     std::array<rte_mbuf*, 64> burst;
     if (by_reading) {
