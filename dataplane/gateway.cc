@@ -4,18 +4,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "dataplane/clock.h"
+#include "dataplane/kept_names.h"
 #include "dataplane/link/link_memory.h"
-#include "drivers/kernel_tcp.h"
-#include "drivers/kernel_udp.h"
-#include "drivers/nic/nic_udp.h"
 
 namespace culvert::dataplane {
 
 Gateway::Gateway(std::vector<WorkerEnd> workers, Options options)
-    : workers_(std::move(workers)), options_(std::move(options)) {
+    : workers_(std::move(workers)),
+      options_(std::move(options)),
+      store_(options_.store != nullptr ? *options_.store : no_store_) {
   for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
     PortTable& table = *tables_.emplace_back(std::make_unique<PortTable>());
     if (options_.nics) table.nics = options_.nics->ports(worker);
@@ -25,12 +26,6 @@ Gateway::Gateway(std::vector<WorkerEnd> workers, Options options)
     tun_watch_ = std::move(*watch);
   else
     log("note: a TUN that is set down and up again will lack IPv6 addresses and routes: " + watch.error());
-}
-
-std::shared_ptr<drivers::Port> Gateway::with_nics(const drivers::UdpSettings& settings,
-                                                  std::shared_ptr<drivers::Port> port, uint16_t worker) {
-  if (!options_.nics || !takes_from_nics(settings)) return port;
-  return std::make_shared<drivers::NicUdpPort>(std::move(port), options_.nics->table(), options_.nics->senders(worker));
 }
 
 /// What the NICs are to take for outer packets, by outer_.
@@ -76,6 +71,10 @@ bool Gateway::wait_until_adopted() {
 
 /// Makes `next` the workers' ports. Ports that are not in it are closed when this returns without error.
 Status Gateway::hand_over(Ports next) {
+  if (takeover_ends_ns_ != UINT64_MAX && store_.has_untaken()) {
+    retired_.push_back(std::exchange(tables_, std::move(next)));  // the workers still have it
+    return {};
+  }
   std::vector<drivers::Listener> heard = listeners();
   for (size_t worker = 0; worker < workers_.size(); ++worker) {
     next[worker]->listeners = heard;
@@ -96,52 +95,10 @@ Status Gateway::close_port(uint16_t index) {
   Ports next = copy_of_ports();
   log("closing port " + std::to_string(index) + ", " + next[0]->outer[index]->name());
   for (auto& table : next) table->outer[index] = nullptr;
-  outer_[index] = {};
-  return hand_over(std::move(next));
-}
-
-Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const OuterSettings& settings,
-                                                          uint16_t worker) {
-  std::shared_ptr<drivers::Port> port;
-  std::vector<std::string> warnings;
-  if (const auto* tcp = std::get_if<drivers::TcpSettings>(&settings)) {
-    auto socket = drivers::open_tcp_socket(*tcp);
-    if (!socket) return Error{socket.error()};
-    warnings = std::move(socket->warnings);
-    auto made = drivers::KernelTcpPort::make(std::move(*socket), *tcp, index, options_.packets[worker]);
-    if (!made) return Error{made.error()};
-    port = *made;
-  } else {
-    auto socket = drivers::open_udp_socket(std::get<drivers::UdpSettings>(settings));
-    if (!socket) return Error{socket.error()};
-    warnings = std::move(socket->warnings);
-    port = with_nics(std::get<drivers::UdpSettings>(settings),
-                     std::make_shared<drivers::KernelUdpPort>(std::move(*socket), index, options_.packets[worker]),
-                     worker);
-  }
-  if (worker == 0)
-    for (const std::string& warning : warnings) log("warning: " + warning);
-  return port;
-}
-
-Result<Gateway::OuterPorts> Gateway::make_ports(uint16_t index, const OuterSettings& settings) {
-  // Sockets that share a port don't notice another program that would share it as well: first as one that doesn't.
-  if (workers_.size() > 1) {
-    OuterSettings alone = settings;
-    std::visit(
-        [](auto& each) {
-          if constexpr (requires { each.is_shared; }) each.is_shared = false;
-        },
-        alone);
-    if (auto probe = make_port(index, alone, 1); !probe) return Error{probe.error()};
-  }
-  OuterPorts ports;
-  for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
-    auto port = make_port(index, settings, worker);
-    if (!port) return Error{port.error()};
-    ports.push_back(std::move(*port));
-  }
-  return ports;
+  const OuterSettings before = std::exchange(outer_[index], {});
+  Status done = hand_over(std::move(next));
+  store_.forget(kept_names(before, workers_.size()));
+  return done;
 }
 
 /// Opens a port where there is none, or another one in its place. Where it can't be opened, what there was stays.
@@ -151,11 +108,14 @@ Status Gateway::start_port(uint16_t index, const OuterSettings& settings) {
   Ports next = copy_of_ports();
   for (size_t worker = 0; worker < workers_.size(); ++worker) next[worker]->outer[index] = std::move((*ports)[worker]);
   log("port " + std::to_string(index) + ": " + next[0]->outer[index]->name());
-  outer_[index] = settings;
-  return hand_over(std::move(next));
+  const OuterSettings before = std::exchange(outer_[index], settings);
+  Status done = hand_over(std::move(next));
+  store_.forget(kept_names(before, workers_.size()));
+  return done;
 }
 
 Result<std::string> Gateway::open_port(const abi::OpenPort& request) {
+  begin_takeover();
   uint16_t index = request.port;
   OuterSettings settings = settings_of(request, workers_.size() > 1);
   const OuterSettings before = outer_[index];
@@ -182,18 +142,31 @@ Result<std::string> Gateway::find_port(const abi::OpenPort& request) {
 
 Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
   Ports next = copy_of_ports();
-  bool changed = false;
+  std::vector<std::string> closed;
   for (uint16_t i = 0; i < abi::kMaxPorts; ++i) {
     bool keep = (request.ports[i / 64] >> (i % 64) & 1) != 0;
     if (keep || !next[0]->outer[i]) continue;
     log("closing port " + std::to_string(i) + ", " + next[0]->outer[i]->name());
     for (auto& table : next) table->outer[i] = nullptr;
-    outer_[i] = {};
-    changed = true;
+    std::ranges::move(kept_names(std::exchange(outer_[i], {}), workers_.size()), std::back_inserter(closed));
   }
-  if (!changed) return std::string();
-  if (auto done = hand_over(std::move(next)); !done) return Error{done.error()};
+  if (closed.empty()) return std::string();
+  Status done = hand_over(std::move(next));
+  store_.forget(closed);
+  if (!done) return Error{done.error()};
   return std::string();
+}
+
+void Gateway::begin_takeover() {
+  if (store_.has_untaken() && takeover_ends_ns_ == UINT64_MAX) takeover_ends_ns_ = monotonic_ns() + kTakeover;
+}
+
+void Gateway::end_takeover() {
+  takeover_ends_ns_ = UINT64_MAX;
+  if (!store_.has_untaken()) return;
+  log("closing what the dataplane before had open and control has not asked for");
+  store_.forget_untaken();
+  if (auto done = hand_over(copy_of_ports()); !done) log(done.error());
 }
 
 }  // namespace culvert::dataplane

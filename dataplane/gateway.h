@@ -4,6 +4,7 @@
 
 #include <rte_mempool.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/descriptor_store.h"
 #include "dataplane/link/setup_server.h"
 #include "dataplane/nic_mode.h"
 #include "dataplane/port_settings.h"
@@ -27,6 +29,7 @@ class Gateway final : public SetupHandler {
     std::function<void(const std::string&)> log = {};  ///< one line per call; may be empty
     uint64_t adopt_deadline_ns = 2'000'000'000;        ///< time that the workers have to adopt new ports
     NicMode* nics = nullptr;                           ///< outlives the gateway; null: kernel mode
+    DescriptorStore* store = nullptr;                  ///< outlives the gateway; null: the next dataplane opens its own
   };
 
   struct WorkerEnd {
@@ -52,9 +55,12 @@ class Gateway final : public SetupHandler {
   /// Asks what the TUN's queues have lost: a last time, before the workers are stopped.
   void look_at_losses();
   /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
-  uint64_t deadline_ns() const { return next_attempt_ns_; }
+  uint64_t deadline_ns() const { return std::min(next_attempt_ns_, takeover_ends_ns_); }
 
   static constexpr uint64_t kTunRetry = 200'000'000;  ///< ns between attempts to make a deleted TUN again
+  /// ns from control's first request on, in which it asks for all that the dataplane before had open. Workers get their
+  /// ports when all of that is open again, or when this is over: what waits in one would else find the others missing.
+  static constexpr uint64_t kTakeover = 500'000'000;
 
  private:
   using Ports = std::vector<std::unique_ptr<PortTable>>;  // by worker
@@ -66,14 +72,23 @@ class Gateway final : public SetupHandler {
   bool wait_until_adopted();
   Status close_port(uint16_t index);
   Status start_port(uint16_t index, const OuterSettings& settings);
-  /// Opens a socket for `settings` for each worker, and makes the ports.
+  /// Opens a socket for `settings` for each worker, or goes on with those that were kept, and makes the ports.
   Result<OuterPorts> make_ports(uint16_t index, const OuterSettings& settings);
-  Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings, uint16_t worker);
+  Result<OuterPorts> open_ports(uint16_t index, const OuterSettings& settings);
+  Result<OuterPorts> adopt_ports(uint16_t index, const OuterSettings& settings,
+                                 std::vector<drivers::FileDescriptor> kept);
+  /// `kept`: the socket to go on with; none: a new one, which is kept from now on if `name` is not empty.
+  Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings, uint16_t worker,
+                                                   const std::string& name, drivers::FileDescriptor kept = {});
   /// In NIC mode: puts the worker's NICs in front of a port on the kernel.
   std::shared_ptr<drivers::Port> with_nics(const drivers::UdpSettings& settings, std::shared_ptr<drivers::Port> port,
                                            uint16_t worker);
   std::vector<drivers::Listener> listeners() const;
   Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
+  Result<std::vector<drivers::TunDevice>> make_tun_queues(const drivers::TunSettings& settings,
+                                                          const std::string& requested_name);
+  void begin_takeover();
+  void end_takeover();
   bool is_tun_gone() const;
   void remake_tun(uint64_t now_ns);
   void restore_tun();
@@ -90,6 +105,9 @@ class Gateway final : public SetupHandler {
   std::optional<drivers::TunWatch> tun_watch_;       // none: the kernel has no netlink for us
   std::shared_ptr<drivers::TunLosses> tun_losses_;   // of the TUN in tables_
   uint64_t next_attempt_ns_ = UINT64_MAX;
+  DescriptorStore no_store_;
+  DescriptorStore& store_;
+  uint64_t takeover_ends_ns_ = UINT64_MAX;  // UINT64_MAX: has not begun, or is over
   std::string last_trouble_;
 };
 

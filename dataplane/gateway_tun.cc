@@ -5,15 +5,36 @@
 #include <utility>
 
 #include "dataplane/gateway.h"
+#include "dataplane/kept_names.h"
 #include "drivers/nic/nic_inner.h"
 #include "drivers/packet_room.h"
 #include "drivers/tun.h"
 
 namespace culvert::dataplane {
 
+/// The queues of the dataplane before, or new ones.
+Result<std::vector<drivers::TunDevice>> Gateway::make_tun_queues(const drivers::TunSettings& settings,
+                                                                 const std::string& requested_name) {
+  const std::vector<std::string> names = kept_tun_names(requested_name, workers_.size());
+  if (auto kept = store_.take(names); !kept.empty()) {
+    auto adopted = drivers::adopt_tun_queues(settings, std::move(kept));
+    if (adopted) {
+      log("tun " + adopted->front().name + ": its queues are those of the dataplane before");
+      return adopted;
+    }
+    log("making " + adopted.error());
+  }
+  store_.forget(names);             // of one that was deleted
+  store_.forget_untaken(kKeptTun);  // of another name or number of queues: it would be in the way
+  auto queues = drivers::make_tun_queues(settings, workers_.size());
+  for (size_t worker = 0; queues && worker < queues->size(); ++worker)
+    store_.keep(names[worker], (*queues)[worker].queue.get());
+  return queues;
+}
+
 /// Makes a TUN and gives each worker a queue of it in place of the one it has.
 Status Gateway::start_tun(const drivers::TunSettings& settings, const std::string& requested_name) {
-  auto queues = drivers::make_tun_queues(settings, workers_.size());
+  auto queues = make_tun_queues(settings, requested_name);
   if (!queues) return Error{queues.error()};
   drivers::TunSettings real = settings;
   real.name = queues->front().name;
@@ -26,15 +47,19 @@ Status Gateway::start_tun(const drivers::TunSettings& settings, const std::strin
     if (options_.nics)
       inner = std::make_shared<drivers::NicInnerPort>(inner, options_.nics->table(), options_.nics->senders(worker));
   }
+  const std::string before = std::exchange(tun_requested_, requested_name);
+  const bool renamed = tun_ && before != requested_name;
   tun_ = real;
-  tun_requested_ = requested_name;
   tun_index_ = if_nametoindex(real.name.c_str());
   if (options_.nics) options_.nics->set_tun(static_cast<int>(tun_index_), real.mtu);
   if (tun_watch_) tun_watch_->follow(tun_index_);
-  return hand_over(std::move(next));
+  Status done = hand_over(std::move(next));
+  if (renamed) store_.forget(kept_tun_names(before, workers_.size()));
+  return done;
 }
 
 Result<std::string> Gateway::open_tun(const abi::OpenTun& request) {
+  begin_takeover();
   drivers::TunSettings settings = settings_of(request);
   if (settings.mtu + drivers::kTunnelOverhead > drivers::packet_room(options_.packets.front()))
     return Error{"tun " + settings.name + ": packet buffers have no room for an MTU of " +
@@ -75,6 +100,7 @@ void Gateway::look_after(uint64_t now_ns) {
   uint64_t rings = 0;
   if (read(options_.main_doorbell, &rings, sizeof rings) > 0) look_at_losses();
   if (!retired_.empty() && are_adopted()) retired_.clear();
+  if (now_ns >= takeover_ends_ns_) end_takeover();
   const bool came_up = tun_watch_ && tun_watch_->came_up();
   if (!tun_) return;
   if (came_up) restore_tun();

@@ -15,6 +15,7 @@
 #include <future>
 
 #include "dataplane/clock.h"
+#include "dataplane/descriptor_store.h"
 #include "dataplane/gateway.h"
 #include "dataplane/link/link_memory.h"
 #include "dataplane/link/trace_server.h"
@@ -126,8 +127,10 @@ Result<std::unique_ptr<NicMode>> start_nics(const Options& options, const RunDir
   return nics;
 }
 
-struct Listeners {
-  FileDescriptor setup, trace;
+/// What is opened first, or was when this process began.
+struct Opened {
+  FileDescriptor signals, setup, trace;
+  DescriptorStore store;
 };
 
 /// "worker 0 on core 2, worker 1 on core 3"; with several NUMA nodes "worker 0 on core 2 (NUMA node 0)".
@@ -144,7 +147,7 @@ std::string account_of(const std::vector<uint32_t>& cores, const std::vector<int
 
 /// EAL runs: workers, ports and setup server from start to end.
 Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& run_dir, LinkMemory& link,
-                    const PacketMemory& memory, Listeners listeners, int signals, bool has_precedence) {
+                    const PacketMemory& memory, Opened opened, bool has_precedence) {
   auto pools = PacketPools::make(memory.nodes, memory.buffers, memory.largest);
   if (!pools) return Error{pools.error()};
   std::span<rte_mempool* const> packets = pools->by_worker();
@@ -158,10 +161,11 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   Gateway gateway((*workers)->ends(), {.packets = {packets.begin(), packets.end()},
                                        .main_doorbell = main_doorbell.get(),
                                        .log = log_line,
-                                       .nics = nics->get()});
+                                       .nics = nics->get(),
+                                       .store = &opened.store});
   const Allowed allowed{options.control_uid, options.control_gid};
-  SetupServer server(std::move(listeners.setup), {allowed, link.handover(), log_line}, gateway);
-  TraceServer traces(std::move(listeners.trace), {allowed, (*workers)->traces(), (*workers)->doorbells(), log_line});
+  SetupServer server(std::move(opened.setup), {allowed, link.handover(), log_line}, gateway);
+  TraceServer traces(std::move(opened.trace), {allowed, (*workers)->traces(), (*workers)->doorbells(), log_line});
   for (uint32_t i = 0; i < options.cores.size(); ++i)
     link.view().worker(i).core.store(options.cores[i], std::memory_order_relaxed);
   if (Status launched = (*workers)->launch(eal.worker_lcores); !launched) return launched;
@@ -176,15 +180,18 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
     log_line(
         "note: may not raise its priority, so that packets wait while other programs compute: give it "
         "CAP_SYS_NICE, or Nice=-10 in the systemd unit");
-  serve(signals, server, traces, gateway, main_doorbell.get(), nics->get());
+  serve(opened.signals.get(), server, traces, gateway, main_doorbell.get(), nics->get());
   gateway.look_at_losses();
   (*workers)->stop(eal.worker_lcores);
   return {};
 }
 
 Status run(const Options& options) {
+  Opened opened;
+  opened.store = DescriptorStore::from_environment();
   auto signals = take_signals();
   if (!signals) return Error{signals.error()};
+  opened.signals = std::move(*signals);
   if (auto privileged = check_privileges(); !privileged) return privileged;
   raise_descriptor_limit();
   auto run_dir = RunDir::claim(options.run_dir);
@@ -192,8 +199,10 @@ Status run(const Options& options) {
   const Allowed allowed{options.control_uid, options.control_gid};
   auto listener = listen_on(run_dir->socket_path(), allowed);
   if (!listener) return Error{listener.error()};
+  opened.setup = std::move(*listener);
   auto trace_listener = listen_on(run_dir->trace_socket_path(), allowed);
   if (!trace_listener) return Error{trace_listener.error()};
+  opened.trace = std::move(*trace_listener);
   auto link = LinkMemory::make(static_cast<uint32_t>(options.cores.size()), options.sessions, CULVERT_VERSION);
   if (!link) return Error{link.error()};
   if (!link->locked())
@@ -214,9 +223,7 @@ Status run(const Options& options) {
                         .run_dir = run_dir->path()});
   if (!eal) return Error{eal.error()};
   Status status = hide_memory();
-  if (status)
-    status = run_with_eal(options, *eal, *run_dir, *link, memory, {std::move(*listener), std::move(*trace_listener)},
-                          signals->get(), has_precedence);
+  if (status) status = run_with_eal(options, *eal, *run_dir, *link, memory, std::move(opened), has_precedence);
   rte_eal_cleanup();
   return status;
 }

@@ -28,6 +28,7 @@ void Worker::run() {
     uint64_t now_ns = monotonic_ns();
     rest(now_ns, pass(now_ns));
   }
+  take_what_ports_hold(monotonic_ns());
   flush_path();
   flush_nics();
   count_losses(monotonic_ns());
@@ -123,6 +124,18 @@ bool Worker::receive(uint64_t now_ns) {
   if (count == 0) return busy;
   path_.inner_burst(std::span(burst).first(count), now_ns);
   return true;
+}
+
+/// The last packets of this worker's life: what is still in sockets and TUN waits there for the next dataplane.
+void Worker::take_what_ports_hold(uint64_t now_ns) {
+  constexpr int kMostBursts = 64;  // of each port: more than it can hold
+  std::array<rte_mbuf*, kBurst> burst;
+  const auto take = [&](drivers::Port& port, auto into_path) {
+    for (int i = 0; i < kMostBursts && port.holds_packets(); ++i)
+      if (uint16_t count = port.rx_burst(burst, path_.tally()); count > 0) into_path(std::span(burst).first(count));
+  };
+  for (OuterPort& outer : outer_) take(*outer.port, [&](auto packets) { path_.outer_burst(packets, now_ns); });
+  if (inner_) take(*inner_, [&](auto packets) { path_.inner_burst(packets, now_ns); });
 }
 
 /// NIC mode: one burst from each NIC, outer and inner packets to the path; the rest is the kernel's already.

@@ -64,6 +64,7 @@ class Worker {
 
   void adopt_ports(uint64_t now_ns);
   bool receive(uint64_t now_ns);
+  void take_what_ports_hold(uint64_t now_ns);
   uint16_t ask(drivers::Port& port, PortPace& pace, uint64_t bit, std::span<rte_mbuf*> burst, uint64_t now_ns);
   bool receive_from_nics(uint64_t now_ns);
   bool take_handed(uint64_t now_ns);

@@ -39,6 +39,42 @@ TEST_F(WorkerTest, CarriesOutABoundedNumberOfCommandsPerPass) {
   EXPECT_FALSE(rig_.pass());
 }
 
+/// Has taken three bursts of one packet from the kernel.
+class HoldingPort final : public drivers::Port {
+ public:
+  explicit HoldingPort(testing::PacketPool& pool) : pool_(pool) {}
+  uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally&) override {
+    if (held_ == 0) return 0;
+    --held_;
+    out[0] = rte_pktmbuf_alloc(pool_.get());
+    rte_pktmbuf_append(out[0], 1)[0] = 0;  // no opcode
+    meta(out[0]) = {};
+    return 1;
+  }
+  void tx_burst(std::span<rte_mbuf*> packets, abi::Tally&) override {
+    rte_pktmbuf_free_bulk(packets.data(), static_cast<unsigned>(packets.size()));
+  }
+  bool holds_packets() const override { return held_ > 0; }
+  int wake_fd() const override { return -1; }
+  drivers::Side side() const override { return drivers::Side::kOuter; }
+  std::string name() const override { return "holding"; }
+
+ private:
+  testing::PacketPool& pool_;
+  int held_ = 3;
+};
+
+TEST_F(WorkerTest, TakesWhatPortsHoldBeforeItEnds) {
+  rig_.table.outer[0] = std::make_shared<HoldingPort>(rig_.pool);
+  rig_.mailbox.post(&rig_.table);
+  rig_.pass();
+  EXPECT_EQ(rig_.counter(Counter::outer_rx_packets), 1u);
+  rig_.worker->stop();
+  rig_.worker->run();  // no pass any more
+  EXPECT_EQ(rig_.counter(Counter::outer_rx_packets), 3u);
+  rig_.path->set_outer_port(0, nullptr);
+}
+
 TEST_F(WorkerTest, SendsAPacketOnlyAfterTheCommandsBeforeIt) {
   rig_.attach_ports();
   rig_.push_packet("before");
