@@ -253,6 +253,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   LossWatch losses_;
   Ebb ebb_;
   bool ever_ready_ = false;
+  bool ports_wait_ = false;         ///< until a new dataplane has its sessions, …
+  MonoTime ports_may_open_{};       ///< … at the latest
   size_t disconnects_waiting_ = 0;  ///< client-disconnect scripts that are about to be run
   bool deciding_ = false;           ///< inside decide(): what comes of it is carried out by the caller
   bool starting_ = false;           ///< `up` has not ended yet

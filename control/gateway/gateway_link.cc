@@ -1,4 +1,7 @@
 // What the dataplane says: that it is there, is gone, what its workers tell.
+#include <algorithm>
+#include <utility>
+
 #include "control/gateway/gateway.h"
 #include "control/gateway/names.h"
 #include "control/io/secrets.h"
@@ -10,6 +13,8 @@ namespace {
 
 constexpr auto kRefusedLongEnough = std::chrono::seconds(2);
 constexpr auto kPortsAgainAfter = std::chrono::seconds(1);
+constexpr auto kInstalledWithin = std::chrono::seconds(5);
+constexpr auto kInstalledYet = std::chrono::milliseconds(1);
 
 /// Is this the beginning of a handshake, or the answer to its cookie?
 bool starts_session(std::span<const uint8_t> packet) {
@@ -38,6 +43,7 @@ void Gateway::on_attached(const std::shared_ptr<io::LinkMapping>& old) {
   } else if (!same && old) {
     losses_.begin_anew();
     reinstall_sessions(*old);
+    ports_may_open_ = io::mono_now() + kInstalledWithin;
   }
   if (ports_->are_found()) return on_ports_found();
   ports_->find(known_ports(), [this] { on_ports_found(); });
@@ -67,6 +73,16 @@ void Gateway::open_when_free() {
     io::log(io::LogLevel::kInfo, state_text_);
     return;
   }
+  // In sockets that the dataplane before had, packets of these sessions may wait.
+  const bool installed = std::ranges::all_of(link_.lanes(), [](const auto& lane) { return lane->is_settled(); });
+  if (!installed && io::mono_now() < ports_may_open_) {
+    if (std::exchange(ports_wait_, true)) return;
+    loop_.at(io::mono_now() + kInstalledYet, [this] {
+      ports_wait_ = false;
+      open_when_free();
+    });
+    return;
+  }
   tell_state("ASSIGN_IP", "", true);
   apply_ports();
 }
@@ -87,7 +103,7 @@ void Gateway::apply_ports() {
 void Gateway::on_ports_open() {
   starting_ = tun_scripts_.any();
   if (starting_) state_text_ = "ports are open: running up";
-  tun_scripts_.up(link_.mapping()->header().boot_id, [this](const Status& status) {
+  tun_scripts_.up(identity_of_tun(ports_->tun_name(), link_.mapping()->header().boot_id), [this](const Status& status) {
     starting_ = false;
     // Whatever routes or rules it makes may be what keeps strangers out.
     if (!status && !ever_ready_) return fail(status.error());

@@ -45,6 +45,8 @@ class PortKeeper {
   std::vector<admin::PortRow> rows() const;
   /// "udp 0.0.0.0:1194"
   std::vector<std::string> listening() const;
+  /// "culvert0": as the dataplane has it, or as it was asked for while there is none.
+  const std::string& tun_name() const { return tun_name_; }
   /// "tun culvert0 10.8.0.1/24"; empty while there is none.
   std::string tun() const;
 

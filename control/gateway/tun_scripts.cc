@@ -1,11 +1,13 @@
 #include "control/gateway/tun_scripts.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 #include "control/io/log.h"
@@ -19,6 +21,16 @@ std::string variable(const hooks::Environment& environment, const char* name) {
 }
 
 }  // namespace
+
+uint64_t identity_of_tun(const std::string& name, uint64_t boot_id) {
+  // Linux counts interfaces up and gives no number twice, until it starts again.
+  const uint64_t number = if_nametoindex(name.c_str());
+  if (number == 0) return boot_id;
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string machine;
+  std::getline(file, machine);
+  return std::hash<std::string>{}(machine + " " + std::to_string(number)) | 1;  // 0: none
+}
 
 void TunScripts::add(const config::ServerConfig& server, const hooks::Environment& environment) {
   if (!server.hooks.about_tun()) return;
@@ -41,12 +53,12 @@ Status TunScripts::open(const std::string& run_dir) {
 }
 
 uint64_t TunScripts::marked() const {
-  uint64_t boot_id = 0;
-  return pread(mark_.get(), &boot_id, sizeof boot_id, 0) == ssize_t{sizeof boot_id} ? boot_id : 0;
+  uint64_t tun = 0;
+  return pread(mark_.get(), &tun, sizeof tun, 0) == ssize_t{sizeof tun} ? tun : 0;
 }
 
-void TunScripts::mark(uint64_t boot_id) {
-  if (pwrite(mark_.get(), &boot_id, sizeof boot_id, 0) != ssize_t{sizeof boot_id})
+void TunScripts::mark(uint64_t tun) {
+  if (pwrite(mark_.get(), &tun, sizeof tun, 0) != ssize_t{sizeof tun})
     io::log(io::LogLevel::kWarning, "can't note that up has been run: after a restart of control it is run again");
 }
 
@@ -68,8 +80,8 @@ TunScripts::Step TunScripts::step(const Server& server, const config::HookConfig
   return step;
 }
 
-void TunScripts::up(uint64_t boot_id, std::function<void(Status)> done) {
-  const bool again = any() && marked() == boot_id;
+void TunScripts::up(uint64_t tun, std::function<void(Status)> done) {
+  const bool again = any() && marked() == tun;
   steps_.clear();
   for (const Server& server : servers_) {
     if (!server.hooks.up.empty() && (!again || server.hooks.up_restart))
@@ -78,8 +90,8 @@ void TunScripts::up(uint64_t boot_id, std::function<void(Status)> done) {
       steps_.push_back(step(server, server.hooks.route_up, "route-up", "init"));
   }
   std::ranges::reverse(steps_);
-  done_ = [this, boot_id, done = std::move(done)](const Status& status) {
-    if (any() && status) mark(boot_id);
+  done_ = [this, tun, done = std::move(done)](const Status& status) {
+    if (any() && status) mark(tun);
     done(status);
   };
   // One that still runs for a TUN that is gone goes on to these steps when it ends.

@@ -1,5 +1,6 @@
-// up, route-up and down: scripts about the TUN (script-options.rst). Which dataplane's TUN has had its `up` stands in
-// RUN_DIR/tun-up, so that a control process that starts again beside it does not say "init" twice.
+// up, route-up and down: scripts about the TUN (script-options.rst). Which TUN has had its `up` stands in
+// RUN_DIR/tun-up, so that neither a control process that starts again beside it nor a dataplane that goes on with it
+// says "init" twice.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,10 @@
 
 namespace culvert::gateway {
 
+/// Tells the interface `name` from any that was made before or will be, also by the next dataplane and behind a restart
+/// of the machine. Without such an interface: `boot_id`, the dataplane's.
+uint64_t identity_of_tun(const std::string& name, uint64_t boot_id);
+
 class TunScripts {
  public:
   explicit TunScripts(hooks::Runner& runner) : runner_(runner) {}
@@ -23,9 +28,9 @@ class TunScripts {
   /// Opens RUN_DIR/tun-up, while we still may. Nothing to do without scripts.
   Status open(const std::string& run_dir);
 
-  /// The dataplane with this boot ID has opened the TUN. `done` is called when all is said, with what went wrong; in
+  /// The dataplane has opened the TUN of this identity. `done` is called when all is said, with what went wrong; in
   /// here when nothing is to be run.
-  void up(uint64_t boot_id, std::function<void(Status)> done);
+  void up(uint64_t tun, std::function<void(Status)> done);
   /// The TUN is about to go. `done` is called once, perhaps in here.
   void down(std::function<void()> done);
   bool running() const { return running_; }
@@ -47,7 +52,7 @@ class TunScripts {
   void run_next();
   void end(Status status);
   uint64_t marked() const;
-  void mark(uint64_t boot_id);
+  void mark(uint64_t tun);
 
   hooks::Runner& runner_;
   std::vector<Server> servers_;

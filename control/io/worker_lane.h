@@ -44,6 +44,8 @@ class WorkerLane {
   void flush();
   /// Commands that wait for room.
   size_t backlog() const { return backlog_.size(); }
+  /// Has the worker taken all commands? It carries out each before it looks at the next packets.
+  bool is_settled() { return backlog_.empty() && commands_.free() == abi::CommandRing::kCapacity; }
 
   /// Takes a bounded number of messages from each ring. True: there may be more. False: all empty, the doorbell will
   /// ring.

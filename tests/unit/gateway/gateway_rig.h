@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -94,6 +95,11 @@ class GatewayRig {
                         request.kind == abi::RequestKind::kHello ? next.handover() : std::vector<int>{});
     };
     dataplane_->hang_up();
+  }
+
+  /// How often the dataplanes were asked for this.
+  size_t asked(abi::RequestKind kind) const {
+    return static_cast<size_t>(std::ranges::count(dataplane_->requests, kind, &abi::Request::kind));
   }
 
   /// The dataplane dies, and no next one comes.
