@@ -15,8 +15,30 @@
 namespace culvert::cli {
 namespace {
 
+/// In the new process: what is kept stands behind stdin, stdout and stderr, and the environment says so.
+void hand_on(const KeptDescriptors& keeper) {
+  constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
+  const std::vector<KeptDescriptors::Kept>& kept = keeper.kept();
+  const int end = kFirst + static_cast<int>(kept.size());
+  // Out of the way first: one may stand in another's place.
+  std::vector<int> moved;
+  std::string names;
+  for (const auto& [name, fd] : kept) {
+    moved.push_back(fcntl(fd.get(), F_DUPFD_CLOEXEC, end));
+    names += (names.empty() ? "" : ":") + name;
+  }
+  for (int place = kFirst; place < end; ++place) {
+    const int from = moved[static_cast<size_t>(place - kFirst)];
+    if (from < 0 || dup2(from, place) < 0) return;  // no descriptor is left: it opens its own
+  }
+  setenv("NOTIFY_SOCKET", keeper.path().c_str(), 1);
+  setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+  setenv("LISTEN_FDS", std::to_string(kept.size()).c_str(), 1);
+  setenv("LISTEN_FDNAMES", names.c_str(), 1);
+}
+
 /// In the new process: everything up to exec. Never returns.
-[[noreturn]] void become_program(const std::vector<char*>& argv, pid_t parent) {
+[[noreturn]] void become_program(const std::vector<char*>& argv, pid_t parent, const KeptDescriptors* kept) {
   // A session of its own: the terminal's signals are for `culvert up`, and where the scheduler shares cores out by
   // session (autogroups, sched(7)) control's handshakes are not taken for the dataplane's.
   setsid();
@@ -27,6 +49,7 @@ namespace {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   int null = open("/dev/null", O_RDONLY);
   if (null >= 0) dup2(null, STDIN_FILENO);
+  if (kept != nullptr) hand_on(*kept);
   execv(argv[0], argv.data());
   std::array<char, 256> text{};
   int length = snprintf(text.data(), text.size(), "culvert: %s: %s\n", argv[0], strerror(errno));
@@ -36,14 +59,14 @@ namespace {
 
 }  // namespace
 
-Status Child::start() {
+Status Child::start(const KeptDescriptors* kept) {
   std::vector<char*> argv;
   for (std::string& argument : argv_) argv.push_back(argument.data());
   argv.push_back(nullptr);
   pid_t parent = getpid();
   pid_t pid = fork();
   if (pid < 0) return Error{"can't start " + name() + ": " + strerror(errno)};
-  if (pid == 0) become_program(argv, parent);
+  if (pid == 0) become_program(argv, parent, kept);
   pid_ = pid;
   return {};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dataplane/abi/result.h"
+#include "tools/culvert/kept_descriptors.h"
 
 namespace culvert::cli {
 
@@ -16,8 +17,8 @@ class Child {
   explicit Child(std::vector<std::string> argv) : argv_(std::move(argv)) {}
 
   /// Starts the program, in a process group of its own (a Ctrl-C at the terminal is for us to hand on), with SIGTERM to
-  /// come when we die.
-  Status start();
+  /// come when we die. `kept`: what it finds open, and where it has more kept (sd_listen_fds(3)); null: nothing.
+  Status start(const KeptDescriptors* kept = nullptr);
   /// True when it runs.
   bool running() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }

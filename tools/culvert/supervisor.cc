@@ -24,11 +24,13 @@ void say(const std::string& text) {
 
 }  // namespace
 
-Supervisor::Supervisor(io::EventLoop& loop, std::string run_dir, Child dataplane, Child control)
+Supervisor::Supervisor(io::EventLoop& loop, std::string run_dir, Child dataplane, Child control,
+                       std::unique_ptr<KeptDescriptors> descriptors)
     : loop_(loop),
       run_dir_(std::move(run_dir)),
       dataplane_{std::move(dataplane), 0, {}},
-      control_{std::move(control), 0, {}} {}
+      control_{std::move(control), 0, {}},
+      descriptors_(std::move(descriptors)) {}
 
 Status Supervisor::take_signals() {
   for (int number : {SIGTERM, SIGINT})
@@ -53,7 +55,9 @@ int Supervisor::run() {
 
 bool Supervisor::start(Kept& kept) {
   kept.started = io::mono_now();
-  Status status = kept.child.start();
+  const bool is_dataplane = &kept == &dataplane_;
+  if (is_dataplane) descriptors_->serve();
+  Status status = kept.child.start(is_dataplane ? descriptors_.get() : nullptr);
   if (!status) give_up(status.error());
   return static_cast<bool>(status);
 }

@@ -1,6 +1,7 @@
 // Keeps dataplane and control running: starts both, says when the gateway is ready, starts again what dies, ends both.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "control/io/event_loop.h"
@@ -10,7 +11,9 @@ namespace culvert::cli {
 
 class Supervisor {
  public:
-  Supervisor(io::EventLoop& loop, std::string run_dir, Child dataplane, Child control);
+  /// `descriptors`: what outlives a dataplane.
+  Supervisor(io::EventLoop& loop, std::string run_dir, Child dataplane, Child control,
+             std::unique_ptr<KeptDescriptors> descriptors);
 
   /// Runs until SIGTERM or SIGINT, or until a process fails at start. Returns the exit status.
   int run();
@@ -39,6 +42,7 @@ class Supervisor {
   std::string run_dir_;
   Kept dataplane_;
   Kept control_;
+  std::unique_ptr<KeptDescriptors> descriptors_;
   Phase phase_ = Phase::kStarting;
   MonoTime start_deadline_{};
   io::EventLoop::TimerId kill_timer_ = 0;

@@ -55,10 +55,12 @@ void up(Context& context, const std::string& config) {
   if (!run_dir) return context.fail(run_dir.error());
   auto loop = io::EventLoop::make();
   if (!loop) return context.fail(loop.error());
+  auto descriptors = KeptDescriptors::listen(**loop, path + "/kept.sock");
+  if (!descriptors) return context.fail(descriptors.error());
   // In the log and in `culvert status` it must make sense from any folder.
   const std::string whole = std::filesystem::absolute(config).lexically_normal();
   Supervisor supervisor(**loop, path, Child(dataplane_argv(*dataplane, *configuration, *identity, path)),
-                        Child({*control, "--config", whole, "--run-dir", path}));
+                        Child({*control, "--config", whole, "--run-dir", path}), *std::move(descriptors));
   context.exit_status = supervisor.run();
 }
 
