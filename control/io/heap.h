@@ -13,8 +13,9 @@ namespace culvert::io {
 /// reads when a program starts (GLIBC_TUNABLES, glibc.malloc.hugetlb and tcache_count; glibc's manual, "Memory
 /// Allocation Tunables"). So this runs the program anew, from its beginning, with the same arguments and process ID:
 /// call it first in main(). It returns in the new run, with the variable taken out of the environment again. It returns
-/// in this run where the operator has set the variable (which then stays as it is), where the program can't be run again
-/// (no /proc), and where it has privileges of its file (glibc then ignores the variable; getauxval(3), AT_SECURE).
+/// in this run where the operator has set the variable (which then stays as it is), where the program can't be run
+/// again (no /proc), and where it has privileges of its file (glibc then ignores the variable; getauxval(3),
+/// AT_SECURE).
 void tune_heap(char** argv);
 
 /// Gives back to the kernel what this program has freed and its allocator keeps. By itself glibc gives back only what
