@@ -3,12 +3,10 @@
 // - Never at full rate: a sender on the same machine would be stopped after each of its messages. They would then come
 //   one by one, and each would cost a change of threads.
 // - Nor at lower rates, as long as it gets a core soon: what runs there has often just sent this packet, and is about
-// to
-//   sleep. If it is interrupted it needs a core, too, and is woken on another one. The deeper that one sleeps, the
+//   to sleep. If it is interrupted it needs a core, too, and is woken on another one. The deeper that one sleeps, the
 //   longer this takes.
-// - When it had to wait for long (for a handshake of control, or whatever else computes), it interrupts for a while,
-// and
-//   then tries whether that is over.
+// - When it had to wait for long (for a handshake of control, or whatever else computes): it interrupts for a while,
+//   and then tries whether that is over.
 #pragma once
 
 #include <algorithm>
