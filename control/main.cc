@@ -95,7 +95,7 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// The exit status, or why there is none to be proud of.
+/// Control's whole life. Its exit status; error: why it could not start, or not go on.
 Result<int> run(const ControlOptions& options, Console& console) {
   io::harden_process();
   raise_descriptor_limit();

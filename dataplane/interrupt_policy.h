@@ -1,12 +1,12 @@
 // When a worker that a packet wakes interrupts whoever runs on its core. Pure: time is an argument.
 //
-// - At full rate never: a sender on the same machine would be stopped behind each of its messages, which then come, and
-//   cost a change of threads, one by one.
-// - Otherwise not either, as long as it has a core soon: what runs there has often just sent this packet, and is about
-//   to sleep. Interrupted, it wants a core too, and is woken on another one, which takes the longer the deeper that
-//   sleeps.
-// - When it had to wait for long (a handshake of control, or whatever else computes): it interrupts for a while, and
-//   then tries again whether that is over.
+// - Never at full rate: a sender on the same machine would be stopped after each of its messages. They would then come
+//   one by one, and each would cost a change of threads.
+// - Nor at lower rates, as long as it gets a core soon: what runs there has often just sent this packet, and is about
+//   to sleep. If it is interrupted it needs a core, too, and is woken on another one. The deeper that one sleeps, the
+//   longer this takes.
+// - When it had to wait for long (for a handshake of control, or whatever else computes): it interrupts for a while,
+//   and then tries whether that is over.
 #pragma once
 
 #include <algorithm>

@@ -18,7 +18,7 @@ class Operator {
  public:
   explicit Operator(Gateway& gateway) : gateway_(gateway) {}
 
-  /// `request` has a field "command"; see README.md for all of them. Never throws but nlohmann's exceptions.
+  /// `request` has a field "command"; see control/README.md for all of them. Never throws but nlohmann's exceptions.
   nlohmann::ordered_json answer(const nlohmann::json& request, const io::PeerCredentials& who);
 
  private:

@@ -1,4 +1,4 @@
-// One DPDK device, opened and configured: queues, offloads, MTU. Not for a poll loop, but for what says so.
+// One DPDK device, opened and configured: queues, offloads, MTU. Not for a poll loop, except for functions that say so.
 #pragma once
 
 #include <rte_mempool.h>

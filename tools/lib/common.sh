@@ -30,7 +30,7 @@ need_root() {
 
 need_debian() {
   command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
-    die "this machine has no apt-get: $program installs packages on Debian 12 and its like. Elsewhere install what README.md lists, then run meson setup build && ninja -C build"
+    die "this machine has no apt-get: $program installs packages on Debian 12 and its like. Elsewhere install what tools/lib/common.sh lists, then run meson setup build && ninja -C build"
   [ "$(uname -m)" = x86_64 ] || die "culvert runs on x86-64 only, and this machine is $(uname -m)"
   # shellcheck disable=SC1091
   local id version
