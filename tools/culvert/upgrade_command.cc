@@ -42,7 +42,7 @@ void add_upgrade_command(CLI::App& app, Context& context) {
       "  culvert upgrade --dataplane\n");
   auto given = std::make_shared<Given>();
   command->add_flag("--dataplane", given->dataplane,
-                    "the dataplane as well: no traffic for a moment, and clients over TCP connect again");
+                    "the dataplane as well: packets wait for a moment, and clients over TCP connect again");
   command
       ->add_option("--wait", given->wait_s,
                    "how long handshakes, renegotiations and scripts in the middle may take to end")

@@ -42,7 +42,7 @@ std::string upgrade_text(const admin::UpgradeRow& row) {
           (waited.empty() ? "nothing was in the middle"
                           : "waited for " + waited + ", " + (cut_off.empty() ? "all ended" : "cut off: " + cut_off)) +
           "\n";
-  text += "away       " + std::to_string(row.control_away_ms) + " ms without control, behind " +
+  text += "away       " + std::to_string(row.control_away_ms) + " ms without control, after " +
           std::to_string(row.leaving_ms) + " ms of leaving; no packet waited for it\n";
   return text;
 }

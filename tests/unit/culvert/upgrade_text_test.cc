@@ -24,7 +24,7 @@ TEST(UpgradeText, SaysWhatWasKeptAndHowLongItTook) {
             "control    0.1.0 → 0.2.0 (another build), pid 12 → 34\n"
             "sessions   7 of 7 kept\n"
             "middle     nothing was in the middle\n"
-            "away       61 ms without control, behind 240 ms of leaving; no packet waited for it\n");
+            "away       61 ms without control, after 240 ms of leaving; no packet waited for it\n");
 }
 
 TEST(UpgradeText, SaysWhatWasWaitedForAndWhatWasCutOff) {
