@@ -35,6 +35,13 @@ void Worker::run() {
   publish(monotonic_ns());
 }
 
+void Worker::finish() {
+  if (!take_handed(monotonic_ns())) return;
+  flush_path();
+  flush_nics();
+  publish(monotonic_ns());
+}
+
 void Worker::stop() {
   stop_.store(true, std::memory_order_relaxed);
   ring_doorbell(doorbells_.worker);

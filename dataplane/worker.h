@@ -41,6 +41,9 @@ class Worker {
   void run();
   /// From any thread.
   void stop();
+  /// Sends what others have handed over and nobody has taken, when all workers have returned from run(). The ports are
+  /// still there.
+  void finish();
 
   /// One pass of the loop. `now_ns`: CLOCK_MONOTONIC. False: there was nothing to do. (run() does it; tests step
   /// through.)

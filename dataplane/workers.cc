@@ -83,6 +83,10 @@ void Workers::stop(const std::vector<unsigned>& lcores) {
 void Workers::stop(const std::vector<unsigned>& lcores, size_t running) {
   for (size_t i = 0; i < running; ++i) kits_[i]->worker->stop();
   for (size_t i = 0; i < running; ++i) rte_eal_wait_lcore(lcores[i]);
+  // What was handed over may be handed back once: with an inner packet, to the session that it is for.
+  constexpr int kRounds = 3;
+  for (int round = 0; round < kRounds; ++round)
+    for (size_t i = 0; i < running; ++i) kits_[i]->worker->finish();
 }
 
 std::vector<Gateway::WorkerEnd> Workers::ends() {

@@ -1,5 +1,7 @@
 """Two workers: clients are spread over them, reach each other across them, and survive what they survive with one."""
 
+import os
+import signal
 import socket
 
 import pytest
@@ -84,6 +86,24 @@ def test_either_process_killed(stage):
     for client in (alice, bob):
         wait_until(lambda: client.ping(INNER4), "the tunnel to be back", 10)
         assert client.connects() == 1
+
+
+def test_dataplane_restarted_in_order(stage):
+    """As `systemctl restart` does it: what comes meanwhile waits in each worker's socket and queue, what was handed over is sent."""
+    gateway = start(stage)
+    alice, bob = one_of_each_worker(stage, gateway)
+    with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4, 200) as first, \
+            streaming(stage.folder, gateway.namespace, INNER4, bob.namespace, bob.inner4, 200, port=5601) as second:
+        wait_until(lambda: first.received() > 200 and second.received() > 200, "the streams to flow", 20)
+        before = gateway.pid_of("culvert-dataplane")
+        os.kill(before, signal.SIGTERM)
+        wait_until(lambda: gateway.pid_of("culvert-dataplane") not in (0, before), "the next dataplane", 20)
+        at_restart = first.received(), second.received()
+        wait_until(lambda: first.received() > at_restart[0] + 500 and second.received() > at_restart[1] + 500,
+                   "the streams to flow on", 30)
+        accounts = [account for stream in (first, second) for account in stream.finish()]
+    assert all(account.perfect for account in accounts), accounts
+    assert alice.connects() == bob.connects() == 1
 
 
 def flows_on_after_a_move(stream, client, before: int, after: int) -> None:

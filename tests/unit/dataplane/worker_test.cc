@@ -169,6 +169,14 @@ TEST(WorkerOfTwo, KeepsUpWithWhatTheOtherHandsOver) {
   EXPECT_TRUE(owner.pass(1));
   EXPECT_EQ(testing::PathRig::take(outer).size(), 2 * kOfOnePass) << "in one pass";
   EXPECT_FALSE(owner.pass(1));
+
+  owner.stop();
+  owner.run();
+  rte_mbuf* late = pool.packet(testing::ipv4_packet("192.0.2.1", "10.8.0.5"));
+  paths[0]->inner_burst({&late, 1}, 1);
+  paths[0]->flush();
+  owner.finish();
+  EXPECT_EQ(testing::PathRig::take(outer).size(), 1u) << "handed over by one that ended later";
   paths[1]->set_outer_port(0, nullptr);
 }
 
