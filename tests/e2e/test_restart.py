@@ -18,8 +18,6 @@ from harness.waiting import wait_until
 
 pytestmark = pytest.mark.culvert_only
 
-BURST = 64  # packets that a worker takes at once
-
 
 def kill_and_wait_for_next(gateway, program: str, seconds: float = 10.0) -> None:
     """SIGKILL to one of culvert's processes; returns when `culvert up` has started it anew and the operator is answered."""
@@ -248,8 +246,6 @@ def test_dataplane_killed(stage):
     assert client.connects() == 1
     assert gateway.session_names() == ["alice"]
     assert down.duplicated == up.duplicated == 0
-    # What comes meanwhile waits in sockets and TUN, which `culvert up` keeps open; what it had in its hands is gone.
-    assert down.lost <= BURST and up.lost <= BURST, (down, up)
     # A repeated packet-id shows as a replay at the client, which then warns.
     assert client.warnings() == []
     print(f"\ndataplane killed: longest silence {down.longest_silence_ms} ms to the client, {up.longest_silence_ms} ms from it")

@@ -9,7 +9,7 @@ import pytest
 from harness.download import Download, RandomFile, serving
 from harness.gateway import Gateway
 from harness.nic_network import FAR4, NicNetwork
-from harness.server_conf import INNER4, ServerConf
+from harness.server_conf import INNER4, LONG_QUEUE, ServerConf
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
 from test_restart import kill_and_wait_for_next, wait_between_renegotiations
@@ -90,7 +90,7 @@ def test_either_process_killed(stage):
 
 def test_dataplane_restarted_in_order(stage):
     """As `systemctl restart` does it: what comes meanwhile waits in each worker's socket and queue, what was handed over is sent."""
-    gateway = start(stage)
+    gateway = start(stage, extra=[LONG_QUEUE])
     alice, bob = one_of_each_worker(stage, gateway)
     with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4, 200) as first, \
             streaming(stage.folder, gateway.namespace, INNER4, bob.namespace, bob.inner4, 200, port=5601) as second:

@@ -15,7 +15,7 @@ from harness.gateway import Gateway
 from harness.process import exists
 from harness.relay import ADDRESS, Relay
 from harness.scripts import write
-from harness.server_conf import INNER4, ServerConf
+from harness.server_conf import INNER4, LONG_QUEUE, ServerConf
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
 
@@ -63,7 +63,8 @@ def installed(stage, tmp_path):
     folder.mkdir()
     for program in (builds.culvert(), builds.program("control", "culvert-control"), builds.program("dataplane", "culvert-dataplane")):
         shutil.copy(program, folder)
-    gateway = Gateway(stage.network.gateway, ServerConf(stage.certificates), stage.folder / "gateway")
+    conf = ServerConf(stage.certificates, extra=[LONG_QUEUE])
+    gateway = Gateway(stage.network.gateway, conf, stage.folder / "gateway")
     gateway.culvert = str(folder / "culvert")
     gateway.installed = folder
     return stage.add(gateway).start()

@@ -8,6 +8,7 @@ from harness.certificates import Certificates
 PORT = 1194
 INNER4 = "10.8.0.1"
 INNER6 = "fd00:8::1"
+LONG_QUEUE = "txqueuelen 10000"  # packets that wait in the TUN while there is no dataplane, on a busy machine
 WRAPS = ("tls-crypt-v2", "tls-crypt", "tls-auth")
 
 
