@@ -123,7 +123,7 @@ void Path::end_streams(uint16_t index) {
   drivers::Port* port = context_->transmit.outer(index);
   if (port == nullptr) return;
   context_->transmit.flush();  // what stands staged for them goes first
-  port->end_streams();
+  port->end_streams(context_->tally);
   take_ended_streams(index);
 }
 void Path::set_inner_port(drivers::Port* port) {

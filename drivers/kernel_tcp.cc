@@ -19,6 +19,7 @@
 namespace culvert::drivers {
 
 using abi::Counter;
+using abi::DropReason;
 
 namespace {
 
@@ -101,9 +102,9 @@ void KernelTcpPort::handle_events(abi::Tally& tally) {
     } else if (tag == kTimerTag) {
       due = true;
     } else if ((tag & PortShare::kTag) != 0) {
-      share_->handle(tag, event.events, now_ns());
+      share_->handle(tag, event.events, now_ns(), tally);
     } else if (Stream* stream = find(tag)) {
-      if ((event.events & EPOLLOUT) != 0) flush(*stream);
+      if ((event.events & EPOLLOUT) != 0) flush(*stream, tally);
       if ((event.events & ~EPOLLOUT) == 0 || stream->in_turn) continue;
       stream->in_turn = true;
       turns_.push_back(tag);
@@ -138,7 +139,8 @@ void KernelTcpPort::pause_accepting() {
 
 void KernelTcpPort::add_stream(FileDescriptor fd, const abi::Endpoint& remote, abi::Tally& tally) {
   make_place(network_of(remote.address), tally);
-  if (free_.empty() && slots_.size() >= kMostStreams) return;
+  if (free_.empty() && slots_.size() >= std::min<size_t>(settings_.most_streams, kMostStreams))
+    return tally.drop(DropReason::stream_no_place);
   if (settings_.no_delay) (void)set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   uint16_t slot;
   if (free_.empty()) {
@@ -160,7 +162,9 @@ void KernelTcpPort::add_stream(FileDescriptor fd, const abi::Endpoint& remote, a
   stream.fd = std::move(fd);
   tally.add(Counter::streams_accepted);
   start_waiting(stream, now_ns() + settings_.first_packet_ms * kMillisecond);
-  if (!watch(stream.fd.get(), stream.id, EPOLLIN, false)) end(stream, tally);
+  if (watch(stream.fd.get(), stream.id, EPOLLIN, false)) return;
+  tally.drop(DropReason::stream_no_place);
+  end(stream, tally);
 }
 
 KernelTcpPort::Network KernelTcpPort::network_of(const abi::IpAddress& address) {
@@ -225,7 +229,7 @@ void KernelTcpPort::close_due(abi::Tally& tally) {
     if (stream->state != State::kClosing) tally.add(Counter::streams_silent);
     end(*stream, tally);
   }
-  if (share_) share_->close_idle(now);
+  if (share_) share_->close_idle(now, tally);
   if (!accepting_) accepting_ = watch(listener_.get(), kListenerTag, EPOLLIN, false);
   if (!waiting_.empty() || !accepting_ || (share_ && share_->count() > 0)) set_timer();
 }
@@ -234,14 +238,23 @@ void KernelTcpPort::end(Stream& stream, abi::Tally& tally) {
   stop_waiting(stream);
   if (stream.state == State::kOpen && ended_.size() < kMostEnded) ended_.push_back(stream.remote);
   tally.add(Counter::streams_ended);
+  lose_unread(stream, tally);
+  tally.drop(DropReason::tx_stream_closed, stream.out.packets());
   auto slot = static_cast<uint16_t>(stream.id & kMostStreams);
   slots_[slot].reset();  // closes it
   free_.push_back(slot);
 }
 
+/// Counts the whole packets that were read, and keeps the beginning of the next.
+void KernelTcpPort::lose_unread(Stream& stream, abi::Tally& tally) const {
+  std::span<const uint8_t> rest = stream.received.bytes();
+  tally.drop(DropReason::stream_closing, skip_frames(rest, packet_room(packets_)));
+  stream.received.consume(stream.received.size() - rest.size());
+}
+
 void KernelTcpPort::share(Stream& stream, std::span<const uint8_t> first, abi::Tally& tally) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stream.fd.get(), nullptr);
-  if (share_->take(std::move(stream.fd), first, now_ns())) tally.add(Counter::streams_shared);
+  share_->take(std::move(stream.fd), first, now_ns(), tally);
   set_timer();
 }
 
@@ -262,25 +275,20 @@ bool KernelTcpPort::keep_stream(uint64_t id, bool keep) {
   return true;
 }
 
-void KernelTcpPort::close_stream(uint64_t id, bool at_once) {
+void KernelTcpPort::close_stream(uint64_t id, bool at_once, abi::Tally& tally) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
-  if (at_once) {
-    abi::Tally none;
-    end(*stream, none);
-    ++ended_uncounted_;
-    return;
-  }
+  if (at_once) return end(*stream, tally);
   if (stream->state == State::kClosing) return;
   stream->state = State::kClosing;
-  stream->received = {};
+  lose_unread(*stream, tally);
   start_waiting(*stream, now_ns() + kClosingNs);
   finish(*stream);
 }
 
-void KernelTcpPort::end_streams() {
+void KernelTcpPort::end_streams(abi::Tally& tally) {
   for (const auto& stream : slots_)
-    if (stream) close_stream(stream->id, true);
+    if (stream) end(*stream, tally);
 }
 
 bool KernelTcpPort::take_ended(abi::Endpoint& remote) {
@@ -291,9 +299,16 @@ bool KernelTcpPort::take_ended(abi::Endpoint& remote) {
 }
 
 size_t KernelTcpPort::buffered() const {
-  size_t sum = share_ ? share_->buffered() : 0;
+  size_t sum = unread() + (share_ ? share_->buffered() : 0);
   for (const auto& stream : slots_)
-    if (stream) sum += stream->received.size() + stream->out.size();
+    if (stream) sum += stream->out.size();
+  return sum;
+}
+
+size_t KernelTcpPort::unread() const {
+  size_t sum = 0;
+  for (const auto& stream : slots_)
+    if (stream) sum += stream->received.size();
   return sum;
 }
 

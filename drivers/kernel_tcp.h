@@ -41,7 +41,7 @@ class KernelTcpPort final : public Port {
   /// Also accepts, writes what waits, and closes what is due. No buffer left: bytes stay where they are, for later.
   uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) override;
   /// Sends to PacketMeta::remote.stream. Connection gone: tx_stream_closed. Its queue full: tx_queue_full; a frame that
-  /// was begun is always finished.
+  /// was begun is always finished. What is queued counts as sent when the kernel has taken all of it.
   void tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) override;
   int wake_fd() const override { return epoll_.get(); }
   Side side() const override { return Side::kOuter; }
@@ -49,8 +49,10 @@ class KernelTcpPort final : public Port {
 
   bool has_room(uint64_t stream) const override;
   bool keep_stream(uint64_t stream, bool keep) override;
-  void close_stream(uint64_t stream, bool at_once) override;
-  void end_streams() override;
+  /// Packets of it that were read, or still come before it is gone: stream_closing. Those that were queued and not
+  /// sent: tx_stream_closed. What is in the kernel when it ends is counted by nobody: it was never cut into packets.
+  void close_stream(uint64_t stream, bool at_once, abi::Tally& tally) override;
+  void end_streams(abi::Tally& tally) override;
   bool take_ended(abi::Endpoint& remote) override;
 
   const abi::Endpoint& local() const { return local_; }
@@ -58,6 +60,8 @@ class KernelTcpPort final : public Port {
   size_t waiting_count() const { return waiting_.size(); }
   /// Bytes that connections keep in user space, both directions.
   size_t buffered() const;
+  /// Of those, the ones that came from peers and wait for room in a burst or for packet buffers.
+  size_t unread() const;
 
  private:
   enum class State : uint8_t { kAccepted, kOpen, kClosing };
@@ -100,6 +104,7 @@ class KernelTcpPort final : public Port {
   void pause_accepting();
   void set_timer();
   bool watch(int fd, uint64_t tag, uint32_t events, bool modify) const;
+  void lose_unread(Stream& stream, abi::Tally& tally) const;
   static Network network_of(const abi::IpAddress& address);
 
   // kernel_tcp_rx.cc
@@ -109,12 +114,13 @@ class KernelTcpPort final : public Port {
   Turn cut(Stream& stream, std::span<const uint8_t>& bytes, std::span<rte_mbuf*> out, uint16_t& count,
            abi::Tally& tally);
   bool accept_first(Stream& stream, std::span<const uint8_t> bytes, Turn& turn, abi::Tally& tally);
+  Turn discard(std::span<const uint8_t>& bytes, abi::Tally& tally) const;
   rte_mbuf* make_packet(const Stream& stream, std::span<const uint8_t> bytes);
 
   // kernel_tcp_tx.cc
   void send_list(Stream& stream, std::span<rte_mbuf*> packets, std::span<const uint16_t> next, abi::Tally& tally);
   void queue_packet(Stream& stream, const rte_mbuf* packet, size_t written, abi::Tally& tally);
-  void flush(Stream& stream);
+  void flush(Stream& stream, abi::Tally& tally);
   void finish(Stream& stream);
 
   FileDescriptor listener_;
@@ -135,7 +141,6 @@ class KernelTcpPort final : public Port {
   std::deque<abi::Endpoint> ended_;
   std::vector<uint8_t> scratch_;
   std::unique_ptr<PortShare> share_;
-  uint64_t ended_uncounted_ = 0;  // ended outside of rx_burst, where there is no tally
 };
 
 }  // namespace culvert::drivers

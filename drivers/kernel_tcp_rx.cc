@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "drivers/kernel_tcp.h"
 #include "drivers/packet_room.h"
 
 namespace culvert::drivers {
 
-using abi::Counter;
 using abi::DropReason;
 
 namespace {
@@ -22,7 +20,6 @@ constexpr size_t kLeastRead = 1500;
 }  // namespace
 
 uint16_t KernelTcpPort::rx_burst(std::span<rte_mbuf*> out, abi::Tally& tally) {
-  tally.add(Counter::streams_ended, std::exchange(ended_uncounted_, 0));
   handle_events(tally);
   uint16_t count = 0;
   // A connection that has more stands at the end again; without packet buffers nobody gets on.
@@ -66,19 +63,16 @@ KernelTcpPort::Turn KernelTcpPort::take_turn(Stream& stream, std::span<rte_mbuf*
   std::span<const uint8_t> rest = bytes;
   uint16_t before = count;
   if (stream.state == State::kClosing) {
-    rest = {};
+    turn = discard(rest, tally);
   } else if (stream.state == State::kOpen || accept_first(stream, bytes, turn, tally)) {
     turn = cut(stream, rest, out, count, tally);
     // Its frames were longer than the last ones. When all that has room has come, epoll knows whether there is more.
     if (turn == Turn::kDone && may_have_more && count < out.size()) turn = Turn::kAgain;
   }
+  if (!reads) stream.received.consume(bytes.size() - rest.size());
   if (turn == Turn::kEnded) return turn;
+  if (reads) stream.received.append(rest);
   if (count > before) stream.usual_frame = (bytes.size() - rest.size()) / (count - before);
-  if (reads) {
-    stream.received.append(rest);
-  } else {
-    stream.received.consume(bytes.size() - rest.size());
-  }
   return turn;
 }
 
@@ -114,6 +108,14 @@ bool KernelTcpPort::accept_first(Stream& stream, std::span<const uint8_t> bytes,
     tally.drop(DropReason::stream_not_openvpn);
   turn = Turn::kEnded;
   return false;
+}
+
+/// Counts what still comes of a connection that is being closed; `bytes` is left with the beginning of a packet.
+KernelTcpPort::Turn KernelTcpPort::discard(std::span<const uint8_t>& bytes, abi::Tally& tally) const {
+  tally.drop(DropReason::stream_closing, skip_frames(bytes, packet_room(packets_)));
+  if (cut_frame(bytes, packet_room(packets_)).verdict != Cut::kBad) return Turn::kDone;
+  tally.drop(DropReason::stream_bad_length);
+  return Turn::kEnded;
 }
 
 /// Makes packets of `bytes` as far as there is room in `out` and in the pool; `bytes` is left with the rest.

@@ -44,6 +44,11 @@ bool add_length(rte_mbuf* packet) {
   return true;
 }
 
+void count_sent(const StreamSendQueue::Sum& sum, abi::Tally& tally) {
+  tally.add(Counter::outer_tx_packets, sum.packets);
+  tally.add(Counter::outer_tx_bytes, sum.bytes);
+}
+
 }  // namespace
 
 void KernelTcpPort::tx_burst(std::span<rte_mbuf*> packets, abi::Tally& tally) {
@@ -94,26 +99,24 @@ void KernelTcpPort::send_list(Stream& stream, std::span<rte_mbuf*> packets, std:
     stream.wants_write = watch(stream.fd.get(), stream.id, EPOLLIN | EPOLLOUT, true);
 }
 
-/// Counts the packet, of which `written` bytes are gone, and queues the rest.
+/// Counts the packet, of which `written` bytes are gone, or queues the rest, to be counted when it is.
 void KernelTcpPort::queue_packet(Stream& stream, const rte_mbuf* packet, size_t written, abi::Tally& tally) {
   std::span bytes(rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len);
-  if (written > 0 && written < bytes.size()) {
-    stream.out.push_rest(bytes.subspan(written));
-  } else if (written == 0 && !stream.out.push(lane_of(packet), bytes)) {
-    return tally.drop(DropReason::tx_queue_full);
-  }
-  tally.add(Counter::outer_tx_packets);
-  tally.add(Counter::outer_tx_bytes, bytes.size() - kFrameHeader);
+  if (written == bytes.size()) return count_sent({1, bytes.size() - kFrameHeader}, tally);
+  if (written > 0)
+    stream.out.push_rest(bytes, written);
+  else if (!stream.out.push(lane_of(packet), bytes))
+    tally.drop(DropReason::tx_queue_full);
 }
 
 /// Writes what waits.
-void KernelTcpPort::flush(Stream& stream) {
+void KernelTcpPort::flush(Stream& stream, abi::Tally& tally) {
   while (!stream.out.empty()) {
     std::array<iovec, 3> pieces;
     size_t count = stream.out.gather(pieces);
     size_t written = write_pieces(stream.fd.get(), std::span(pieces).first(count));
     if (written == 0) return;
-    stream.out.written(written);
+    count_sent(stream.out.written(written), tally);
   }
   if (stream.wants_write) stream.wants_write = !watch(stream.fd.get(), stream.id, EPOLLIN, true);
   if (stream.state == State::kClosing) finish(stream);

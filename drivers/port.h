@@ -55,10 +55,11 @@ class Port {
   /// A session lives on the connection from now on, or no more; without one it is closed when the port's hand-window
   /// is over. False: there is no such connection.
   virtual bool keep_stream(uint64_t /*stream*/, bool /*keep*/) { return true; }
-  /// Reads nothing more from the connection and closes it: at once, or when what is queued for it has been sent.
-  virtual void close_stream(uint64_t /*stream*/, bool /*at_once*/) {}
+  /// Takes nothing more from the connection and closes it: at once, or when what is queued for it has been sent. What
+  /// is lost with it is counted in `tally`.
+  virtual void close_stream(uint64_t /*stream*/, bool /*at_once*/, abi::Tally& /*tally*/) {}
   /// The port is about to be given up: its connections end now, and take_ended() tells of them.
-  virtual void end_streams() {}
+  virtual void end_streams(abi::Tally& /*tally*/) {}
   /// The next connection that ended, of those from which packets came. False: none.
   virtual bool take_ended(abi::Endpoint& /*remote*/) { return false; }
 

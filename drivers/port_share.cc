@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "drivers/socket_address.h"
@@ -11,7 +12,15 @@
 
 namespace culvert::drivers {
 
-bool PortShare::take(FileDescriptor client, std::span<const uint8_t> first, uint64_t now_ns) {
+using abi::Counter;
+using abi::DropReason;
+
+void PortShare::take(FileDescriptor client, std::span<const uint8_t> first, uint64_t now_ns, abi::Tally& tally) {
+  if (!begin(std::move(client), first, now_ns)) tally.drop(DropReason::stream_not_shared);
+}
+
+/// Connects to the server. False: that can't be.
+bool PortShare::begin(FileDescriptor client, std::span<const uint8_t> first, uint64_t now_ns) {
   if (relays_.size() >= kMostRelays) return false;
   int family = family_of(server_);
   FileDescriptor server(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
@@ -85,7 +94,7 @@ bool PortShare::settle(uint64_t id, Relay& relay) {
   return !(relay.ends[0].told_end && relay.ends[1].told_end);
 }
 
-void PortShare::handle(uint64_t tag, uint32_t events, uint64_t now_ns) {
+void PortShare::handle(uint64_t tag, uint32_t events, uint64_t now_ns, abi::Tally& tally) {
   uint64_t id = (tag & ~kTag) >> 1;
   size_t side = tag & 1;
   auto found = relays_.find(id);
@@ -99,14 +108,22 @@ void PortShare::handle(uint64_t tag, uint32_t events, uint64_t now_ns) {
     getsockopt(relay.ends[1].fd.get(), SOL_SOCKET, SO_ERROR, &error, &length);
     sound = error == 0 && (events & EPOLLOUT) != 0;
     relay.connected = sound;
+    if (sound) tally.add(Counter::streams_shared);
   }
   if (sound && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) sound = pump(relay, side);
   if (sound && (side == 0 || relay.connected)) sound = write_some(relay.ends[side]);
-  if (!sound || !settle(id, relay)) relays_.erase(found);
+  if (sound && settle(id, relay)) return;
+  if (!relay.connected) tally.drop(DropReason::stream_not_shared);
+  relays_.erase(found);
 }
 
-void PortShare::close_idle(uint64_t now_ns) {
-  std::erase_if(relays_, [&](const auto& one) { return one.second.moved_ns + kIdleNs <= now_ns; });
+void PortShare::close_idle(uint64_t now_ns, abi::Tally& tally) {
+  std::erase_if(relays_, [&](const auto& one) {
+    const Relay& relay = one.second;
+    bool idle = relay.moved_ns + kIdleNs <= now_ns;
+    if (idle && !relay.connected) tally.drop(DropReason::stream_not_shared);
+    return idle;
+  });
 }
 
 size_t PortShare::buffered() const {

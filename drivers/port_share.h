@@ -8,6 +8,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "dataplane/abi/counters.h"
 #include "dataplane/abi/endpoint.h"
 #include "drivers/byte_queue.h"
 #include "drivers/file_descriptor.h"
@@ -24,13 +25,14 @@ class PortShare {
   /// Descriptors are watched by `epoll`, which outlives this.
   PortShare(int epoll, const abi::Endpoint& server) : epoll_(epoll), server_(server) {}
 
-  /// Takes a client's connection over; `first` is what it has sent so far. False: too many relays, or no descriptor
-  /// left; the connection is closed.
-  bool take(FileDescriptor client, std::span<const uint8_t> first, uint64_t now_ns);
+  /// Takes a client's connection over; `first` is what it has sent so far. Once the server has taken it, it counts as
+  /// streams_shared; before that it may be closed and is stream_not_shared: too many relays, no descriptor left, or a
+  /// server that refuses it or does not answer.
+  void take(FileDescriptor client, std::span<const uint8_t> first, uint64_t now_ns, abi::Tally& tally);
   /// epoll reported `events` for `tag`, which has kTag set.
-  void handle(uint64_t tag, uint32_t events, uint64_t now_ns);
+  void handle(uint64_t tag, uint32_t events, uint64_t now_ns, abi::Tally& tally);
   /// Ends relays that are idle.
-  void close_idle(uint64_t now_ns);
+  void close_idle(uint64_t now_ns, abi::Tally& tally);
 
   size_t count() const { return relays_.size(); }
   size_t buffered() const;
@@ -49,6 +51,7 @@ class PortShare {
     uint64_t moved_ns = 0;
   };
 
+  bool begin(FileDescriptor client, std::span<const uint8_t> first, uint64_t now_ns);
   bool pump(Relay& relay, size_t from);
   static bool write_some(End& end);
   bool settle(uint64_t id, Relay& relay);

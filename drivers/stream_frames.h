@@ -33,6 +33,16 @@ constexpr CutFrame cut_frame(std::span<const uint8_t> bytes, size_t longest = kM
   return {Cut::kFrame, bytes.subspan(kFrameHeader, length), kFrameHeader + length};
 }
 
+/// Takes the whole packets at the front of `bytes` away. Returns how many there were.
+constexpr size_t skip_frames(std::span<const uint8_t>& bytes, size_t longest = kMaxPacket) {
+  size_t count = 0;
+  for (CutFrame frame = cut_frame(bytes, longest); frame.verdict == Cut::kFrame; frame = cut_frame(bytes, longest)) {
+    bytes = bytes.subspan(frame.used);
+    ++count;
+  }
+  return count;
+}
+
 enum class FirstBytes : uint8_t { kOpenvpn, kForeign, kNeedMore };
 
 /// Does a connection begin like an OpenVPN client's: with a hard reset of a length that one can have? The reference

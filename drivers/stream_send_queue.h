@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "drivers/byte_queue.h"
+#include "drivers/stream_frames.h"
 
 namespace culvert::drivers {
 
@@ -24,22 +26,27 @@ class StreamSendQueue {
   static constexpr size_t kHardLimit = kSoftLimit + kSealedBefore * kLongestFrame;
   static constexpr size_t kControlLimit = 32 << 10;
 
+  /// Packets, and their bytes without the lengths in front of them.
+  struct Sum {
+    uint64_t packets = 0;
+    uint64_t bytes = 0;
+  };
+
   bool has_room() const { return data_.size() < kSoftLimit; }
   bool empty() const { return data_.empty() && control_.empty(); }
   size_t size() const { return data_.size() + control_.size(); }
+  /// Packets that have not been written as a whole.
+  size_t packets() const { return data_.packets() + control_.packets(); }
 
   /// Queues a whole frame, length included. False: no room for it.
   bool push(Lane lane, std::span<const uint8_t> frame) {
-    ByteQueue& queue = lane == Lane::kControl ? control_ : data_;
-    if (queue.size() + frame.size() > (lane == Lane::kControl ? kControlLimit : kHardLimit)) return false;
-    queue.append(frame);
+    Frames& frames = lane == Lane::kControl ? control_ : data_;
+    if (frames.size() + frame.size() > (lane == Lane::kControl ? kControlLimit : kHardLimit)) return false;
+    frames.push(frame);
     return true;
   }
-  /// Queues the rest of a frame of which a part is written. Only when empty().
-  void push_rest(std::span<const uint8_t> rest) {
-    data_.append(rest);
-    begun_ = rest.size();
-  }
+  /// Queues what is left of `frame` behind its first `written` bytes. Only when empty().
+  void push_rest(std::span<const uint8_t> frame, size_t written) { data_.push_rest(frame, written); }
 
   /// What to write next, in order. Returns how many pieces.
   size_t gather(std::array<iovec, 3>& out) const {
@@ -47,33 +54,71 @@ class StreamSendQueue {
     auto add = [&](std::span<const uint8_t> bytes) {
       if (!bytes.empty()) out[count++] = {const_cast<uint8_t*>(bytes.data()), bytes.size()};
     };
-    add(data_.bytes().first(begun_));
+    add(data_.begun());
     add(control_.bytes());
-    add(data_.bytes().subspan(begun_));
+    add(data_.bytes().subspan(data_.begun().size()));
     return count;
   }
-  /// The first `count` bytes of gather() have been written.
-  void written(size_t count) {
-    size_t now = std::min(count, begun_);
-    data_.consume(now);
-    begun_ -= now;
-    count -= now;
-    now = std::min(count, control_.size());
-    control_.consume(now);
-    count -= now;
-    while (count > 0) {
-      size_t frame = 2 + (size_t{data_.bytes()[0]} << 8 | data_.bytes()[1]);
-      now = std::min(count, frame);
-      begun_ = frame - now;
-      data_.consume(now);
+  /// The first `count` bytes of gather() have been written. Returns the packets that are whole with that.
+  Sum written(size_t count) {
+    Sum sum;
+    for (auto [frames, most] : {std::pair{&data_, data_.begun().size()}, std::pair{&control_, control_.size()},
+                                std::pair{&data_, data_.size()}}) {
+      size_t now = std::min(count, most);
+      frames->written(now, sum);
       count -= now;
     }
+    return sum;
   }
 
  private:
-  ByteQueue data_;
-  ByteQueue control_;
-  size_t begun_ = 0;  // bytes at the front of data_ that finish a frame
+  /// Frames, of which the first may have been begun.
+  class Frames {
+   public:
+    bool empty() const { return bytes_.empty(); }
+    size_t size() const { return bytes_.size(); }
+    size_t packets() const { return packets_; }
+    std::span<const uint8_t> bytes() const { return bytes_.bytes(); }
+    /// What finishes the frame that was begun.
+    std::span<const uint8_t> begun() const { return bytes().first(left_); }
+
+    void push(std::span<const uint8_t> frame) {
+      bytes_.append(frame);
+      ++packets_;
+    }
+    void push_rest(std::span<const uint8_t> frame, size_t written) {
+      begin(frame);
+      left_ -= written;
+      push(frame.subspan(written));
+    }
+    void written(size_t count, Sum& sum) {
+      while (count > 0) {
+        if (left_ == 0) begin(bytes());
+        size_t now = std::min(count, left_);
+        bytes_.consume(now);
+        left_ -= now;
+        count -= now;
+        if (left_ > 0) return;
+        --packets_;
+        ++sum.packets;
+        sum.bytes += length_;
+      }
+    }
+
+   private:
+    void begin(std::span<const uint8_t> frame) {
+      length_ = size_t{frame[0]} << 8 | frame[1];
+      left_ = kFrameHeader + length_;
+    }
+
+    ByteQueue bytes_;
+    size_t packets_ = 0;
+    size_t length_ = 0;  // of the packet in the frame that was begun
+    size_t left_ = 0;    // bytes of that frame that are still to be written; 0: none was begun
+  };
+
+  Frames data_;
+  Frames control_;
 };
 
 }  // namespace culvert::drivers

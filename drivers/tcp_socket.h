@@ -19,6 +19,7 @@ struct TcpSettings : SocketSettings {
   uint32_t first_packet_ms = 10'000;        ///< … and one that has not sent a whole packet after so long
   uint32_t most_waiting = 1024;             ///< connections without a session; a further one pushes the oldest out …
   uint32_t most_waiting_per_network = 256;  ///< … also per IPv4 /32 and IPv6 /64
+  uint32_t most_streams = 0xFFFF;           ///< connections; more can't be numbered, and tests want fewer
   abi::Endpoint share;  ///< where connections go that don't speak OpenVPN (port-share); family kNone: closed
 
   friend bool operator==(const TcpSettings&, const TcpSettings&) = default;

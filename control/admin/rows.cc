@@ -169,6 +169,7 @@ const std::vector<Field<PortRow>>& fields<PortRow>() {
       {"address", "ADDRESS", [](const Row& r) -> ordered_json { return r.address; }},
       {"state", "STATE", [](const Row& r) -> ordered_json { return r.state; }},
       {"server", "SERVER", [](const Row& r) -> ordered_json { return text_or_null(r.server); }},
+      {"rx_missed", "MISSED", [](const Row& r) -> ordered_json { return number_or_null(r.rx_missed); }},
   };
   return list;
 }

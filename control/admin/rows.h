@@ -104,6 +104,7 @@ struct PortRow {
   std::string address;
   std::string state;  ///< "open", or the error
   std::string server;
+  std::optional<uint64_t> rx_missed;  ///< packets lost in front of it since it was opened; none: not known
 };
 
 /// One row of `culvert client list`.

@@ -31,7 +31,8 @@ std::vector<admin::PortRow> nic_rows(const std::vector<config::PortBlock>& ports
                     .kind = "nic",
                     .address = ports[i].name + " " + ports[i].device,
                     .state = state_of(ports[i].name),
-                    .server = ""});
+                    .server = "",
+                    .rx_missed = std::nullopt});
   return rows;
 }
 

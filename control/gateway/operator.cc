@@ -160,7 +160,7 @@ std::vector<admin::CounterRow> Operator::counters() const {
 }
 
 std::vector<admin::PortRow> Operator::ports() const {
-  std::vector<admin::PortRow> rows = gateway_.ports_->rows();
+  std::vector<admin::PortRow> rows = gateway_.ports_->rows(UdpLosses::read());
   for (admin::PortRow& row : nic_rows(gateway_.configuration_.appliance.ports)) rows.push_back(std::move(row));
   return rows;
 }

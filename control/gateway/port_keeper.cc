@@ -148,14 +148,18 @@ void PortKeeper::lost() {
   tun_state_ = "no dataplane";
 }
 
-std::vector<admin::PortRow> PortKeeper::rows() const {
+std::vector<admin::PortRow> PortKeeper::rows(const UdpLosses& losses) const {
   std::vector<admin::PortRow> rows;
-  for (size_t i = 0; i < ports_.size(); ++i)
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    const abi::Endpoint& local = ports_[i].port.local;
+    const bool is_udp = local.transport == abi::Transport::kUdp;
     rows.push_back({.port = ports_[i].port.port,
-                    .kind = ports_[i].port.local.transport == abi::Transport::kTcp ? "tcp" : "udp",
-                    .address = abi::to_text(ports_[i].port.local),
+                    .kind = is_udp ? "udp" : "tcp",
+                    .address = abi::to_text(local),
                     .state = states_[i],
-                    .server = ports_[i].server});
+                    .server = ports_[i].server,
+                    .rx_missed = is_udp && states_[i] == kOpen ? std::optional(losses.of(local)) : std::nullopt});
+  }
   std::string addresses;
   for (const abi::TunAddress& one : tun_.addresses) {
     if (one.address.family == abi::Family::kNone) continue;
@@ -167,7 +171,8 @@ std::vector<admin::PortRow> PortKeeper::rows() const {
                   .kind = "tun",
                   .address = (tun_name_.empty() ? name_of(tun_) : tun_name_) + " " + addresses,
                   .state = tun_state_,
-                  .server = ""});
+                  .server = "",
+                  .rx_missed = std::nullopt});
   return rows;
 }
 

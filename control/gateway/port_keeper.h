@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "control/admin/rows.h"
+#include "control/gateway/udp_losses.h"
 #include "control/io/link_client.h"
 #include "dataplane/abi/setup.h"
 
@@ -42,7 +43,8 @@ class PortKeeper {
   /// Has the TUN's addresses and routes changed, now if it is open.
   void change_tun(const abi::OpenTun& tun);  ///< the dataplane is gone, and the ports with it
 
-  std::vector<admin::PortRow> rows() const;
+  /// With the losses of UDP listeners that are open.
+  std::vector<admin::PortRow> rows(const UdpLosses& losses = {}) const;
   /// "udp 0.0.0.0:1194"
   std::vector<std::string> listening() const;
   /// "culvert0": as the dataplane has it, or as it was asked for while there is none.

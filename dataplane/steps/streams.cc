@@ -26,7 +26,8 @@ Home home_of(PathContext& context, uint32_t peer_id) {
 Applied close_stream(PathContext& context, const abi::StreamRef& ref) {
   if (ref.port >= abi::kMaxPorts || ref.remote.transport != abi::Transport::kTcp) return Applied::kInvalid;
   context.transmit.flush();  // what control has said before goes first
-  if (drivers::Port* port = context.transmit.outer(ref.port)) port->close_stream(ref.remote.stream, false);
+  if (drivers::Port* port = context.transmit.outer(ref.port))
+    port->close_stream(ref.remote.stream, false, context.tally);
   return Applied::kDone;
 }
 

@@ -78,6 +78,8 @@ def test_datagrams_that_the_socket_had_no_room_for(stage, workers):
                    "every datagram to be received or counted", 20)
         assert grown("udp_rx_missed") + grown("outer_unknown_opcode") == sent
         assert grown("udp_rx_missed") == udp_receive_errors(gateway.namespace) - errors
+        assert {row["kind"]: row["rx_missed"] for row in rows(gateway.ask("ports"))} == {
+            "udp": grown("udp_rx_missed"), "tun": None}
         assert grown("outer_unknown_opcode") * SIZE <= 2 * RCVBUF * sent // PACKETS
     check_told(gateway, "udp_rx_missed", "rcvbuf")
 

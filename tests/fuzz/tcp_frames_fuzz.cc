@@ -49,11 +49,13 @@ Seen receive(std::span<const uint8_t> stream, size_t step) {
   return seen;
 }
 
-/// Sends frames with writes of `step` bytes; a control frame comes in between. The other end sees all of them whole.
+/// Sends frames with writes of `step` bytes; a control frame comes in between. The other end sees all of them whole,
+/// and the queue counts them when they are.
 void send(const std::vector<Bytes>& frames, size_t step) {
   drivers::StreamSendQueue queue;
   Bytes wire;
   size_t queued = 0;
+  uint64_t sent = 0;
   auto write_some = [&] {
     std::array<iovec, 3> pieces;
     size_t count = queue.gather(pieces);
@@ -62,7 +64,8 @@ void send(const std::vector<Bytes>& frames, size_t step) {
       auto* bytes = static_cast<const uint8_t*>(pieces[i].iov_base);
       wire.insert(wire.end(), bytes, bytes + std::min(pieces[i].iov_len, before + step - wire.size()));
     }
-    queue.written(wire.size() - before);
+    sent += queue.written(wire.size() - before).packets;
+    require(sent + queue.packets() == queued);
   };
   for (const Bytes& frame : frames) {
     Bytes framed = {static_cast<uint8_t>(frame.size() >> 8), static_cast<uint8_t>(frame.size())};
@@ -73,7 +76,7 @@ void send(const std::vector<Bytes>& frames, size_t step) {
   }
   while (!queue.empty()) write_some();
   Seen arrived = receive(wire, wire.size() + 1);
-  require(!arrived.bad && arrived.frames.size() == queued);
+  require(!arrived.bad && arrived.frames.size() == queued && sent == queued);
   if (queued != frames.size()) return;
   auto expected = frames;
   std::ranges::sort(expected);
@@ -92,6 +95,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Seen whole = receive(stream, stream.size() + 1);
   Seen pieces = receive(stream, step);
   require(whole.frames == pieces.frames && whole.bad == pieces.bad);
+  std::span<const uint8_t> left = stream;
+  require(culvert::drivers::skip_frames(left) == whole.frames.size());
   send(whole.frames, step);
   return 0;
 }

@@ -104,6 +104,10 @@ const std::vector<Column> kSessionColumns = {
     {"renegotiations", "session_renegotiations_total", MetricType::Counter, "new keys of a session"},
 };
 
+const std::vector<Column> kPortColumns = {
+    {"rx_missed", "port_rx_missed_total", MetricType::Counter, "packets lost in front of a UDP listener"},
+};
+
 Labels worker_labels(const ordered_json& row) {
   return {{"worker", text(row, "worker")}, {"core", text(row, "core")}};
 }
@@ -178,6 +182,7 @@ std::vector<MetricFamily> metrics_of(const GatewayRows& rows) {
   add_columns(families, rows.workers, kWorkerColumns, worker_labels);
   add_states(families, rows.ports, family("port_up", "1: the socket is open, the link up", MetricType::Gauge),
              {"open", "link up"}, port_labels);
+  add_columns(families, rows.ports, kPortColumns, port_labels);
   if (!rows.sessions.is_null()) add_columns(families, rows.sessions, kSessionColumns, session_labels);
   std::erase_if(families, [](const MetricFamily& each) { return each.metric.empty(); });
   return families;

@@ -47,9 +47,10 @@ GatewayRows some_rows() {
           .workers = admin::to_json(std::vector<admin::WorkerRow>{
               {.worker = 0, .core = 2, .state = "ok", .rx_packets = 11},
               {.worker = 1, .core = 3, .state = "no sign of life for 9 s", .rx_packets = 12}}),
-          .ports = admin::to_json(std::vector<admin::PortRow>{{0, "udp", "0.0.0.0:1194", "open", "server.conf"},
-                                                              {1, "tcp", "0.0.0.0:443", "port 443 is taken", "x"},
-                                                              {0, "nic", "nic0 0000:3b:00.0", "link up", ""}}),
+          .ports = admin::to_json(
+              std::vector<admin::PortRow>{{0, "udp", "0.0.0.0:1194", "open", "server.conf", 17},
+                                          {1, "tcp", "0.0.0.0:443", "port 443 is taken", "x", std::nullopt},
+                                          {0, "nic", "nic0 0000:3b:00.0", "link up", "", std::nullopt}}),
           .sessions = admin::to_json(std::vector<admin::SessionRow>{session})};
 }
 
@@ -74,9 +75,11 @@ TEST(Metrics, SayWhatTheListsSay) {
            "culvert_port_up{port=\"0\",kind=\"udp\",address=\"0.0.0.0:1194\",server=\"server.conf\"} 1\n",
            "culvert_port_up{port=\"1\",kind=\"tcp\",address=\"0.0.0.0:443\",server=\"x\"} 0\n",
            "culvert_port_up{port=\"0\",kind=\"nic\",address=\"nic0 0000:3b:00.0\",server=\"\"} 1\n",
+           "culvert_port_rx_missed_total{port=\"0\",kind=\"udp\",address=\"0.0.0.0:1194\",server=\"server.conf\"} 17\n",
            "culvert_session_rx_bytes_total{session=\"7.2\",common_name=\"a\\\"b\\\\c\\nd\",server=\"\"} 5000000000\n",
        })
     EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
+  EXPECT_EQ(text.find("culvert_port_rx_missed_total{port=\"1\""), std::string::npos) << "TCP loses nothing there";
   EXPECT_EQ(text.find("culvert_session_last_seen_seconds"), std::string::npos) << "is not known of any session";
 }
 

@@ -250,7 +250,7 @@ class FakePort final : public drivers::Port {
   }
   int wake_fd() const override { return fd.get(); }
   bool is_gone() const override { return gone; }
-  void end_streams() override { given_up = true; }
+  void end_streams(abi::Tally&) override { given_up = true; }
   drivers::Side side() const override { return drivers::Side::kInner; }
   std::string name() const override { return "fake"; }
 

@@ -1,154 +1,13 @@
 // The TCP port against real sockets on loopback.
-#include "drivers/kernel_tcp.h"
+#include "tests/unit/drivers/tcp_rig.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-
-#include <algorithm>
-#include <functional>
+#include <memory>
 #include <set>
-#include <string>
-
-#include "dataplane/abi/endpoint_text.h"
-#include "dataplane/packet.h"
-#include "drivers/socket_address.h"
-#include "tests/unit/support/eal.h"
-#include "tests/unit/support/wait.h"
 
 namespace culvert::drivers {
 namespace {
 
-using abi::Counter;
-using abi::DropReason;
-using Bytes = std::vector<uint8_t>;
-
-abi::Endpoint at(const std::string& address, uint16_t port) {
-  abi::Endpoint endpoint;
-  endpoint.address = *abi::parse_ip(address);
-  endpoint.port = port;
-  endpoint.transport = abi::Transport::kTcp;
-  return endpoint;
-}
-
-Bytes frame(const Bytes& packet) {
-  Bytes bytes(kFrameHeader + packet.size());
-  bytes[0] = static_cast<uint8_t>(packet.size() >> 8);
-  bytes[1] = static_cast<uint8_t>(packet.size());
-  std::copy(packet.begin(), packet.end(), bytes.begin() + kFrameHeader);
-  return bytes;
-}
-
-/// A client's first packet, as far as the port looks at it.
-Bytes hard_reset() {
-  Bytes packet(14, 1);
-  packet[0] = 0x38;
-  return packet;
-}
-
-/// A client's connection.
-class Client {
- public:
-  explicit Client(const abi::Endpoint& server, const std::string& from = "") {
-    int family = family_of(server);
-    fd_ = FileDescriptor(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    SocketAddress address;
-    if (!from.empty()) {
-      socklen_t length = to_socket_address(at(from, 0), family, address);
-      EXPECT_EQ(bind(fd_.get(), &address.any, length), 0);
-    }
-    socklen_t length = to_socket_address(server, family, address);
-    EXPECT_EQ(connect(fd_.get(), &address.any, length), 0) << std::strerror(errno);
-    getsockname(fd_.get(), &address.any, &length);
-    local = from_socket_address(address);
-    fcntl(fd_.get(), F_SETFL, O_NONBLOCK);
-    (void)set_option(fd_.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  }
-  void send(const Bytes& bytes) const {
-    ASSERT_EQ(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
-  }
-  /// Everything that has come so far; sets `ended` when the other side is done.
-  Bytes receive() {
-    Bytes bytes(1 << 16);
-    ssize_t got = recv(fd_.get(), bytes.data(), bytes.size(), 0);
-    if (got == 0 || (got < 0 && errno != EAGAIN)) ended = true;
-    bytes.resize(got > 0 ? static_cast<size_t>(got) : 0);
-    return bytes;
-  }
-  void finish_sending() const { shutdown(fd_.get(), SHUT_WR); }
-  int fd() const { return fd_.get(); }
-
-  abi::Endpoint local;
-  bool ended = false;
-
- private:
-  FileDescriptor fd_;
-};
-
-class KernelTcp : public ::testing::Test {
- protected:
-  void TearDown() override { drop_packets(); }
-
-  void open(const std::function<void(TcpSettings&)>& change = {}, const std::string& address = "127.0.0.1") {
-    settings_.local = at(address, 0);
-    if (change) change(settings_);
-    auto socket = open_tcp_socket(settings_);
-    ASSERT_TRUE(socket) << socket.error();
-    auto port = KernelTcpPort::make(std::move(*socket), settings_, 7, pool_.get());
-    ASSERT_TRUE(port) << port.error();
-    port_ = *port;
-  }
-  /// One pass of a worker; the packets stay in packets_.
-  void pass() {
-    std::array<rte_mbuf*, 64> burst;
-    uint16_t count = port_->rx_burst(burst, tally_);
-    packets_.insert(packets_.end(), burst.begin(), burst.begin() + count);
-  }
-  /// Passes until the condition holds.
-  bool passes_until(const auto& condition, std::chrono::milliseconds limit = std::chrono::seconds(5)) {
-    return testing::wait_until(
-        [&] {
-          pass();
-          return condition();
-        },
-        limit);
-  }
-  bool receives(size_t count) {
-    return passes_until([&] { return packets_.size() >= count; });
-  }
-  Bytes bytes(size_t index) const {
-    auto* data = rte_pktmbuf_mtod(packets_[index], const uint8_t*);
-    return {data, data + packets_[index]->data_len};
-  }
-  void drop_packets() {
-    rte_pktmbuf_free_bulk(packets_.data(), static_cast<unsigned>(packets_.size()));
-    packets_.clear();
-  }
-  /// A client whose first packet has arrived; returns its stream.
-  uint64_t introduce(const Client& client) {
-    drop_packets();
-    client.send(frame(hard_reset()));
-    EXPECT_TRUE(receives(1));
-    uint64_t stream = packets_.empty() ? 0 : meta(packets_[0]).remote.stream;
-    drop_packets();
-    return stream;
-  }
-  void send(uint64_t stream, const Bytes& packet) {
-    rte_mbuf* mbuf = pool_.packet(packet);
-    meta(mbuf).remote = at("127.0.0.1", 1);
-    meta(mbuf).remote.stream = stream;
-    port_->tx_burst({&mbuf, 1}, tally_);
-  }
-  uint64_t dropped(DropReason reason) const { return tally_.drops[static_cast<size_t>(reason)]; }
-  uint64_t counted(Counter counter) const { return tally_.counters[static_cast<size_t>(counter)]; }
-
-  testing::PacketPool pool_{1023};
-  abi::Tally tally_;
-  TcpSettings settings_;
-  std::shared_ptr<KernelTcpPort> port_;
-  std::vector<rte_mbuf*> packets_;
-};
+using KernelTcp = TcpRig;
 
 TEST_F(KernelTcp, SaysWhereAPacketCameFrom) {
   open();
@@ -354,14 +213,15 @@ TEST_F(KernelTcp, ASlowReaderCostsBoundedMemoryAndLosesWholeFramesOnly) {
   Client client(port_->local());
   uint64_t stream = introduce(client);
   Bytes packet(1400, 0x48);
-  while (port_->has_room(stream)) send(stream, packet);
+  size_t data_frames = 0;
+  for (; port_->has_room(stream); ++data_frames) send(stream, packet);
   EXPECT_EQ(dropped(DropReason::tx_queue_full), 0u) << "whoever asks loses nothing";
-  while (dropped(DropReason::tx_queue_full) == 0) send(stream, packet);
+  for (; dropped(DropReason::tx_queue_full) == 0; ++data_frames) send(stream, packet);
+  --data_frames;  // the last one was dropped
   EXPECT_LE(port_->buffered(), StreamSendQueue::kHardLimit);
   // Control gets through before the data that waits, and the frame that was begun stays whole.
   Bytes control(50, 0x20);
   send(stream, control);
-  uint64_t data_frames = counted(Counter::outer_tx_packets) - 1;
   Bytes all;
   size_t frames = 0;
   size_t control_at = 0;
@@ -380,6 +240,7 @@ TEST_F(KernelTcp, ASlowReaderCostsBoundedMemoryAndLosesWholeFramesOnly) {
   EXPECT_GT(control_at, 0u);
   EXPECT_LT(control_at + 300, frames) << "in front of what waited";
   EXPECT_EQ(port_->buffered(), 0u);
+  EXPECT_EQ(counted(Counter::outer_tx_packets), frames);
   EXPECT_TRUE(port_->has_room(stream));
 }
 
@@ -403,7 +264,7 @@ TEST_F(KernelTcp, ClosesWhenAllIsSent) {
   uint64_t stream = introduce(client);
   size_t sent = 0;
   for (; port_->has_room(stream); ++sent) send(stream, Bytes(1400, 0x48));
-  port_->close_stream(stream, false);
+  close(stream, false);
   client.send(frame(Bytes(100, 0x48)));
   size_t received = 0;
   ASSERT_TRUE(passes_until([&] {
@@ -424,7 +285,7 @@ TEST_F(KernelTcp, ClosingAtOnceIsAnEnd) {
   open();
   Client client(port_->local());
   uint64_t stream = introduce(client);
-  port_->close_stream(stream, true);
+  close(stream, true);
   EXPECT_EQ(port_->stream_count(), 0u);
   abi::Endpoint ended;
   EXPECT_TRUE(port_->take_ended(ended));
@@ -438,7 +299,7 @@ TEST_F(KernelTcp, GivenUpItTellsOfItsConnections) {
   uint64_t stream = introduce(client);
   Client silent(port_->local());
   ASSERT_TRUE(passes_until([&] { return port_->stream_count() == 2; }));
-  port_->end_streams();
+  end_streams();
   abi::Endpoint ended;
   ASSERT_TRUE(port_->take_ended(ended));
   EXPECT_EQ(ended.stream, stream);

@@ -17,6 +17,9 @@
 namespace culvert::drivers {
 namespace {
 
+using abi::Counter;
+using abi::DropReason;
+
 abi::Endpoint loopback(uint16_t port) {
   abi::Endpoint endpoint;
   endpoint.address = *abi::parse_ip("127.0.0.1");
@@ -80,6 +83,9 @@ class Sharing : public ::testing::Test {
     return peer;
   }
 
+  uint64_t dropped(DropReason reason) const { return tally_.drops[static_cast<size_t>(reason)]; }
+  uint64_t counted(Counter counter) const { return tally_.counters[static_cast<size_t>(counter)]; }
+
   testing::PacketPool pool_{255};
   abi::Tally tally_;
   TcpSocket web_;
@@ -115,8 +121,8 @@ TEST_F(Sharing, RequestAndAnswerArriveWhole) {
     return server.ended;
   }));
   EXPECT_EQ(server.received, "GET / HTTP/1.0\r\n\r\nmore");
-  EXPECT_EQ(tally_.counters[static_cast<size_t>(abi::Counter::streams_shared)], 1u);
-  EXPECT_EQ(tally_.drops[static_cast<size_t>(abi::DropReason::stream_not_openvpn)], 0u);
+  EXPECT_EQ(counted(Counter::streams_shared), 1u);
+  EXPECT_EQ(dropped(DropReason::stream_not_openvpn), 0u);
 }
 
 TEST_F(Sharing, AReaderThatDoesNotReadCostsBoundedMemory) {
@@ -151,6 +157,8 @@ TEST_F(Sharing, AServerThatIsDownEndsTheConnection) {
     client.receive();
     return client.ended;
   }));
+  EXPECT_EQ(dropped(DropReason::stream_not_shared), 1u);
+  EXPECT_EQ(counted(Counter::streams_shared), 0u);
 }
 
 TEST_F(Sharing, NoMoreRelaysThanMayBe) {
@@ -158,9 +166,10 @@ TEST_F(Sharing, NoMoreRelaysThanMayBe) {
   for (size_t i = 0; i < PortShare::kMostRelays + 20; ++i) {
     clients.push_back(browser());
     clients.back().send_text("GET");
-    passes_until([&] { return tally_.counters[static_cast<size_t>(abi::Counter::streams_ended)] == clients.size(); });
+    passes_until([&] { return counted(Counter::streams_ended) == clients.size(); });
   }
-  EXPECT_EQ(tally_.counters[static_cast<size_t>(abi::Counter::streams_shared)], PortShare::kMostRelays);
+  EXPECT_TRUE(passes_until([&] { return counted(Counter::streams_shared) == PortShare::kMostRelays; }));
+  EXPECT_EQ(dropped(DropReason::stream_not_shared), 20u);
   size_t ended = 0;
   for (Peer& client : clients) {
     client.receive();

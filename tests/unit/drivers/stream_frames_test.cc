@@ -109,13 +109,31 @@ TEST(SendQueue, ControlGoesBeforeDataButNeverIntoAFrame) {
 TEST(SendQueue, FinishesWhatWasBegunOutsideOfIt) {
   Bytes begun = frame(100, 1);
   StreamSendQueue queue;
-  queue.push_rest(std::span(begun).subspan(40));
+  queue.push_rest(begun, 40);
   ASSERT_TRUE(queue.push(Lane::kControl, frame(5, 9)));
   Bytes all = take(queue, 1000);
   ASSERT_EQ(all.size(), 62u + 7u);
   EXPECT_EQ(all[61], 1);
   EXPECT_EQ(all[62], 0) << "the control frame's length";
   EXPECT_TRUE(queue.empty());
+}
+
+TEST(SendQueue, SaysWhichPacketsAreWhole) {
+  const std::vector<Bytes> frames = {frame(100, 1), frame(1, 2), frame(300, 3), frame(20, 9), frame(7, 9)};
+  for (size_t step = 1; step < 200; ++step) {
+    StreamSendQueue queue;
+    queue.push_rest(frames[0], 1 + step % (frames[0].size() - 1));
+    for (size_t i = 1; i < frames.size(); ++i) ASSERT_TRUE(queue.push(i < 3 ? Lane::kData : Lane::kControl, frames[i]));
+    StreamSendQueue::Sum sum;
+    while (!queue.empty()) {
+      EXPECT_EQ(sum.packets + queue.packets(), frames.size());
+      StreamSendQueue::Sum more = queue.written(std::min(step, queue.size()));
+      sum = {sum.packets + more.packets, sum.bytes + more.bytes};
+    }
+    EXPECT_EQ(sum.packets, frames.size()) << step;
+    EXPECT_EQ(sum.bytes, 100u + 1 + 300 + 20 + 7) << step;
+    EXPECT_EQ(queue.packets(), 0u);
+  }
 }
 
 TEST(SendQueue, TakesWhatWasSealedBeforeItShowedThatItIsFull) {

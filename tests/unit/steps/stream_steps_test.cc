@@ -36,8 +36,8 @@ class StreamPort final : public drivers::Port {
     kept[stream] = keep;
     return true;
   }
-  void close_stream(uint64_t stream, bool at_once) override { closed.emplace_back(stream, at_once); }
-  void end_streams() override {
+  void close_stream(uint64_t stream, bool at_once, abi::Tally&) override { closed.emplace_back(stream, at_once); }
+  void end_streams(abi::Tally&) override {
     for (const abi::Endpoint& remote : std::exchange(open, {})) ended.push_back(remote);
   }
   bool take_ended(abi::Endpoint& remote) override {
