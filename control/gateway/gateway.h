@@ -170,6 +170,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void on_verdict(size_t instance, abi::SessionRef session, auth::Verdict verdict);
   void admit(size_t instance, Waiting client);
   bool end_same_name(size_t instance, const openvpn::ConnectRequest& request);
+  bool take_place_of_older(size_t instance, Waiting& client);
   void connect(size_t instance, Waiting client, policy::ClientSettings own, openvpn::ClientGrant grant);
   void refuse(size_t instance, abi::SessionRef session, std::string_view for_client, std::string_view for_operator);
   /// Forgets what still runs to decide about the session.

@@ -45,7 +45,8 @@ void Gateway::carry_out_one(size_t instance, uint32_t worker, openvpn::Output& o
   } else if (auto* record = std::get_if<openvpn::CommitRecord>(&output)) {
     commit(instance, worker, *record);
   } else if (auto* request = std::get_if<openvpn::ConnectRequest>(&output)) {
-    instances_[instance]->waiting.push_back({.request = std::move(*request), .worker = worker, .allowed = {}});
+    instances_[instance]->waiting.push_back(
+        {.request = std::move(*request), .worker = worker, .before = {}, .allowed = {}});
   } else if (auto* response = std::get_if<openvpn::ChallengeResponse>(&output)) {
     instances_[instance]->entrance.challenge_response(response->session, response->text);
   } else if (auto* connected = std::get_if<openvpn::SessionConnected>(&output)) {
