@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <utility>
 
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
@@ -95,9 +97,26 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// What an operator of the reference expects, and SIGQUIT.
+Status take_signals(io::EventLoop& loop, gateway::Gateway& gateway) {
+  const std::pair<int, std::function<void()>> all[] = {
+      {SIGTERM, [&gateway] { gateway.stop(); }},
+      {SIGINT, [&gateway] { gateway.stop(); }},
+      {SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }},
+      {SIGQUIT, [&gateway] { gateway.leave(); }},
+      {SIGUSR1, [&gateway] { gateway.restart_clients(); }},
+      {SIGUSR2, [&gateway] { gateway.report(); }},
+  };
+  for (const auto& [number, action] : all)
+    if (Status status = loop.on_signal(number, action); !status) return status;
+  return {};
+}
+
 /// The exit status, or why there is none to be proud of.
 Result<int> run(const ControlOptions& options, Console& console) {
   io::harden_process();
+  // There is nothing to report yet, and nobody to connect again.
+  for (int number : {SIGUSR1, SIGUSR2}) signal(number, SIG_IGN);
   raise_descriptor_limit();
   config::DiskLoader disk;
   config::KeptFiles files(disk);
@@ -127,14 +146,7 @@ Result<int> run(const ControlOptions& options, Console& console) {
   if (!loop) return Error{loop.error()};
   gateway::Gateway gateway(**loop, std::move(*configuration), run_dir, files);
   signal(SIGPIPE, SIG_IGN);
-  for (int number : {SIGTERM, SIGINT}) {
-    Status status = (*loop)->on_signal(number, [&gateway] { gateway.stop(); });
-    if (!status) return Error{status.error()};
-  }
-  if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }); !status)
-    return Error{status.error()};
-  if (Status status = (*loop)->on_signal(SIGQUIT, [&gateway] { gateway.leave(); }); !status)
-    return Error{status.error()};
+  if (Status status = take_signals(**loop, gateway); !status) return Error{status.error()};
   gateway.set_keeper(keeper());
   if (Status status = gateway.start(identity->gid); !status) return Error{status.error()};
   Status dropped;
