@@ -18,6 +18,7 @@
 
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
+#include "control/config/written_files.h"
 #include "control/crypto/primitives.h"
 #include "control/gateway/cookie_secret.h"
 #include "control/gateway/gateway.h"
@@ -42,6 +43,8 @@ bool print(const config::Report& report) {
 Result<config::Configuration> read_configuration(const ControlOptions& options, config::FileLoader& loader) {
   config::Report report;
   auto configuration = config::load(options.config, loader, report);
+  if (configuration)
+    for (const config::ServerConfig& server : configuration->servers) config::look_for_folders(server, loader, report);
   if (!print(report) || !configuration) return Error{options.config + ": not started: correct what is listed above"};
   for (config::ServerConfig& server : configuration->servers) {
     auto context = crypto::TlsContext::make(server.tls);
