@@ -13,9 +13,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <utility>
 
 #include "control/config/kept_files.h"
 #include "control/config/load.h"
+#include "control/config/written_files.h"
 #include "control/crypto/primitives.h"
 #include "control/gateway/cookie_secret.h"
 #include "control/gateway/gateway.h"
@@ -40,6 +43,8 @@ bool print(const config::Report& report) {
 Result<config::Configuration> read_configuration(const ControlOptions& options, config::FileLoader& loader) {
   config::Report report;
   auto configuration = config::load(options.config, loader, report);
+  if (configuration)
+    for (const config::ServerConfig& server : configuration->servers) config::look_for_folders(server, loader, report);
   if (!print(report) || !configuration) return Error{options.config + ": not started: correct what is listed above"};
   for (config::ServerConfig& server : configuration->servers) {
     auto context = crypto::TlsContext::make(server.tls);
@@ -95,9 +100,26 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// What an operator of the reference expects, and SIGQUIT.
+Status take_signals(io::EventLoop& loop, gateway::Gateway& gateway) {
+  const std::pair<int, std::function<void()>> all[] = {
+      {SIGTERM, [&gateway] { gateway.stop(); }},
+      {SIGINT, [&gateway] { gateway.stop(); }},
+      {SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }},
+      {SIGQUIT, [&gateway] { gateway.leave(); }},
+      {SIGUSR1, [&gateway] { gateway.restart_clients(); }},
+      {SIGUSR2, [&gateway] { gateway.report(); }},
+  };
+  for (const auto& [number, action] : all)
+    if (Status status = loop.on_signal(number, action); !status) return status;
+  return {};
+}
+
 /// Control's whole life. Its exit status; error: why it could not start, or not go on.
 Result<int> run(const ControlOptions& options, Console& console) {
   io::harden_process();
+  // There is nothing to report yet, and nobody to connect again.
+  for (int number : {SIGUSR1, SIGUSR2}) signal(number, SIG_IGN);
   raise_descriptor_limit();
   config::DiskLoader disk;
   config::KeptFiles files(disk);
@@ -127,14 +149,7 @@ Result<int> run(const ControlOptions& options, Console& console) {
   if (!loop) return Error{loop.error()};
   gateway::Gateway gateway(**loop, std::move(*configuration), run_dir, files);
   signal(SIGPIPE, SIG_IGN);
-  for (int number : {SIGTERM, SIGINT}) {
-    Status status = (*loop)->on_signal(number, [&gateway] { gateway.stop(); });
-    if (!status) return Error{status.error()};
-  }
-  if (Status status = (*loop)->on_signal(SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }); !status)
-    return Error{status.error()};
-  if (Status status = (*loop)->on_signal(SIGQUIT, [&gateway] { gateway.leave(); }); !status)
-    return Error{status.error()};
+  if (Status status = take_signals(**loop, gateway); !status) return Error{status.error()};
   gateway.set_keeper(keeper());
   if (Status status = gateway.start(identity->gid); !status) return Error{status.error()};
   Status dropped;

@@ -121,6 +121,13 @@ std::optional<std::string> TokenGate::renew(abi::SessionRef session) {
   return make(found->second);
 }
 
+void TokenGate::renumber(abi::SessionRef from, abi::SessionRef to) {
+  auto known = known_.extract(from);
+  if (!known) return;
+  known.key() = to;
+  known_.insert(std::move(known));
+}
+
 void TokenGate::challenge_response(abi::SessionRef session, std::string_view response) {
   behind_.challenge_response(session, response);
 }

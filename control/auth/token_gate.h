@@ -39,6 +39,8 @@ class TokenGate final : public Authenticator {
 
   /// A newer token for a client that was let in with one; nothing when it was not.
   std::optional<std::string> renew(abi::SessionRef session);
+  /// The session is called `to` from now on.
+  void renumber(abi::SessionRef from, abi::SessionRef to);
   /// The session has ended.
   void forget(abi::SessionRef session) { known_.erase(session); }
 

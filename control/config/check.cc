@@ -5,6 +5,7 @@
 #include "control/config/directive.h"
 #include "control/config/load.h"
 #include "control/config/openvpn_conf.h"
+#include "control/config/written_files.h"
 #include "control/crypto/tls.h"
 
 namespace culvert::config {
@@ -71,6 +72,7 @@ Check check(const std::string& path, FileLoader& loader, std::chrono::sys_second
       made.report.error(path, 0, conf.error());
     }
   }
+  for (const ServerConfig& server : servers) look_for_folders(server, loader, made.report);
   for (const ServerConfig& server : servers)
     for (const Said& said : server.said) made.directives.push_back(judge(said, made.report));
   return made;

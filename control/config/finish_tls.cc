@@ -179,7 +179,6 @@ void take_pkcs12(Draft& draft) {
 void finish_certificates(Draft& draft) {
   crypto::TlsSettings& tls = draft.config.tls;
   tls.role = crypto::TlsRole::kServer;
-  tls.require_peer_certificate = true;
   tls.ca_pem = load_pem(draft, "ca", "a certificate", kPemLimit, false);
   take_password(draft);
   if (draft.find("pkcs12") != nullptr) return take_pkcs12(draft);

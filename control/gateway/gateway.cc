@@ -220,6 +220,14 @@ void Gateway::stop() {
   }
 }
 
+void Gateway::restart_clients() {
+  for (auto& desk : desks_) desk->restart_clients("SIGUSR1");
+}
+
+void Gateway::report() {
+  for (auto& desk : desks_) desk->report();
+}
+
 void Gateway::stop_for_good() {
   io::log(io::LogLevel::kInfo, "ending, as the management interface asks");
   for_good_ = true;

@@ -55,6 +55,10 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   Result<ReloadReport> reload();
   /// The same, and what it found is in the log as well: the file's next reader may not be who asked.
   Result<ReloadReport> reload_and_log();
+  /// SIGUSR1: all clients of all server blocks are told to connect again.
+  void restart_clients();
+  /// SIGUSR2: writes the status of each server block into the log, and into its status file.
+  void report();
   /// As stop(), and whoever keeps this process running should not start it again.
   void stop_for_good();
   bool stopped_for_good() const { return for_good_; }
@@ -170,6 +174,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void on_verdict(size_t instance, abi::SessionRef session, auth::Verdict verdict);
   void admit(size_t instance, Waiting client);
   bool end_same_name(size_t instance, const openvpn::ConnectRequest& request);
+  bool take_place_of_older(size_t instance, Waiting& client);
   void connect(size_t instance, Waiting client, policy::ClientSettings own, openvpn::ClientGrant grant);
   void refuse(size_t instance, abi::SessionRef session, std::string_view for_client, std::string_view for_operator);
   /// Forgets what still runs to decide about the session.

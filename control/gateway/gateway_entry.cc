@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "control/gateway/gateway.h"
+#include "control/gateway/management_desk.h"
 #include "control/hooks/client_environment.h"
 #include "control/io/secrets.h"
 #include "dataplane/abi/endpoint_text.h"
@@ -153,13 +154,29 @@ bool Gateway::end_same_name(size_t index, const openvpn::ConnectRequest& request
   return !same.empty();
 }
 
+/// What is known of a client by its session's number goes along to the number that it takes over.
+bool Gateway::take_place_of_older(size_t index, Waiting& client) {
+  Instance& instance = *instances_[index];
+  const abi::SessionRef asked = client.request.session;
+  auto place = instance.server->take_place(asked, io::now());
+  if (!place) return false;
+  // It keeps its addresses as well, with which it goes on.
+  if (BookEntry* entry = book_->find(place->older); entry && entry->lease) client.before = entry->lease->slot;
+  client.request.session = place->own;
+  instance.tokens->renumber(asked, place->own);
+  for (auto& desk : desks_)
+    if (desk->instance() == index) desk->renumber(asked, place->own);
+  return true;
+}
+
 void Gateway::admit(size_t index, Waiting client) {
   Instance& instance = *instances_[index];
   openvpn::ConnectRequest& request = client.request;
   Now now = io::now();
   refresh_crls(false);
   request.identity.common_name = policy::session_name(instance.config, request.identity);
-  if (!client.alone && end_same_name(index, request)) {
+  const bool goes_on = !client.alone && take_place_of_older(index, client);
+  if (!client.alone && (end_same_name(index, request) || goes_on)) {
     // Their addresses must be free before the decision: this client is next when that has been carried out.
     client.alone = true;
     client.verified = true;
@@ -173,7 +190,7 @@ void Gateway::admit(size_t index, Waiting client) {
   for (const std::string& line : client.allowed.config) lines += line + "\n";
   policy::apply_lines(own, lines, "lines for " + request.identity.common_name, instance.config, loader_);
   bool revoked = instance.revoked(request.identity.serial);
-  auto decision = policy::decide(instance.config, request, revoked, own, instance.addresses, now.mono);
+  auto decision = policy::decide(instance.config, request, revoked, own, instance.addresses, now.mono, client.before);
   if (auto* refused = std::get_if<policy::Refused>(&decision))
     return refuse(index, request.session, refused->for_client, refused->for_operator);
   auto& admitted = std::get<policy::Admitted>(decision);

@@ -11,6 +11,14 @@
 #include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::gateway {
+namespace {
+
+/// Without a certificate and username-as-common-name sessions have no name.
+std::string who_in_log(const std::string& name, abi::SessionRef session) {
+  return (name.empty() ? "client" : name) + " (id " + std::to_string(session.peer_id) + ")";
+}
+
+}  // namespace
 
 void Gateway::carry_out(size_t index, uint32_t worker) {
   Instance& instance = *instances_[index];
@@ -37,7 +45,8 @@ void Gateway::carry_out_one(size_t instance, uint32_t worker, openvpn::Output& o
   } else if (auto* record = std::get_if<openvpn::CommitRecord>(&output)) {
     commit(instance, worker, *record);
   } else if (auto* request = std::get_if<openvpn::ConnectRequest>(&output)) {
-    instances_[instance]->waiting.push_back({.request = std::move(*request), .worker = worker, .allowed = {}});
+    instances_[instance]->waiting.push_back(
+        {.request = std::move(*request), .worker = worker, .before = {}, .allowed = {}});
   } else if (auto* response = std::get_if<openvpn::ChallengeResponse>(&output)) {
     instances_[instance]->entrance.challenge_response(response->session, response->text);
   } else if (auto* connected = std::get_if<openvpn::SessionConnected>(&output)) {
@@ -143,9 +152,9 @@ void Gateway::on_connected(size_t index, const openvpn::SessionConnected& connec
   for (const abi::IpAddress& address : {abi::ipv4(info->grant.ip4), abi::ipv6(info->grant.ip6)})
     if (address.family != abi::Family::kNone) addresses += (addresses.empty() ? "" : " ") + abi::to_text(address);
   io::log_within(log_budget_, io::mono_now(), io::LogLevel::kInfo,
-                 info->identity.common_name + " (id " + std::to_string(connected.session.peer_id) +
-                     ") connected from " + abi::to_text(info->remote) + ": " + addresses + ", " +
-                     std::string(name_of(connected.cipher)) + ", " + info->identity.tls_version);
+                 who_in_log(info->identity.common_name, connected.session) + " connected from " +
+                     abi::to_text(info->remote) + ": " + addresses + ", " + std::string(name_of(connected.cipher)) +
+                     ", " + info->identity.tls_version);
 }
 
 void Gateway::on_ended(size_t index, const openvpn::SessionEnded& ended) {
@@ -159,13 +168,11 @@ void Gateway::on_ended(size_t index, const openvpn::SessionEnded& ended) {
   if (entry && entry->environment) client_left(index, ended.session, *entry, ended.remote);
   if (entry && entry->lease) instances_[index]->addresses.give_back(*entry->lease, now);
   book_->close(ended.session);
-  std::string who = ended.common_name.empty() ? "client" : ended.common_name;
-  who += " (id " + std::to_string(ended.session.peer_id) + ")";
   std::string reason(text_of(ended.reason));
   if (!ended.text.empty() && ended.text != reason) reason += ": " + ended.text;
   std::string what = ended.was_connected ? " disconnected from " : " not let in from ";
   io::log_within(log_budget_, now, ended.was_connected ? io::LogLevel::kInfo : io::LogLevel::kWarning,
-                 who + what + abi::to_text(ended.remote) + ": " + reason);
+                 who_in_log(ended.common_name, ended.session) + what + abi::to_text(ended.remote) + ": " + reason);
 }
 
 }  // namespace culvert::gateway

@@ -24,10 +24,11 @@ namespace culvert::gateway {
 /// A client that waits for its decision.
 struct Waiting {
   openvpn::ConnectRequest request;
-  uint32_t worker = 0;    ///< on which it arrived
-  bool alone = false;     ///< older sessions of the same name have been ended
-  bool verified = false;  ///< the instance's authenticators have let it in
-  auth::Allow allowed;    ///< what they add
+  uint32_t worker = 0;             ///< on which it arrived
+  bool alone = false;              ///< older sessions of the same name, or that it goes on from, have been ended
+  std::optional<uint32_t> before;  ///< slot of the address of the session that it goes on from
+  bool verified = false;           ///< the instance's authenticators have let it in
+  auth::Allow allowed;             ///< what they add
 
   /// Its token as an option to push, if it is given one.
   std::vector<std::string> token_push() const {

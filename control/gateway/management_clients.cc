@@ -63,6 +63,18 @@ void ManagementDesk::client_connected(const openvpn::SessionInfo& session) {
   environments_[session.session] = std::move(environment);
 }
 
+void ManagementDesk::renumber(abi::SessionRef from, abi::SessionRef to) {
+  auto move = [&](auto& map) {
+    auto known = map.extract(from);
+    if (!known) return;
+    known.key() = to;
+    map.insert(std::move(known));
+  };
+  move(cids_);
+  move(environments_);
+  if (client_auth_) client_auth_->renumber(from, to);
+}
+
 void ManagementDesk::client_ended(const openvpn::SessionEnded& ended) {
   if (server_ && ended.reason == openvpn::EndReason::kClientExit) server_->notify(">NOTIFY:info,remote-exit,EXIT");
   if (client_auth_) {

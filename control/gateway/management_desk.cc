@@ -210,15 +210,24 @@ void ManagementDesk::signal(management::Signal signal) {
       gateway_.stop_for_good();
       return;
     case management::Signal::kRestart:
-      if (auto all = sessions_that([](const auto&) { return true; }); !all.empty())
-        end(all, management::Kill::kRestart, "SIGUSR1 of the management interface");
-      return;
+      return restart_clients("SIGUSR1 of the management interface");
     case management::Signal::kReport:
-      for (const std::string& line : management::status_lines(
-               title(), clients(), gateway_.instances_[instance_]->config.status_version, io::now().wall))
-        io::log(io::LogLevel::kInfo, line);
-      return;
+      return report();
   }
+}
+
+void ManagementDesk::restart_clients(const std::string& why) {
+  if (auto all = sessions_that([](const auto&) { return true; }); !all.empty())
+    end(all, management::Kill::kRestart, why);
+}
+
+void ManagementDesk::report() {
+  for (const std::string& line : management::status_lines(
+           title(), clients(), gateway_.instances_[instance_]->config.status_version, io::now().wall))
+    io::log(io::LogLevel::kInfo, line);
+  if (!status_file_) return;
+  gateway_.loop_.cancel(status_timer_);
+  write_status();
 }
 
 void ManagementDesk::release_hold() {

@@ -38,7 +38,13 @@ class ManagementDesk final : public management::Daemon {
   /// Who asks the management program; null without management-client-auth.
   auth::Authenticator* authenticator() { return client_auth_ ? &*client_auth_ : nullptr; }
   size_t instance() const { return instance_; }
+  /// All clients are told to connect again; the log says because of what.
+  void restart_clients(const std::string& why);
+  /// Writes the status into the log, and into the status file where there is one.
+  void report();
   void client_connected(const openvpn::SessionInfo& session);
+  /// A session that the program may have been asked about is called `to` from now on: its CID stays.
+  void renumber(abi::SessionRef from, abi::SessionRef to);
   void client_ended(const openvpn::SessionEnded& ended);
 
   bool allow_client(uint64_t cid, uint32_t kid, std::vector<std::string> config) override;

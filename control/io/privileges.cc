@@ -28,7 +28,9 @@ Result<Identity> identity_of(const std::string& user, const std::string& group) 
   }
   if (!group.empty()) {
     const struct group* entry = getgrnam(group.c_str());
-    if (!entry) return Error{"group \"" + group + "\" does not exist: make it (addgroup --system) or change `group`"};
+    if (!entry)
+      return Error{"group \"" + group + "\" does not exist: " + (group == "nobody" ? "Debian calls it nogroup; " : "") +
+                   "make it (addgroup --system) or change `group`"};
     identity.gid = entry->gr_gid;
   }
   return identity;

@@ -73,6 +73,14 @@ void ClientAuth::disconnected(abi::SessionRef session, const Environment& enviro
   tell_environment(environment);
 }
 
+void ClientAuth::renumber(abi::SessionRef from, abi::SessionRef to) {
+  asked_.erase(from);
+  auto next = next_kid_.extract(from);
+  if (!next) return;
+  next.key() = to;
+  next_kid_.insert(std::move(next));
+}
+
 void ClientAuth::tell_environment(const Environment& environment) {
   // Values are the peer's choice: none may end its line and begin another.
   for (const std::string& variable : environment) tell_(">CLIENT:ENV," + one_field(variable));

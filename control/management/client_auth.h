@@ -39,6 +39,8 @@ class ClientAuth final : public auth::Authenticator {
   /// An inner address or, not `primary`, a network behind the client ("10.9.0.0/255.255.0.0").
   void address(abi::SessionRef session, const std::string& address, bool primary);
   void disconnected(abi::SessionRef session, const Environment& environment);
+  /// A session that does not wait for an answer is called `to` from now on.
+  void renumber(abi::SessionRef from, abi::SessionRef to);
 
   /// INFO_PRE must fit into one message to the client (push.c, send_auth_pending_messages).
   static constexpr size_t kLongestExtra = 900;

@@ -73,6 +73,18 @@ void Server::accept(abi::SessionRef ref, const ClientGrant& grant, Now now) {
   state_->settle(*session, now);
 }
 
+std::optional<Server::Place> Server::take_place(abi::SessionRef ref, Now now) {
+  ServerSession* session = state_->find(ref);
+  bool decided = session && session->phase() == ServerSession::Phase::kDeciding;
+  // A certificate has been enough when TLS showed it. Who chose its peer-id itself has been told ours by now.
+  if (!decided || !session->identity().certificate_hash.empty() || session->told_its_number()) return std::nullopt;
+  ServerSession* older = state_->older_of(*session);
+  if (!older) return std::nullopt;
+  const abi::SessionRef before = older->ref();
+  state_->take_number(*session, *older, now);
+  return Place{before, session->ref()};
+}
+
 void Server::refuse(abi::SessionRef ref, std::string_view reason_for_client, std::string_view reason_for_operator,
                     Now now) {
   ServerSession* session = state_->find(ref);

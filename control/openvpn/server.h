@@ -80,6 +80,15 @@ class Server {
   void refuse(abi::SessionRef session, std::string_view reason_for_client, std::string_view reason_for_operator,
               Now now);
 
+  /// Once its password has been judged, before accept(): a client without a certificate that begins anew at the address
+  /// of its connected session, with the username of that, takes its place and its peer-id. That session ends. Nothing:
+  /// there is none, and the client stays what it is.
+  struct Place {
+    abi::SessionRef older;  ///< the session that has ended
+    abi::SessionRef own;    ///< what the client's session is called from now on
+  };
+  std::optional<Place> take_place(abi::SessionRef session, Now now);
+
   /// Lets a renegotiation go on. `options`: for a further PUSH_REPLY, may be empty.
   void accept_renewal(abi::SessionRef session, const std::vector<std::string>& options, Now now);
   /// A further PUSH_REPLY for a connected client. A no-op for a session that is gone or not connected yet, or that

@@ -44,7 +44,7 @@ class ServerSession final : public Session {
   void push(const std::vector<std::string>& options, Now now);
   void auth_pending(std::chrono::seconds timeout, std::string_view extra, Now now);
   void lose_network(const abi::InnerPrefix& network);
-  /// Before the ConnectRequest.
+  /// Before accept(); who knows the session by its number already must be told.
   void renumber(abi::SessionRef ref) { ref_ = ref; }
   /// Before accept().
   void rename(const std::string& name) { identity_.common_name = name; }
@@ -62,6 +62,10 @@ class ServerSession final : public Session {
   bool speaking(Now now) const { return !all_said() && (alive() || now.mono < linger_until_); }
   /// Its client has proved no more than its address; or it was never connected, and is remembered for its goodbye only.
   bool half_open() const { return phase_ == Phase::kHandshake || (phase_ == Phase::kClosing && !ever_connected_); }
+  /// Does `other` have the certificate of this one or, where neither has one, its username?
+  bool same_client(const ServerSession& other) const;
+  /// Its client goes by the number that our key message has told it, not by a push.
+  bool told_its_number() const { return capabilities_.peer_id.has_value(); }
   const ClientIdentity& identity() const { return identity_; }
   SessionInfo info() const;
 

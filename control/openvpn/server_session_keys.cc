@@ -116,6 +116,11 @@ bool ServerSession::same_client(const Negotiation& negotiation, const KeyMethod2
   return hash == identity_.certificate_hash && same_name(message.username, identity_.username);
 }
 
+bool ServerSession::same_client(const ServerSession& other) const {
+  if (identity_.certificate_hash != other.identity_.certificate_hash) return false;
+  return !identity_.certificate_hash.empty() || same_name(identity_.username, other.identity_.username);
+}
+
 std::string ServerSession::own_peer_info() const {
   // A client that chose a peer-id for itself is told ours in the same way, each time, instead of by a push.
   return capabilities_.peer_id ? announce_peer_id(ref_.peer_id) : "";

@@ -28,7 +28,14 @@ size_t EndpointHash::operator()(const abi::Endpoint& endpoint) const {
 }
 
 Server::State::State(ServerSettings given, PeerIds& ids, Random& random)
-    : engine{{}, {}, &random, [this](ServerSession& session, Now now) { take_number_of_older(session, now); }},
+    : engine{{},
+             {},
+             &random,
+             [this](ServerSession& session, Now now) {
+               // Without a certificate the password decides: take_place().
+               if (session.identity().certificate_hash.empty()) return;
+               if (ServerSession* older = older_of(session)) take_number(session, *older, now);
+             }},
       settings(std::move(given)),
       peer_ids(ids),
       admission(settings, engine) {}
@@ -198,14 +205,16 @@ void Server::State::replace_older(ServerSession& winner, Now now) {
 /// A stock client whose renegotiation has failed (because control was killed in the middle of it, or the path was down)
 /// begins a new session in the place of the old one, but goes on with the peer-id that it was given first (init.c,
 /// do_up: pushed options are applied once); the reference knows it by its address.
-void Server::State::take_number_of_older(ServerSession& winner, Now now) {
+ServerSession* Server::State::older_of(const ServerSession& winner) const {
   ServerSession* older = nullptr;
   for (ServerSession* other : at(winner.path().remote))
     if (other != &winner && other->phase() == ServerSession::Phase::kConnected) older = other;
-  const std::vector<uint8_t>& certificate = winner.identity().certificate_hash;
-  if (!older || certificate.empty() || older->identity().certificate_hash != certificate) return;
-  const abi::SessionRef number = older->ref();
-  end(*older, Goodbye::kSilent, EndReason::kClientRestarted, "the client began anew at the same address", now);
+  return older && winner.same_client(*older) ? older : nullptr;
+}
+
+void Server::State::take_number(ServerSession& winner, ServerSession& older, Now now) {
+  const abi::SessionRef number = older.ref();
+  end(older, Goodbye::kSilent, EndReason::kClientRestarted, "the client began anew at the same address", now);
   auto again = peer_ids.take_again(number);
   if (!again) return;
   by_peer_id.erase(winner.ref().peer_id);

@@ -42,8 +42,11 @@ struct Server::State {
   void end(ServerSession& session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
   /// Ends the sessions that `winner`, which is about to be accepted, takes the place of.
   void replace_older(ServerSession& winner, Now now);
-  /// A client that begins anew at the address of its connected session, with the certificate of that: gets its peer-id.
-  void take_number_of_older(ServerSession& winner, Now now);
+  /// The connected session of the client that begins anew as `winner`: at the same address, with the same certificate
+  /// or, without one, the same username.
+  ServerSession* older_of(const ServerSession& winner) const;
+  /// Ends `older`; `winner` gets its peer-id, unless somebody else has taken it by then.
+  void take_number(ServerSession& winner, ServerSession& older, Now now);
   void move(ServerSession& session, const Session::Path& path, Now now);
   void close_stream(const abi::Endpoint& remote, uint16_t port);
   void add(std::unique_ptr<ServerSession> session);

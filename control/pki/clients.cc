@@ -136,6 +136,29 @@ Status put_down(const std::string& folder, const NewClient& client, Registry reg
                "' stays in the registry without a profile: revoke it before adding it again"};
 }
 
+/// The serial of the certificate in a profile; empty: there is none.
+std::string serial_in(const std::string& profile) {
+  const size_t begin = profile.find("<cert>");
+  const size_t end = profile.find("</cert>");
+  if (begin == std::string::npos || end == std::string::npos || end < begin) return "";
+  Result<crypto::CertificateInfo> info = crypto::read_certificate(std::string_view(profile).substr(begin, end - begin));
+  return info ? info->serial : "";
+}
+
+/// An earlier add was killed when the registry knew the client, and its profile was not in its place yet: puts it
+/// there. False: there is nothing of the kind.
+bool finish_interrupted(const std::string& folder, const RegistryEntry& client) {
+  const std::string path = profile_path(folder, client.name);
+  if (exists(path)) return false;
+  for (StagedFile& left : StagedFile::left_for(path)) {
+    Result<std::string> text = read_file(left.staged());
+    const bool of_client = text && serial_in(*text) == client.serial;
+    if (text) crypto::wipe(*text);
+    if (of_client && left.place()) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<ClientRow> add_client(const AddOptions& options, sys_seconds now) {
@@ -153,9 +176,14 @@ Result<ClientRow> add_client(const AddOptions& options, sys_seconds now) {
     remote = *other;
   }
   if (const RegistryEntry* live = registry->live(options.name)) {
+    if (finish_interrupted(options.folder, *live)) return row_of(options.folder, *live, now);
+    const std::string profile = profile_path(options.folder, options.name);
     return Error{"'" + options.name + "' has a certificate since " + crypto::time_text(live->created) + " (" +
-                 profile_path(options.folder, options.name) + "): choose another name, or revoke it first"};
+                 (exists(profile) ? profile : "its profile is not in " + profile + " any more") +
+                 "): choose another name, or revoke it first"};
   }
+  // Of an add that was killed before the registry knew the client: its key is nobody's.
+  (void)StagedFile::left_for(profile_path(options.folder, options.name));
   Result<NewClient> made = make_client(options, remote, now);
   if (!made) return Error{made.error()};
   Status down = put_down(options.folder, *made, *registry);

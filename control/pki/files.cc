@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "control/config/file_loader.h"
 
@@ -46,6 +49,20 @@ Result<StagedFile> StagedFile::write(const std::string& path, std::string_view t
   if (problem == 0) return StagedFile(path, staged);
   ::unlink(staged.c_str());
   return failed(path, problem);
+}
+
+std::vector<StagedFile> StagedFile::left_for(const std::string& path) {
+  std::vector<StagedFile> left;
+  const std::string stem = path + ".";
+  std::error_code problem;
+  for (const auto& entry : std::filesystem::directory_iterator(config::folder_of(path), problem)) {
+    const std::string found = entry.path().string();
+    // The six letters and digits of mkostemp(3): "alice.ovpn.abcd.ovpn" is another client's.
+    const bool ours = found.size() == stem.size() + 6 && found.starts_with(stem) &&
+                      std::all_of(found.end() - 6, found.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
+    if (ours) left.push_back(StagedFile(path, found));
+  }
+  return left;
 }
 
 StagedFile::StagedFile(StagedFile&& other) noexcept : path_(std::move(other.path_)), staged_(std::move(other.staged_)) {

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dataplane/abi/result.h"
 
@@ -16,10 +17,15 @@ class StagedFile {
  public:
   /// Writes `text` to a new file in the folder of `path`, with `mode`, and waits until the disk has it.
   static Result<StagedFile> write(const std::string& path, std::string_view text, mode_t mode);
+  /// Those for `path` that commands have left which were killed in between. Under the folder's lock, so that they are
+  /// nobody's; what is not placed is removed.
+  static std::vector<StagedFile> left_for(const std::string& path);
   ~StagedFile();
   StagedFile(StagedFile&& other) noexcept;
   StagedFile& operator=(StagedFile&&) = delete;
 
+  /// Where it is until then.
+  const std::string& staged() const { return staged_; }
   /// Renames it into its place. An old file there is replaced.
   Status place();
 

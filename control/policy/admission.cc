@@ -26,7 +26,8 @@ uint32_t room_after(const config::Pool6& pool, uint32_t limit) {
 
 /// An address for the client, from the pool as far as the operator has not set one. Nothing: `refused` says why.
 std::optional<pool::Lease> place(const config::ServerConfig& config, const std::string& name, const ClientSettings& own,
-                                 pool::AddressPool& addresses, MonoTime now, Refused& refused) {
+                                 pool::AddressPool& addresses, MonoTime now, std::optional<uint32_t> before,
+                                 Refused& refused) {
   bool need4 = config.pool4 && !own.ip4;
   bool need6 = config.pool6 && !own.ip6 && !own.no_ip6;
   std::vector<abi::IpAddress> fixed;
@@ -42,7 +43,7 @@ std::optional<pool::Lease> place(const config::ServerConfig& config, const std::
     return std::nullopt;
   }
   if (!need4 && !need6) return std::nullopt;
-  auto lease = addresses.take(name, now);
+  auto lease = addresses.take(name, now, before);
   if (!lease)
     refused = {kFull, "no address is left of " + std::to_string(addresses.capacity()) + ": give `server` in " +
                           config.file + " a larger network"};
@@ -93,13 +94,14 @@ void apply(const config::ServerConfig&, const ClientSettings& own, openvpn::Clie
 }
 
 Decision decide(const config::ServerConfig& config, const openvpn::ConnectRequest& request, bool revoked,
-                const ClientSettings& own, pool::AddressPool& addresses, MonoTime now) {
+                const ClientSettings& own, pool::AddressPool& addresses, MonoTime now, std::optional<uint32_t> before) {
   if (std::string why = why_not(config, request, revoked, own); !why.empty()) return Refused{"", why};
   if (addresses.taken() >= config.settings.max_clients)
     return Refused{
         kFull, "max-clients " + std::to_string(config.settings.max_clients) + " reached: raise it in " + config.file};
   Refused refused;
-  Admitted admitted{.lease = place(config, request.identity.common_name, own, addresses, now, refused), .grant = {}};
+  Admitted admitted{.lease = place(config, request.identity.common_name, own, addresses, now, before, refused),
+                    .grant = {}};
   if (!refused.for_operator.empty()) return refused;
   openvpn::ClientGrant& grant = admitted.grant;
   grant.name = request.identity.common_name;

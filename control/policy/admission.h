@@ -33,9 +33,10 @@ std::string session_name(const config::ServerConfig& config, const openvpn::Clie
 
 /// Decides on `request` and takes an address from `addresses` when the client is admitted. `revoked`: the newest CRL
 /// names the client's certificate. `own`: what is set for this client. Sessions that the client replaces have given
-/// their addresses back before.
+/// their addresses back before; `before`: the place of one that it goes on from.
 Decision decide(const config::ServerConfig& config, const openvpn::ConnectRequest& request, bool revoked,
-                const ClientSettings& own, pool::AddressPool& addresses, MonoTime now);
+                const ClientSettings& own, pool::AddressPool& addresses, MonoTime now,
+                std::optional<uint32_t> before = {});
 
 /// Applies what is set for the client to a grant that has its addresses: options, networks, limits.
 void apply(const config::ServerConfig& config, const ClientSettings& own, openvpn::ClientGrant& grant);

@@ -130,7 +130,10 @@ std::optional<uint32_t> AddressPool::next_unused() {
   return next_unused_ < size_ ? std::optional(next_unused_) : std::nullopt;
 }
 
-std::optional<Lease> AddressPool::take(std::string_view name, MonoTime now) {
+std::optional<Lease> AddressPool::take(std::string_view name, MonoTime now, std::optional<uint32_t> before) {
+  auto given_back = before ? slots_.find(*before) : slots_.end();
+  if (given_back != slots_.end() && !given_back->second.taken && given_back->second.name == name)
+    return occupy(*before, name);
   auto last = last_slot_of_.find(std::string(name));
   if (last != last_slot_of_.end() && !slots_.at(last->second).taken) return occupy(last->second, name);
   if (auto unused = next_unused()) return occupy(*unused, name);

@@ -46,10 +46,10 @@ class AddressPool {
  public:
   explicit AddressPool(const AddressRanges& ranges);
 
-  /// An address for the client called `name`: the one it had last if that is free, else one never used, else the one
-  /// that has been free longest and at least `rest` (a packet for its last owner must not reach the next). Nothing:
-  /// exhausted.
-  std::optional<Lease> take(std::string_view name, MonoTime now);
+  /// An address for the client called `name`: that of slot `before`, which it has just given back, if it is free; else
+  /// the one it had last if that is free, else one never used, else the one that has been free longest and at least
+  /// `rest` (a packet for its last owner must not reach the next). Nothing: exhausted.
+  std::optional<Lease> take(std::string_view name, MonoTime now, std::optional<uint32_t> before = {});
   /// For an address that an operator set for a client (ifconfig-push).
   struct Exact {
     bool inside = false;         ///< the pool holds this address

@@ -99,7 +99,7 @@ Status Swarm::begin(PhaseKind kind) {
   sends_echoes_ = kind == PhaseKind::kLatency || kind == PhaseKind::kStorm;
   numbers_.assign(crowd_->size(), 0);
   sequences_.assign(crowd_->size(), {});
-  echoed_.clear();
+  echoes_ = {};
   for (size_t i = 0; i < crowd_->size(); ++i)
     crowd_->at(i)->spread_keepalive(static_cast<double>(i + 1) / static_cast<double>(crowd_->size()), read_now());
   double packets = options_.rate * 1e6 / 8 / static_cast<double>(options_.size);
@@ -239,15 +239,14 @@ void Swarm::take(size_t index, const InnerPacket& packet) {
   } else if (stamp.phase != phase_) {
     return;  // left over
   } else if (port == kEchoPort) {
-    if (stamp.number >= echoed_.size()) echoed_.resize(stamp.number + 1);
-    if (echoed_[stamp.number]) {
-      ++result_.out.doubled;
-    } else {
-      result_.rtt_ns.record(now_ns() - stamp.sent_ns);
-      uint64_t not_server = stamp.sent_ns + stamp.echo_wait_ns;
-      if (packet.received_ns > not_server) result_.server_ns.record(packet.received_ns - not_server);
-    }
-    echoed_[stamp.number] = true;
+    Account echo;
+    echoes_.receive(stamp.number, packet.bytes.size(), echo);
+    result_.out.doubled += echo.doubled;
+    result_.out.damaged += echo.damaged;
+    if (echo.received == 0) return;
+    result_.rtt_ns.record(now_ns() - stamp.sent_ns);
+    uint64_t not_server = stamp.sent_ns + stamp.echo_wait_ns;
+    if (packet.received_ns > not_server) result_.server_ns.record(packet.received_ns - not_server);
   } else {
     uint64_t before = result_.out.received;
     sequences_[index].receive(stamp.number, packet.bytes.size(), result_.out);

@@ -73,7 +73,7 @@ class Swarm {
   Pace pace_{0, 1, 0};
   std::vector<uint64_t> numbers_;
   std::vector<Sequence> sequences_;
-  std::vector<bool> echoed_;
+  Sequence echoes_;  ///< of all members
   size_t turn_ = 0, echo_turn_ = 0;
   uint64_t echo_start_ns_ = 0;
 };

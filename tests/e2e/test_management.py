@@ -1,6 +1,8 @@
 """OpenVPN's management interface with programs that read it by position, and the status file."""
 
+import os
 import re
+import signal
 import socket
 
 import pytest
@@ -121,6 +123,27 @@ def test_signals_reload_and_end(stage):
     assert program.ask("signal SIGTERM") == "SUCCESS: signal SIGTERM thrown"
     wait_until(lambda: not gateway.process.running(), "culvert up to end with its control")
     assert gateway.process.exit_status() == 0
+
+
+@pytest.mark.parametrize("receiver", ["culvert up", "control"])
+def test_sigusr1_and_sigusr2_as_with_the_reference(stage, receiver):
+    """SIGUSR2 writes the status into the log and the status file, SIGUSR1 has all clients connect again; no process ends."""
+    status = stage.folder / "openvpn-status.log"
+    gateway = stage.gateway(extra=[f"status {status} 3600"])
+    alice = stage.connected("alice")
+    pids = gateway.pids()
+
+    def send(number: int) -> None:
+        os.kill(gateway.process.pid if receiver == "culvert up" else gateway.pid_of("culvert-control"), number)
+    assert "alice," not in status.read_text()
+    send(signal.SIGUSR2)
+    wait_until(lambda: "info: alice,192.0.2." in gateway.log() and "info: END" in gateway.log(), "the status in the log")
+    wait_until(lambda: "alice,192.0.2." in status.read_text(), "the status in its file")
+    assert alice.connects() == 1
+    send(signal.SIGUSR1)
+    wait_until(lambda: alice.connects() == 2, "alice to connect again, as RESTART tells her", 20)
+    assert alice.ping(INNER4)
+    assert gateway.pids() == pids and gateway.session_names() == ["alice"]
 
 
 def test_hold(stage):

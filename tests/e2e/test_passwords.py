@@ -71,6 +71,21 @@ def test_password_alone_names_the_session(stage, tmp_path):
     assert (tmp_path / "notes").read_text().startswith("user-pass-verify|alice||192.0.2.10|||set")
 
 
+@pytest.mark.parametrize("mode", ["none", "optional"])
+def test_clients_without_certificates_and_names(stage, tmp_path, mode):
+    """Without username-as-common-name a password alone gets several of them in; `optional` looks at certificates that are there."""
+    script = write(tmp_path / "verify", VIA_FILE % {"notes": tmp_path / "notes"})
+    stage.gateway(without=["remote-cert-tls"], extra=[
+        "script-security 2", f"auth-user-pass-verify {script} via-file", f"verify-client-cert {mode}"])
+    login = [credentials(tmp_path, "alice", "right one")]
+    first, second = (stage.client(name, without=["cert", "key"], options=login).connect() for name in ("first", "second"))
+    with_certificate = stage.connected("bob", options=login)
+    assert first.ping(INNER4) and second.ping(INNER4) and with_certificate.ping(INNER4)
+    assert len({client.inner4 for client in (first, second, with_certificate)}) == 3
+    names = [line.split("|")[2] for line in (tmp_path / "notes").read_text().splitlines()]
+    assert names == ["", "", "bob" if mode == "optional" else ""]
+
+
 @pytest.mark.long
 def test_asked_again_at_renegotiation(stage, tmp_path):
     """The password is judged at each renegotiation; when it is wrong by then, the session ends."""

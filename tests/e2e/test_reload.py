@@ -164,5 +164,6 @@ def test_config_check_asks_for_users_and_groups(stage):
         for path in (conf_of(gateway), gateway.config):
             done = check(path)
             assert done.returncode == 1 and not json.loads(done.stdout)["ok"], (line, path)
-            assert missing in json.loads(done.stdout)["findings"][-1]["text"]
+            finding = json.loads(done.stdout)["findings"][-1]
+            assert missing in finding["text"] and finding["file"] == str(conf_of(gateway)) and finding["line"] > 0, finding
         conf_of(gateway).write_text(text)

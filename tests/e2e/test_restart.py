@@ -12,6 +12,7 @@ from harness.download import Download, serving
 from harness.gateway import Gateway, rows
 from harness.process import exists
 from harness.relay import ADDRESS, Relay
+from harness.scripts import write
 from harness.server_conf import INNER4, INNER6, ServerConf
 from harness.udp_stream import streaming
 from harness.waiting import wait_until
@@ -276,3 +277,35 @@ def test_control_killed_in_the_middle_of_a_renegotiation(stage, passed, window, 
     assert down.duplicated == up.duplicated == 0
     if connects == 1:
         assert down.perfect and up.perfect, (down, up)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("named", [True, False], ids=["username-as-common-name", "without a name"])
+def test_control_killed_in_the_middle_of_a_renegotiation_without_certificates(stage, named):
+    """Such a client begins anew at its address as well, with the peer-id and the addresses that it was given first; only its
+    username says that it is the same."""
+    script = write(stage.folder / "verify", '#!/bin/sh\ngrep -qx "right one" "$1"\n')
+    (stage.folder / "login").write_text("alice\nright one\n")
+    (stage.folder / "other").write_text("bob\nright one\n")
+    gateway = stage.gateway(without=["remote-cert-tls"], extra=[
+        "script-security 2", f"auth-user-pass-verify {script} via-file", "verify-client-cert none", "reneg-sec 0",
+        *(["username-as-common-name"] if named else [])])
+    client = stage.client("alice", without=["cert", "key"], remote=ADDRESS, options=[
+        f"auth-user-pass {stage.folder / 'login'}", "reneg-sec 6 6", "hand-window 10"])
+    with Relay(client.namespace, "192.0.2.1", hold_after=2) as relay:
+        client.connect()
+        first = client.inner4, client.peer_id
+        # The last one without a name: not his addresses, nor the next ones, are hers.
+        bob = stage.client("bob", without=["cert", "key"], options=[f"auth-user-pass {stage.folder / 'other'}"]).connect()
+        with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, 200) as stream:
+            wait_until(relay.holding.is_set, "a renegotiation to be half done", 30)
+            kill_and_wait_for_next(gateway, "culvert-control")
+            relay.release()
+            wait_until(lambda: client.connects() == 2 and client.renegotiations() >= 2, "renegotiations to go on", 90)
+            before = stream.received()
+            wait_until(lambda: stream.received() > before + 500, "the stream to flow both ways", 20)
+            down, up = stream.finish()
+    assert (client.inner4, client.peer_id) == first
+    assert bob.connects() == 1 and bob.ping(INNER4)
+    assert client.connects() == 2 and len(gateway.sessions()) == 2
+    assert down.duplicated == up.duplicated == 0

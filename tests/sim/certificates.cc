@@ -38,8 +38,9 @@ crypto::Identity Authority::issue(const std::string& name, crypto::CertificateUs
 }
 
 std::shared_ptr<const crypto::TlsContext> Authority::context(crypto::TlsRole role, const crypto::Identity& identity,
-                                                             crypto::TlsVersion max) const {
+                                                             crypto::TlsVersion max, bool client_certificate) const {
   crypto::TlsSettings settings;
+  settings.require_peer_certificate = client_certificate;
   settings.role = role;
   settings.ca_pem = authority_.certificate_pem;
   settings.certificate_pem = identity.certificate_pem;
@@ -49,8 +50,8 @@ std::shared_ptr<const crypto::TlsContext> Authority::context(crypto::TlsRole rol
   return must(crypto::TlsContext::make(settings));
 }
 
-std::shared_ptr<const crypto::TlsContext> Authority::server(crypto::TlsVersion max) const {
-  return context(crypto::TlsRole::kServer, issue("server", crypto::CertificateUse::kServer), max);
+std::shared_ptr<const crypto::TlsContext> Authority::server(crypto::TlsVersion max, bool client_certificate) const {
+  return context(crypto::TlsRole::kServer, issue("server", crypto::CertificateUse::kServer), max, client_certificate);
 }
 
 std::shared_ptr<const crypto::TlsContext> Authority::client(const std::string& name, crypto::TlsVersion max) const {

@@ -17,13 +17,15 @@ class Authority {
   /// Certificates are valid from a day before `base`.
   explicit Authority(std::chrono::sys_seconds base = kEpoch);
   /// A context for the server named "server".
-  std::shared_ptr<const crypto::TlsContext> server(crypto::TlsVersion max = crypto::TlsVersion::kTls13) const;
+  std::shared_ptr<const crypto::TlsContext> server(crypto::TlsVersion max = crypto::TlsVersion::kTls13,
+                                                   bool client_certificate = true) const;
   std::shared_ptr<const crypto::TlsContext> client(const std::string& name,
                                                    crypto::TlsVersion max = crypto::TlsVersion::kTls13) const;
   crypto::Identity issue(const std::string& name, crypto::CertificateUse use,
                          std::chrono::seconds lifetime = std::chrono::hours(24 * 365)) const;
   std::shared_ptr<const crypto::TlsContext> context(crypto::TlsRole role, const crypto::Identity& identity,
-                                                    crypto::TlsVersion max = crypto::TlsVersion::kTls13) const;
+                                                    crypto::TlsVersion max = crypto::TlsVersion::kTls13,
+                                                    bool client_certificate = true) const;
   const std::string& certificate() const { return authority_.certificate_pem; }
 
  private:

@@ -204,6 +204,63 @@ TEST_F(ServerTest, AReconnectReplacesTheSessionOnlyAfterItProvedItself) {
   EXPECT_FALSE(world->worker.sessions().contains(old_peer_id));
 }
 
+TEST_F(ServerTest, WithoutACertificateTheUsernameSaysWhoGoesOnOnceItsPasswordIsJudged) {
+  options.server.tls = authority().server(crypto::TlsVersion::kTls13, false);
+  make();
+  std::optional<Server::Place> place;
+  bool judged = true;
+  auto accept_later = std::exchange(world->decide, nullptr);
+  std::optional<ConnectRequest> waiting;
+  world->decide = [&](Server& engine, const ConnectRequest& request, Now now) {
+    waiting = request;
+    if (!judged) return;
+    place = engine.take_place(request.session, now);
+    if (place) waiting->session = place->own;
+    accept_later(engine, *waiting, now);
+  };
+  auto log_in = [&](const std::string& name, bool own_peer_id = false) -> World::Peer& {
+    ClientSettings settings = client_settings(name);
+    settings.tls = authority().context(crypto::TlsRole::kClient, {});
+    settings.username = name;
+    settings.password = "secret";
+    settings.own_peer_id = own_peer_id;
+    World::Peer& peer = world->add_client(settings, 1);
+    world->start(peer);
+    EXPECT_TRUE(world->run_until([&] { return judged ? peer.engine->connected() : waiting.has_value(); }, 60s)) << name;
+    return peer;
+  };
+  World::Peer& first = log_in("alice");
+  EXPECT_FALSE(place);
+  const uint32_t number = *world->peer_id_of(first);
+  world->vanish(first);
+  // Whoever says to be her has her place only when that is proved.
+  judged = false;
+  waiting.reset();
+  World::Peer& undecided = log_in("alice");
+  EXPECT_TRUE(world->ended.empty());
+  EXPECT_TRUE(world->worker.sessions().contains(number));
+  world->vanish(undecided);
+  judged = true;
+  World::Peer& again = log_in("alice");
+  ASSERT_TRUE(place);
+  EXPECT_EQ(place->older, (abi::SessionRef{number, 1}));
+  EXPECT_EQ(place->own, (abi::SessionRef{number, 2}));
+  EXPECT_EQ(world->peer_id_of(again), number);
+  ASSERT_TRUE(world->worker.sessions().contains(number));
+  EXPECT_EQ(world->worker.sessions().at(number).generation, 2u);
+  EXPECT_FALSE(world->peer_ids.misused());
+  // Somebody else at that address takes her place, and another number.
+  world->vanish(again);
+  World::Peer& bob = log_in("bob");
+  EXPECT_FALSE(place);
+  EXPECT_NE(world->peer_id_of(bob), number);
+  // A client since 2.7 has been told its number before the password is judged.
+  world->vanish(bob);
+  World::Peer& newer = log_in("bob", true);
+  EXPECT_FALSE(place);
+  EXPECT_TRUE(newer.engine->connected());
+}
+
 TEST_F(ServerTest, GoodbyesArriveThroughBadWeather) {
   struct Case {
     Goodbye goodbye;

@@ -1,4 +1,5 @@
 // What concerns configuration files: `culvert config check`, and `culvert reload` of a running gateway.
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <utility>
@@ -50,11 +51,22 @@ ordered_json findings_of(const config::Check& check) {
   return findings;
 }
 
+/// Says where it is written, if it is in a server.conf, that this machine has no such user or group.
+void look_for(config::Check& check, const std::string& name, const std::string& file) {
+  auto identity = name == "user" ? io::identity_of(check.user, "") : io::identity_of("", check.group);
+  if (identity) return;
+  auto said = std::find_if(check.directives.rbegin(), check.directives.rend(),
+                           [&](const config::CheckedDirective& one) { return one.name == name; });
+  if (said == check.directives.rend()) return check.report.error(file, 0, identity.error());
+  said->verdict = "refused";
+  said->note = identity.error();
+  check.report.error(said->file, said->line, name + ": " + identity.error());
+}
+
 void check(Context& context, const std::string& file, bool json) {
   config::DiskLoader loader;
   config::Check check = config::check(file, loader, io::now().wall);
-  if (auto identity = io::identity_of(check.user, check.group); !identity)
-    check.report.error(file, 0, identity.error());
+  for (const char* name : {"user", "group"}) look_for(check, name, file);
   size_t errors = check.report.errors();
   if (errors > 0) context.exit_status = 1;
   if (json) {

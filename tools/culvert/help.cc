@@ -39,8 +39,7 @@ void add_entry(std::string& out, const std::string& name, const std::string& tex
 }  // namespace
 
 std::string value_name(const CLI::Option& option) {
-  std::string type = option.get_type_name();
-  return type.substr(0, type.find_first_of(":["));
+  return option.get_type_name();
 }
 
 std::string option_name(const CLI::Option& option) {

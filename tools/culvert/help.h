@@ -18,7 +18,7 @@ class Help : public CLI::FormatterBase {
 
 /// "-o, --option VALUE", "[VALUE]" where it may be left out.
 std::string option_name(const CLI::Option& option);
-/// The name of its value, without what the parser knows of it; empty for a flag.
+/// The name of its value; empty for a flag. (A check with a description would add that: give it an empty one.)
 std::string value_name(const CLI::Option& option);
 /// What it is for, and its default.
 std::string option_text(const CLI::Option& option);

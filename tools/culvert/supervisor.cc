@@ -35,8 +35,9 @@ Supervisor::Supervisor(io::EventLoop& loop, std::string run_dir, Child dataplane
 Status Supervisor::take_signals() {
   for (int number : {SIGTERM, SIGINT})
     if (Status status = loop_.on_signal(number, [this] { stop(); }); !status) return status;
-  // For control: to read its configuration again, and to leave its sessions to the next one.
-  for (int number : {SIGHUP, SIGQUIT})
+  // For control: to read its configuration again, to leave its sessions to the next one, to have all clients connect
+  // again, and to write the status.
+  for (int number : {SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2})
     if (Status status = loop_.on_signal(number, [this, number] { control_.child.signal(number); }); !status)
       return status;
   return loop_.on_signal(SIGCHLD, [this] { on_child_signal(); });

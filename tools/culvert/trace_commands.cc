@@ -220,7 +220,7 @@ void add_trace_commands(CLI::App& app, Context& context) {
       ->check(whole_number(1, uint64_t{1} << 40))
       ->type_name("N");
   capture->add_option("--bytes", wanted->bounds.bytes, "end when the file has this size, such as 10MB (default 64 MiB)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("SIZE");
   capture->add_option("--seconds", wanted->bounds.seconds, "end after this time (default 60)")
       ->check(seconds_up_to(1e6))

@@ -37,7 +37,7 @@ void TraceFilter::add_to(CLI::App& command) {
   command.add_option("--direction", direction, "from-client, to-client or both")
       ->default_str("both")
       ->type_name("WAY")
-      ->check(CLI::IsMember({"from-client", "to-client", "both"}));
+      ->check(CLI::IsMember({"from-client", "to-client", "both"}).description(""));
   command.add_flag("--drops", drops, "only packets that are dropped");
   command.add_option("--reason", reason, "only packets that are dropped for this reason, as in `culvert drops`")
       ->type_name("REASON");

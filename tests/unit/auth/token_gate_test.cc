@@ -199,6 +199,20 @@ TEST_F(TokenGateTest, RenewsInBetween) {
   EXPECT_FALSE(gate.renew(request.session));
 }
 
+TEST_F(TokenGateTest, ASessionThatTakesANumberOverKeepsItsTokens) {
+  const std::string token = token_for("secret");
+  const abi::SessionRef asked = request.session;
+  const abi::SessionRef own{0, 2};
+  gate.renumber(asked, own);
+  gate.forget({0, 1});  // the session whose place it took
+  EXPECT_FALSE(gate.renew(asked));
+  auto renewed = gate.renew(own);
+  ASSERT_TRUE(renewed);
+  EXPECT_EQ(session_of(*renewed), session_of(token));
+  gate.renumber({9, 9}, {8, 8});
+  EXPECT_FALSE(gate.renew({8, 8})) << "nothing was known of it";
+}
+
 TEST_F(TokenGateTest, WithoutTheDirectiveATokenIsAPasswordLikeAnother) {
   std::string token = token_for("secret");
   gate.set_settings(std::nullopt);

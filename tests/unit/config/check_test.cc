@@ -44,6 +44,25 @@ TEST(ConfigCheck, ReadsTheServersOfACulvertToml) {
   EXPECT_EQ(at_line(check, 9).verdict, "refused");
 }
 
+TEST(ConfigCheck, MissesFoldersOfFilesThatAreMadeAtStart) {
+  for (const char* line :
+       {"log logs/openvpn.log", "log-append /var/nowhere/openvpn.log", "writepid run/pid", "status logs/status 10",
+        "ifconfig-pool-persist state/ipp.txt", "management run/sock unix"}) {
+    for (const char* file : {"etc/server.conf", "etc/culvert.toml"}) {
+      MemoryLoader loader = real_files_below("etc");
+      loader.files["etc/culvert.toml"].bytes = "[[openvpn]]\nconfig = \"server.conf\"\n";
+      loader.files["etc/server.conf"].bytes = std::string(kBase) + line + "\n";
+      Check check = config::check(file, loader, kNow);
+      EXPECT_EQ(check.report.errors(), 1u) << line;
+      EXPECT_EQ(at_line(check, 9).verdict, "refused") << line;
+      EXPECT_NE(at_line(check, 9).note.find(": no such folder"), std::string::npos) << at_line(check, 9).note;
+      for (const char* folder : {"etc/logs", "/var/nowhere", "etc/run", "etc/state"})
+        loader.files[std::string(folder) + "/another"].bytes = "";
+      EXPECT_TRUE(config::check(file, loader, kNow).report.ok()) << line;
+    }
+  }
+}
+
 TEST(ConfigCheck, WarnsOfCertificatesThatClientsRefuse) {
   MemoryLoader loader = real_files_below("etc");
   loader.files["etc/culvert.toml"].bytes = "[[openvpn]]\nconfig = \"server.conf\"\n";

@@ -343,6 +343,17 @@ TEST(OpenvpnConf, Wrapping) {
   EXPECT_TRUE(wrap("tls-crypt-v2 v2.key force-cookie\n").force_cookie);
 }
 
+TEST(OpenvpnConf, CertificatesThatAreNotRequired) {
+  const std::string passwords = "script-security 2\nauth-user-pass-verify verify via-file\n";
+  auto tls = [&](const std::string& line) { return good(passwords + line).tls; };
+  EXPECT_TRUE(tls("verify-client-cert\n").require_peer_certificate);
+  EXPECT_TRUE(tls("verify-client-cert require\n").require_peer_certificate);
+  EXPECT_FALSE(tls("verify-client-cert optional\n").require_peer_certificate);
+  EXPECT_TRUE(tls("verify-client-cert optional\n").ask_peer_certificate);
+  EXPECT_FALSE(tls("verify-client-cert none\n").require_peer_certificate);
+  EXPECT_FALSE(tls("verify-client-cert none\n").ask_peer_certificate);
+}
+
 TEST(OpenvpnConf, Tokens) {
   const std::string passwords = "script-security 2\nauth-user-pass-verify verify via-file\n";
   EXPECT_FALSE(good(passwords).access.tokens);

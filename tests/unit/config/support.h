@@ -19,7 +19,11 @@ class MemoryLoader : public FileLoader {
     return found->second;
   }
 
-  bool is_folder(const std::string& path) override { return path.ends_with("/crls") || path.ends_with("/ccd"); }
+  bool is_folder(const std::string& path) override {
+    const auto inside = files.lower_bound(path + "/");
+    return path.ends_with("/crls") || path.ends_with("/ccd") ||
+           (inside != files.end() && inside->first.starts_with(path + "/"));
+  }
 
   std::map<std::string, LoadedFile> files;
   std::vector<std::string> asked;

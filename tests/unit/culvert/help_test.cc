@@ -23,6 +23,7 @@ class HelpPages : public ::testing::Test {
     add_upgrade_command(app_, context_);
     add_gateway_commands(app_, context_);
     add_trace_commands(app_, context_);
+    add_metrics_command(app_, context_);
     add_config_commands(app_, context_);
     collect(app_, "culvert");
   }
@@ -41,7 +42,7 @@ TEST_F(HelpPages, SayWhatAnOperatorWritesNotWhatTheParserKnows) {
   ASSERT_GT(pages_.size(), 20U);
   for (const auto& [name, page] : pages_) {
     SCOPED_TRACE(page);
-    for (const char* word : {"TEXT", "UINT", "INT", "FLOAT", "REQUIRED", "Excludes", "SIZE ["})
+    for (const char* word : {"TEXT", "UINT", "INT", "FLOAT", "REQUIRED", "Excludes", "SIZE [", ":{"})
       EXPECT_EQ(page.find(word), std::string::npos) << word;
     EXPECT_NE(page.find("\nusage: " + name), std::string::npos);
     EXPECT_NE(page.find("--run-dir DIR"), std::string::npos);
@@ -51,6 +52,11 @@ TEST_F(HelpPages, SayWhatAnOperatorWritesNotWhatTheParserKnows) {
       EXPECT_FALSE(line.ends_with(' ')) << line;
     }
   }
+}
+
+TEST_F(HelpPages, NameWholeValues) {
+  const std::string& metrics = pages_["culvert metrics"];
+  EXPECT_NE(metrics.find("--listen ADDRESS:PORT\n"), std::string::npos) << metrics;
 }
 
 TEST_F(HelpPages, HaveArgumentsDefaultsAndExamples) {

@@ -57,6 +57,23 @@ TEST_F(Clients, AreLetInOnceAndByTheRightKey) {
   EXPECT_EQ(std::get<auth::Deny>(verdicts.at(1)).for_client, "go away");
 }
 
+TEST_F(Clients, ThatTakeANumberOverAreTakenLeaveOfUnderIt) {
+  begin(request());
+  EXPECT_TRUE(auth.allow(101, 0, {}));
+  auth.renumber({1, 1}, {7, 2});
+  told.clear();
+  auth.disconnected({1, 1}, {});
+  EXPECT_TRUE(told.empty()) << "nobody is called that any more";
+  auth::AuthRequest again = request(7);
+  again.session.generation = 2;
+  again.renewal = true;
+  begin(again);
+  EXPECT_EQ(told.at(0), ">CLIENT:REAUTH,107,1") << "keys are counted on";
+  told.clear();
+  auth.disconnected({7, 2}, {});
+  EXPECT_EQ(told, (Lines{">CLIENT:DISCONNECT,107", ">CLIENT:ENV,END"}));
+}
+
 TEST_F(Clients, MayBeToldToWait) {
   begin(request());
   EXPECT_TRUE(auth.pending(101, 0, "WEB_AUTH::https://example.org", std::chrono::seconds(90)));

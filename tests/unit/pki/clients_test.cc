@@ -38,6 +38,44 @@ TEST_F(PkiTest, AProfileThatCannotBePlacedLeavesTheRegistryAsItWas) {
   EXPECT_EQ(snapshot(), before);
 }
 
+TEST_F(PkiTest, WhatAKilledAddHasLeftIsBroughtToItsEnd) {
+  make();
+  auto row = add("alice");
+  ASSERT_TRUE(row) << row.error();
+  const fs::path profile = row->profile;
+  const std::string text = text_of(profile);
+  const fs::path staged = profile.string() + ".aB3xYz";
+  // Killed when the registry knew her, and the profile was not in its place yet.
+  fs::rename(profile, staged);
+  auto again = add("alice");
+  ASSERT_TRUE(again) << again.error();
+  EXPECT_EQ(again->serial, row->serial);
+  EXPECT_EQ(text_of(profile), text);
+  EXPECT_FALSE(fs::exists(staged));
+  // A profile that is with its client is no such thing, nor is another certificate's.
+  fs::rename(profile, folder_ / "moved.ovpn");
+  auto moved = add("alice");
+  ASSERT_FALSE(moved);
+  EXPECT_NE(moved.error().find("its profile is not in"), std::string::npos) << moved.error();
+  EXPECT_NE(moved.error().find("revoke it first"), std::string::npos) << moved.error();
+  auto bob = add("bob");
+  ASSERT_TRUE(bob);
+  fs::copy_file(bob->profile, staged);
+  EXPECT_FALSE(add("alice"));
+  EXPECT_FALSE(fs::exists(profile));
+}
+
+TEST_F(PkiTest, KeysThatAKilledAddHasLeftGoWithTheNextOne) {
+  make();
+  const fs::path staged = folder_ / "clients" / "alice.ovpn.aB3xYz";
+  const fs::path other = folder_ / "clients" / "alice.ovpn.abcd.ovpn";  // of a client "alice.ovpn.abcd"
+  std::ofstream(staged) << "a key\n";
+  std::ofstream(other) << "a profile\n";
+  ASSERT_TRUE(add("alice"));
+  EXPECT_FALSE(fs::exists(staged));
+  EXPECT_TRUE(fs::exists(other));
+}
+
 TEST_F(PkiTest, AProfileHoldsAllThatAClientNeeds) {
   make();
   auto row = add("alice");

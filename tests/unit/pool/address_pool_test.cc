@@ -51,6 +51,20 @@ TEST(AddressPool, IsExhaustedAndNamesNothingTwice) {
   EXPECT_EQ(pool.taken(), 200u);
 }
 
+TEST(AddressPool, WithoutANameTheSlotOfBeforeSaysWhoseItWas) {
+  AddressPool pool(ranges(5));
+  auto first = pool.take("", at(0));
+  auto second = pool.take("", at(0));
+  pool.give_back(*first, at(10));
+  pool.give_back(*second, at(10));
+  EXPECT_EQ(text(*pool.take("", at(10), first->slot)), text(*first));
+  EXPECT_NE(text(*pool.take("", at(10), first->slot)), text(*first)) << "somebody has it";
+  auto other = pool.take("bob", at(10));
+  pool.give_back(*other, at(10));
+  EXPECT_NE(text(*pool.take("", at(10), other->slot)), text(*other)) << "it was another's";
+  EXPECT_TRUE(pool.take("", at(15), 4711)) << "no slot of this pool: as without one";
+}
+
 TEST(AddressPool, TheSameNameGetsTheSameAddress) {
   AddressPool pool(ranges(5));
   (void)pool.take("other", at(0));
