@@ -87,7 +87,9 @@ class Gateway final : public SetupHandler {
   Status start_tun(const drivers::TunSettings& settings, const std::string& requested_name);
   Result<std::vector<drivers::TunDevice>> make_tun_queues(const drivers::TunSettings& settings,
                                                           const std::string& requested_name);
+  /// Control asks for the first of what the dataplane before had open: see kTakeover.
   void begin_takeover();
+  /// Its time is over: the rest is closed, and the workers get what there is.
   void end_takeover();
   bool is_tun_gone() const;
   void remake_tun(uint64_t now_ns);

@@ -7,22 +7,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dataplane/abi/endpoint_text.h"
 #include "drivers/tcp_socket.h"
 #include "drivers/tun_device.h"
 #include "drivers/udp_socket.h"
 #include "tests/unit/support/delete_interface.h"
+#include "tests/unit/support/endpoint.h"
 #include "tests/unit/support/network_namespace.h"
 
 namespace culvert::drivers {
 namespace {
 
-abi::Endpoint at(const std::string& address, uint16_t port) {
-  abi::Endpoint endpoint;
-  endpoint.address = *abi::parse_ip(address);
-  endpoint.port = port;
-  return endpoint;
-}
+using testing::endpoint;
 
 /// As it comes from another process.
 FileDescriptor copy_of(const FileDescriptor& fd) {
@@ -40,7 +35,7 @@ class Adopt : public ::testing::Test {
 TEST_F(Adopt, AUdpSocketIsThatOfTheSameAddressAndPort) {
   for (const char* address : {"127.0.0.1", "0.0.0.0", "::", "::1"}) {
     UdpSettings settings;
-    settings.local = at(address, 1194);
+    settings.local = endpoint(address, 1194);
     auto opened = open_udp_socket(settings);
     ASSERT_TRUE(opened) << opened.error();
     auto adopted = adopt_udp_socket(settings, copy_of(opened->fd));
@@ -58,16 +53,16 @@ TEST_F(Adopt, AUdpSocketIsThatOfTheSameAddressAndPort) {
     UdpSettings other = settings;
     other.local.port = 1195;
     EXPECT_FALSE(adopt_udp_socket(other, copy_of(opened->fd)));
-    other.local = at("127.0.0.2", 1194);
+    other.local = endpoint("127.0.0.2", 1194);
     EXPECT_FALSE(adopt_udp_socket(other, copy_of(opened->fd)));
     TcpSettings tcp;
     tcp.local = settings.local;
     EXPECT_FALSE(adopt_tcp_socket(tcp, copy_of(opened->fd)));
   }
   UdpSettings settings;
-  settings.local = at("0.0.0.0", 1194);
+  settings.local = endpoint("0.0.0.0", 1194);
   UdpSettings six = settings;
-  six.local = at("::", 1194);
+  six.local = endpoint("::", 1194);
   auto opened = open_udp_socket(settings);
   ASSERT_TRUE(opened);
   EXPECT_FALSE(adopt_udp_socket(six, copy_of(opened->fd)));
@@ -76,7 +71,7 @@ TEST_F(Adopt, AUdpSocketIsThatOfTheSameAddressAndPort) {
 
 TEST_F(Adopt, ATcpListenerIsThatOfTheSameAddressAndPort) {
   TcpSettings settings;
-  settings.local = at("127.0.0.1", 443);
+  settings.local = endpoint("127.0.0.1", 443);
   auto opened = open_tcp_socket(settings);
   ASSERT_TRUE(opened) << opened.error();
   auto adopted = adopt_tcp_socket(settings, copy_of(opened->fd));

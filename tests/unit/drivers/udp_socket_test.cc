@@ -1,5 +1,6 @@
 // Opening an outer port's socket: options that reach the kernel, errors that say what to do.
 #include "drivers/udp_socket.h"
+#include "tests/unit/support/endpoint.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -7,21 +8,14 @@
 
 #include <array>
 
-#include "dataplane/abi/endpoint_text.h"
-
 namespace culvert::drivers {
 namespace {
 
-abi::Endpoint at(const std::string& address, uint16_t port) {
-  abi::Endpoint endpoint;
-  endpoint.address = *abi::parse_ip(address);
-  endpoint.port = port;
-  return endpoint;
-}
+using testing::endpoint;
 
 TEST(UdpSocket, TakenPortNamesThePortAndTheWayOut) {
   UdpSettings settings;
-  settings.local = at("127.0.0.1", 0);
+  settings.local = endpoint("127.0.0.1", 0);
   auto first = open_udp_socket(settings);
   ASSERT_TRUE(first);
   settings.local.port = first->local.port;
@@ -39,9 +33,9 @@ TEST(UdpSocket, OtherErrorsSayWhatIsWrong) {
   };
   UdpSettings settings;
   EXPECT_NE(error(settings).find("needs an IPv4 or IPv6 address"), std::string::npos);
-  settings.local = at("192.0.2.1", 0);
+  settings.local = endpoint("192.0.2.1", 0);
   EXPECT_NE(error(settings).find("does not have the address"), std::string::npos);
-  settings.local = at("127.0.0.1", 0);
+  settings.local = endpoint("127.0.0.1", 0);
   settings.device = "no-such-device";
   EXPECT_NE(error(settings).find("'no-such-device': there is no such interface"), std::string::npos);
 }
@@ -49,7 +43,7 @@ TEST(UdpSocket, OtherErrorsSayWhatIsWrong) {
 TEST(UdpSocket, MarkDeviceAndBuffersAreSet) {
   if (geteuid() != 0) GTEST_SKIP() << "SO_MARK needs root";
   UdpSettings settings;
-  settings.local = at("127.0.0.1", 0);
+  settings.local = endpoint("127.0.0.1", 0);
   settings.mark = 42;
   settings.device = "lo";
   settings.receive_buffer = 3u << 20;

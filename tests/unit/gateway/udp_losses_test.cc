@@ -13,17 +13,12 @@
 #include <string>
 
 #include "control/io/fd.h"
-#include "dataplane/abi/endpoint_text.h"
+#include "tests/unit/support/endpoint.h"
 
 namespace culvert::gateway {
 namespace {
 
-abi::Endpoint at(const std::string& address, uint16_t port) {
-  abi::Endpoint endpoint;
-  endpoint.address = *abi::parse_ip(address);
-  endpoint.port = port;
-  return endpoint;
-}
+using testing::endpoint;
 
 /// A line of the table. `local` as the kernel of a machine with this byte order writes it.
 std::string line(const std::string& local, const std::string& drops) {
@@ -54,12 +49,12 @@ TEST(UdpLosses, AddUpTheSocketsOfAnAddress) {
   UdpLosses losses;
   losses.add(table, abi::Family::kIpv4);
   losses.add(table6, abi::Family::kIpv6);
-  EXPECT_EQ(losses.of(at("192.0.2.1", 1194)), 4'294'967'302u);
-  EXPECT_EQ(losses.of(at("192.0.2.1", 1195)), 100u);
-  EXPECT_EQ(losses.of(at("0.0.0.0", 1194)), 1000u);
-  EXPECT_EQ(losses.of(at("2001:db8::9", 1194)), 5u);
-  EXPECT_EQ(losses.of(at("::", 1194)), 6u);
-  EXPECT_EQ(losses.of(at("192.0.2.2", 1194)), 0u);
+  EXPECT_EQ(losses.of(endpoint("192.0.2.1", 1194)), 4'294'967'302u);
+  EXPECT_EQ(losses.of(endpoint("192.0.2.1", 1195)), 100u);
+  EXPECT_EQ(losses.of(endpoint("0.0.0.0", 1194)), 1000u);
+  EXPECT_EQ(losses.of(endpoint("2001:db8::9", 1194)), 5u);
+  EXPECT_EQ(losses.of(endpoint("::", 1194)), 6u);
+  EXPECT_EQ(losses.of(endpoint("192.0.2.2", 1194)), 0u);
 }
 
 TEST(UdpLosses, LeaveOutWhatIsNoLineOfTheTable) {
@@ -69,7 +64,7 @@ TEST(UdpLosses, LeaveOutWhatIsNoLineOfTheTable) {
                           line(word({192, 0, 2, 1}) + "04AA", "1") + line(good, "3"));
   UdpLosses losses;
   losses.add(table, abi::Family::kIpv4);
-  EXPECT_EQ(losses.of(at("192.0.2.1", 1194)), 3u);
+  EXPECT_EQ(losses.of(endpoint("192.0.2.1", 1194)), 3u);
 }
 
 /// A socket on loopback that nobody reads, and what it lost after it was sent more than it has room for.
@@ -94,7 +89,8 @@ Loser overflow(int family) {
     in6->sin6_addr = in6addr_loopback;
   if (bind(made.fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) return {};
   getsockname(made.fd.get(), reinterpret_cast<sockaddr*>(&address), &length);
-  made.local = at(family == AF_INET ? "127.0.0.1" : "::1", ntohs(family == AF_INET ? in4->sin_port : in6->sin6_port));
+  made.local =
+      endpoint(family == AF_INET ? "127.0.0.1" : "::1", ntohs(family == AF_INET ? in4->sin_port : in6->sin6_port));
   io::Fd sender(socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const std::array<char, 1000> bytes{};
   std::array<uint32_t, SK_MEMINFO_VARS> memory{};

@@ -16,20 +16,12 @@
 #include "dataplane/wire/openvpn.h"
 #include "drivers/memory.h"
 #include "tests/unit/support/eal.h"
+#include "tests/unit/support/endpoint.h"
 #include "tests/unit/support/evp_aead.h"
 #include "tests/unit/support/evp_cbc_hmac.h"
 #include "tests/unit/support/inner_packets.h"
 
 namespace culvert::testing {
-
-inline abi::Endpoint endpoint(const std::string& address, uint16_t port,
-                              abi::Transport transport = abi::Transport::kUdp) {
-  abi::Endpoint endpoint;
-  endpoint.address = *abi::parse_ip(address);
-  endpoint.port = port;
-  endpoint.transport = transport;
-  return endpoint;
-}
 
 /// A link in ordinary memory.
 class LinkMemory {
