@@ -43,6 +43,10 @@ class DescriptorStore {
   /// Likewise all whose names begin so, of those that were there at start and that nobody has taken.
   void forget_untaken(std::string_view beginning = {});
   bool has_untaken() const { return !untaken_.empty(); }
+  bool has_keeper() const { return static_cast<bool>(keeper_); }
+  /// Returns when the keeper has done all that it was told so far, or after kPatience: it may not listen to a process
+  /// that has ended (sd_notify(3)).
+  void wait_for_keeper();
 
   /// How long the keeper has to close what it is to forget.
   static constexpr std::chrono::milliseconds kPatience{2000};
@@ -50,8 +54,6 @@ class DescriptorStore {
  private:
   /// Waits for room. False: the keeper is gone, or took nothing for so long that it is given up.
   bool send(const std::string& state, std::span<const int> descriptors);
-  /// Returns when the keeper has done all that it was told so far.
-  void wait_for_keeper();
 
   drivers::FileDescriptor keeper_;
   std::vector<Entry> untaken_;

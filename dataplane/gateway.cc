@@ -158,11 +158,18 @@ Result<std::string> Gateway::keep_ports(const abi::KeepPorts& request) {
 }
 
 void Gateway::begin_takeover() {
-  if (store_.has_untaken() && takeover_ends_ns_ == UINT64_MAX) takeover_ends_ns_ = monotonic_ns() + kTakeover;
+  if (!store_.has_untaken() || takeover_ends_ns_ != UINT64_MAX) return;
+  takeover_ends_ns_ = monotonic_ns() + kTakeover;
+  const std::vector<std::string> streams{kKeptStreams};
+  auto carrier = store_.take(streams);
+  if (carrier.empty()) return;
+  left_streams_ = unpack_streams(std::move(carrier.front()));
+  store_.forget(streams);  // what is read out of it is in no other copy of it either
 }
 
 void Gateway::end_takeover() {
   takeover_ends_ns_ = UINT64_MAX;
+  left_streams_.clear();
   if (!store_.has_untaken()) return;
   log("closing what the dataplane before had open and control has not asked for");
   store_.forget_untaken();

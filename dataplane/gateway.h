@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/carried_streams.h"
 #include "dataplane/descriptor_store.h"
 #include "dataplane/link/setup_server.h"
 #include "dataplane/nic_mode.h"
@@ -54,6 +55,8 @@ class Gateway final : public SetupHandler {
   int wake_fd() const { return tun_watch_ ? tun_watch_->wake_fd() : -1; }
   /// Asks what the TUN's queues have lost: a last time, before the workers are stopped.
   void look_at_losses();
+  /// Has the TCP connections of all ports kept for the next dataplane. When the workers have been stopped.
+  void leave_streams();
   /// When look_after() is wanted next even if nobody rings; UINT64_MAX: never.
   uint64_t deadline_ns() const { return std::min(next_attempt_ns_, takeover_ends_ns_); }
 
@@ -77,9 +80,12 @@ class Gateway final : public SetupHandler {
   Result<OuterPorts> open_ports(uint16_t index, const OuterSettings& settings);
   Result<OuterPorts> adopt_ports(uint16_t index, const OuterSettings& settings,
                                  std::vector<drivers::FileDescriptor> kept);
-  /// `kept`: the socket to go on with; none: a new one, which is kept from now on if `name` is not empty.
+  /// `kept`: the socket to go on with, which is kept under `name`; none: a new one, which is kept from now on if `name`
+  /// is not empty.
   Result<std::shared_ptr<drivers::Port>> make_port(uint16_t index, const OuterSettings& settings, uint16_t worker,
                                                    const std::string& name, drivers::FileDescriptor kept = {});
+  /// Those that the dataplane before has left of the port whose listener was kept under this name.
+  std::vector<drivers::LeftStream> take_left_streams(const std::string& name);
   /// In NIC mode: puts the worker's NICs in front of a port on the kernel.
   std::shared_ptr<drivers::Port> with_nics(const drivers::UdpSettings& settings, std::shared_ptr<drivers::Port> port,
                                            uint16_t worker);
@@ -109,7 +115,8 @@ class Gateway final : public SetupHandler {
   uint64_t next_attempt_ns_ = UINT64_MAX;
   DescriptorStore no_store_;
   DescriptorStore& store_;
-  uint64_t takeover_ends_ns_ = UINT64_MAX;  // UINT64_MAX: has not begun, or is over
+  uint64_t takeover_ends_ns_ = UINT64_MAX;   // UINT64_MAX: has not begun, or is over
+  std::vector<CarriedStream> left_streams_;  // of the dataplane before, whose ports are not open yet
   std::string last_trouble_;
 };
 

@@ -30,6 +30,7 @@ Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const 
     if (is_new && !name.empty()) store_.keep(name, socket->fd.get());
     auto made = drivers::KernelTcpPort::make(std::move(*socket), *tcp, index, options_.packets[worker]);
     if (!made) return Error{made.error()};
+    if (!is_new) (*made)->adopt(take_left_streams(name));
     port = *made;
   } else {
     const auto& udp = std::get<drivers::UdpSettings>(settings);
@@ -47,9 +48,10 @@ Result<std::shared_ptr<drivers::Port>> Gateway::make_port(uint16_t index, const 
 
 Result<Gateway::OuterPorts> Gateway::adopt_ports(uint16_t index, const OuterSettings& settings,
                                                  std::vector<FileDescriptor> kept) {
+  const std::vector<std::string> names = kept_names(settings, workers_.size());
   OuterPorts ports;
   for (uint16_t worker = 0; worker < workers_.size(); ++worker) {
-    auto port = make_port(index, settings, worker, {}, std::move(kept[worker]));
+    auto port = make_port(index, settings, worker, names[worker], std::move(kept[worker]));
     if (!port) return Error{port.error()};
     ports.push_back(std::move(*port));
   }
@@ -85,7 +87,10 @@ Result<Gateway::OuterPorts> Gateway::make_ports(uint16_t index, const OuterSetti
   if (auto kept = store_.take(names); !kept.empty()) {
     auto adopted = adopt_ports(index, settings, std::move(kept));
     if (adopted) {
-      log("port " + std::to_string(index) + ": its sockets are those of the dataplane before");
+      size_t connections = 0;
+      for (const auto& port : *adopted) connections += port->stream_count();
+      log("port " + std::to_string(index) + ": its sockets are those of the dataplane before" +
+          (connections > 0 ? ", with " + std::to_string(connections) + " connection(s)" : ""));
       return adopted;
     }
     log("opening " + adopted.error());
@@ -93,6 +98,32 @@ Result<Gateway::OuterPorts> Gateway::make_ports(uint16_t index, const OuterSetti
   }
   store_.forget_untaken(kept_beginning(settings));  // of other options: it would be in the way
   return open_ports(index, settings);
+}
+
+std::vector<drivers::LeftStream> Gateway::take_left_streams(const std::string& name) {
+  std::vector<drivers::LeftStream> taken;
+  std::erase_if(left_streams_, [&](CarriedStream& left) {
+    if (left.port == name) taken.push_back(std::move(left.stream));
+    return left.port == name;
+  });
+  return taken;
+}
+
+void Gateway::leave_streams() {
+  if (!store_.has_keeper()) return;
+  std::vector<CarriedStream> all;
+  for (uint16_t index = 0; index < abi::kMaxPorts; ++index) {
+    const std::vector<std::string> names = kept_names(outer_[index], workers_.size());
+    for (size_t worker = 0; worker < names.size(); ++worker)
+      for (drivers::LeftStream& left : tables_[worker]->outer[index]->leave_streams())
+        all.push_back({names[worker], std::move(left)});
+  }
+  if (all.empty()) return;
+  log("leaving " + std::to_string(all.size()) + " TCP connection(s) to the next dataplane");
+  const FileDescriptor carrier = pack_streams(std::move(all));
+  if (!carrier) return;
+  store_.keep(kKeptStreams, carrier.get());
+  store_.wait_for_keeper();
 }
 
 }  // namespace culvert::dataplane

@@ -18,4 +18,7 @@ std::vector<std::string> kept_tun_names(const std::string& requested, size_t wor
 std::string kept_beginning(const OuterSettings& settings);
 inline constexpr const char* kKeptTun = "tun ";
 
+/// Connections of all TCP ports (carried_streams.h).
+inline constexpr const char* kKeptStreams = "streams";
+
 }  // namespace culvert::dataplane

@@ -183,6 +183,7 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
   serve(opened.signals.get(), server, traces, gateway, main_doorbell.get(), nics->get());
   gateway.look_at_losses();
   (*workers)->stop(eal.worker_lcores);
+  gateway.leave_streams();
   return {};
 }
 

@@ -118,6 +118,7 @@ Path::~Path() = default;
 
 void Path::set_outer_port(uint16_t index, drivers::Port* port) {
   context_->transmit.set_outer(index, port);
+  if (port != nullptr) steps::claim_streams(*context_, index, *port);
 }
 void Path::end_streams(uint16_t index) {
   drivers::Port* port = context_->transmit.outer(index);
@@ -202,6 +203,7 @@ void Path::send_control(const abi::PacketMessage& message) {
   to.port = message.port;
   if (context_->trace.is_on()) [[unlikely]]
     context_->trace.sent_control(packet, context_->now_ns);
+  steps::tell_if_gone(*context_, message);
   if (context_->transmit.to_outer(message.port, packet)) return context_->tally.add(abi::Counter::control_tx_packets);
   context_->tally.drop(abi::DropReason::tx_port_down);
   rte_pktmbuf_free(packet);
@@ -223,6 +225,12 @@ uint64_t Path::next_tick_ns() const {
   constexpr uint64_t kRetryNs = 10'000'000;  // events that wait for a control which doesn't read
   uint64_t sweep = steps::next_sweep_ns(*context_);
   return context_->events.waiting() ? std::min(sweep, context_->now_ns + kRetryNs) : sweep;
+}
+
+void Path::give_back_packet_ids() {
+  for (uint32_t peer_id : context_->table->live())
+    for (session::SendKey* key : context_->table->at(peer_id).send.keys)
+      if (key != nullptr) key->give_back_packet_ids();
 }
 
 void Path::publish() {

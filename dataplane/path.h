@@ -41,7 +41,8 @@ class Path {
   Path& operator=(const Path&) = delete;
 
   /// Outer port under number `index` (abi::OpenPort::port) from now on; null: there is none. Packets staged for the
-  /// port that was there before are sent through it first. Ports stay the caller's.
+  /// port that was there before are sent through it first. Sessions that live on connections of its number keep those;
+  /// where it has them not, control is told that they have ended. Ports stay the caller's.
   void set_outer_port(uint16_t index, drivers::Port* port);
   /// Ends the connections of outer port `index`, which is about to be taken away, and tells control of them.
   void end_streams(uint16_t index);
@@ -76,6 +77,10 @@ class Path {
   void tick(uint64_t now_ns);
   /// CLOCK_MONOTONIC time of the next tick() that has something to do; UINT64_MAX: none (no session, nothing waiting).
   uint64_t next_tick_ns() const;
+
+  /// The last word of a worker that ends in good order: packet-ids that were reserved and not used are the next
+  /// dataplane's.
+  void give_back_packet_ids();
 
   /// Makes the counters visible in the link.
   void publish();

@@ -32,14 +32,19 @@ void Worker::run() {
   flush_path();
   flush_nics();
   count_losses(monotonic_ns());
-  publish(monotonic_ns());
+  say_last_words();
 }
 
 void Worker::finish() {
   if (!take_handed(monotonic_ns())) return;
   flush_path();
   flush_nics();
+  say_last_words();
+}
+
+void Worker::say_last_words() {
   publish(monotonic_ns());
+  if (path_.must_wake_control()) ring_doorbell(doorbells_.control);
 }
 
 void Worker::stop() {

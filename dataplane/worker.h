@@ -76,6 +76,7 @@ class Worker {
   bool carry_out_commands(uint64_t now_ns);
   bool send_control_packets();
   bool may_send(const abi::PacketMessage& message);
+  void say_last_words();
   void notice_corruption(bool& known, bool corrupt);
   void check_inner_port();
   void adapt_precedence(uint64_t now_ns);

@@ -87,6 +87,7 @@ void Workers::stop(const std::vector<unsigned>& lcores, size_t running) {
   constexpr int kRounds = 3;
   for (int round = 0; round < kRounds; ++round)
     for (size_t i = 0; i < running; ++i) kits_[i]->worker->finish();
+  for (size_t i = 0; i < running; ++i) kits_[i]->path->give_back_packet_ids();
 }
 
 std::vector<Gateway::WorkerEnd> Workers::ends() {

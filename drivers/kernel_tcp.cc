@@ -1,4 +1,4 @@
-// The TCP port's connections: accepting, deadlines, ends.
+// The TCP port's connections: accepting, events, ends.
 #include "drivers/kernel_tcp.h"
 
 #include <netinet/in.h>
@@ -23,26 +23,12 @@ using abi::DropReason;
 
 namespace {
 
-constexpr uint64_t kListenerTag = 1;
-constexpr uint64_t kTimerTag = 2;
-constexpr uint64_t kMillisecond = 1'000'000;
-constexpr uint64_t kClosingNs = 2'000 * kMillisecond;  ///< for a peer to take what waits for it, and to close its end
-constexpr size_t kMostStreams = 0xFFFF;                ///< slots; the number is part of a stream's id
-constexpr size_t kMostEnded = 65536;                   ///< ends that nobody has asked for
+constexpr size_t kMostEnded = 65536;  ///< ends that nobody has asked for
 
-uint64_t clock_ns(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
-uint64_t now_ns() {
-  return clock_ns(CLOCK_MONOTONIC_COARSE);
-}
-
-/// Never twice the same in this process, and not one of the process before either: control may remember those.
+/// Never twice the same in this process, and not one of the process before either: control may remember those, and
+/// connections of it may go on here.
 uint64_t next_serial() {
-  static std::atomic<uint64_t> serial{clock_ns(CLOCK_REALTIME) / 1'000'000'000 << 16};
+  static std::atomic<uint64_t> serial{static_cast<uint64_t>(std::time(nullptr)) << 16};
   return serial.fetch_add(1, std::memory_order_relaxed) & ((uint64_t{1} << 47) - 1);
 }
 
@@ -161,77 +147,10 @@ void KernelTcpPort::add_stream(FileDescriptor fd, const abi::Endpoint& remote, a
   stream.local.transport = abi::Transport::kTcp;
   stream.fd = std::move(fd);
   tally.add(Counter::streams_accepted);
-  start_waiting(stream, now_ns() + settings_.first_packet_ms * kMillisecond);
+  start_waiting(stream, deadline_in(State::kAccepted));
   if (watch(stream.fd.get(), stream.id, EPOLLIN, false)) return;
   tally.drop(DropReason::stream_no_place);
   end(stream, tally);
-}
-
-KernelTcpPort::Network KernelTcpPort::network_of(const abi::IpAddress& address) {
-  Network network{};
-  network[0] = static_cast<uint8_t>(address.family);
-  std::copy_n(address.bytes.begin(), address.family == abi::Family::kIpv4 ? 4 : 8, network.begin() + 1);
-  return network;
-}
-
-/// Closes the oldest connection without session when there are as many as may be, in all or of the newcomer's network.
-void KernelTcpPort::make_place(const Network& network, abi::Tally& tally) {
-  auto of_network = waiting_per_network_.find(network);
-  bool crowded = of_network != waiting_per_network_.end() && of_network->second >= settings_.most_waiting_per_network;
-  if (!crowded && waiting_.size() < settings_.most_waiting) return;
-  for (uint64_t id : waiting_) {
-    Stream* stream = find(id);
-    if (crowded && network_of(stream->remote.address) != network) continue;
-    tally.add(Counter::streams_silent);
-    return end(*stream, tally);
-  }
-}
-
-void KernelTcpPort::start_waiting(Stream& stream, uint64_t deadline_ns) {
-  stop_waiting(stream);
-  stream.kept = false;
-  stream.deadline_ns = deadline_ns;
-  stream.waiting = waiting_.insert(waiting_.end(), stream.id);
-  ++waiting_per_network_[network_of(stream.remote.address)];
-  set_timer();
-}
-
-void KernelTcpPort::stop_waiting(Stream& stream) {
-  if (stream.deadline_ns == 0) return;
-  stream.deadline_ns = 0;
-  waiting_.erase(stream.waiting);
-  auto of_network = waiting_per_network_.find(network_of(stream.remote.address));
-  if (--of_network->second == 0) waiting_per_network_.erase(of_network);
-}
-
-/// The timer only runs while something can come due, so that an idle port sleeps.
-void KernelTcpPort::set_timer() {
-  if (timer_set_) return;
-  // Deadlines are looked at some ten times in the shortest time that one may take.
-  uint64_t shortest_ms = std::min({settings_.first_packet_ms, settings_.hand_window_ms, 10'000u});
-  uint64_t after_ns = std::max<uint64_t>(shortest_ms / 10, 1) * kMillisecond;
-  if (short_of_packets_) after_ns = kMillisecond;
-  itimerspec when{};
-  when.it_value.tv_sec = static_cast<time_t>(after_ns / 1'000'000'000);
-  when.it_value.tv_nsec = static_cast<long>(after_ns % 1'000'000'000);
-  timer_set_ = timerfd_settime(timer_.get(), 0, &when, nullptr) == 0;
-}
-
-void KernelTcpPort::close_due(abi::Tally& tally) {
-  uint64_t expirations = 0;
-  [[maybe_unused]] ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
-  timer_set_ = false;
-  short_of_packets_ = false;
-  uint64_t now = now_ns();
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    Stream* stream = find(*it++);
-    if (stream->deadline_ns > now) continue;
-    if (stream->state != State::kClosing) tally.add(Counter::streams_silent);
-    end(*stream, tally);
-  }
-  if (share_) share_->close_idle(now, tally);
-  if (!accepting_) accepting_ = watch(listener_.get(), kListenerTag, EPOLLIN, false);
-  if (!waiting_.empty() || !accepting_ || (share_ && share_->count() > 0)) set_timer();
 }
 
 void KernelTcpPort::end(Stream& stream, abi::Tally& tally) {
@@ -270,9 +189,14 @@ bool KernelTcpPort::keep_stream(uint64_t id, bool keep) {
     stop_waiting(*stream);
     stream->kept = true;
   } else if (stream->kept) {
-    start_waiting(*stream, now_ns() + settings_.hand_window_ms * kMillisecond);
+    start_waiting(*stream, deadline_in(State::kOpen));
   }
   return true;
+}
+
+bool KernelTcpPort::has_stream(uint64_t id) const {
+  const Stream* stream = find(id);
+  return stream != nullptr && !stream->finished_send;
 }
 
 void KernelTcpPort::close_stream(uint64_t id, bool at_once, abi::Tally& tally) {
@@ -282,7 +206,7 @@ void KernelTcpPort::close_stream(uint64_t id, bool at_once, abi::Tally& tally) {
   if (stream->state == State::kClosing) return;
   stream->state = State::kClosing;
   lose_unread(*stream, tally);
-  start_waiting(*stream, now_ns() + kClosingNs);
+  start_waiting(*stream, deadline_in(State::kClosing));
   finish(*stream);
 }
 

@@ -31,6 +31,7 @@ class KernelTcpPort final : public Port {
   static constexpr size_t kReadSize = 96 << 10;  ///< bytes per read at most: a burst of full packets
   static constexpr size_t kTurn = 16;            ///< packets of one connection before it is the turn of one that waits
   static constexpr size_t kAcceptsPerPass = 32;
+  static constexpr size_t kMostStreams = 0xFFFF;  ///< places; which one is part of a stream's id
 
   /// `index`: number of the outer port, put into PacketMeta::port. `packets`: made with kPacketPrivateSize, outlives
   /// the port.
@@ -52,11 +53,16 @@ class KernelTcpPort final : public Port {
   /// Packets of it that were read, or still come before it is gone: stream_closing. Those that were queued and not
   /// sent: tx_stream_closed. What is in the kernel when it ends is counted by nobody: it was never cut into packets.
   void close_stream(uint64_t stream, bool at_once, abi::Tally& tally) override;
+  bool has_stream(uint64_t stream) const override;
   void end_streams(abi::Tally& tally) override;
+  std::vector<LeftStream> leave_streams() override;
+  /// Goes on with connections that a port of the process before had; before the first rx_burst. What makes no sense
+  /// is closed. Until keep_stream() says that a session lives on it, each has the time of one without.
+  void adopt(std::vector<LeftStream> streams);
   bool take_ended(abi::Endpoint& remote) override;
 
   const abi::Endpoint& local() const { return local_; }
-  size_t stream_count() const { return slots_.size() - free_.size(); }
+  size_t stream_count() const override { return slots_.size() - free_.size(); }
   size_t waiting_count() const { return waiting_.size(); }
   /// Bytes that connections keep in user space, both directions.
   size_t buffered() const;
@@ -64,7 +70,7 @@ class KernelTcpPort final : public Port {
   size_t unread() const;
 
  private:
-  enum class State : uint8_t { kAccepted, kOpen, kClosing };
+  using State = StreamState;
   using Network = std::array<uint8_t, 9>;  // family and the address' first 4 (IPv4) or 8 (IPv6) bytes
   static constexpr uint16_t kNone = 0xFFFF;
 
@@ -90,22 +96,33 @@ class KernelTcpPort final : public Port {
   KernelTcpPort(TcpSocket socket, const TcpSettings& settings, uint16_t index, rte_mempool* packets);
   Status start();
 
+  static constexpr uint64_t kListenerTag = 1;  // what epoll says of something that is no connection
+  static constexpr uint64_t kTimerTag = 2;
+
   // kernel_tcp.cc: connections
   Stream* find(uint64_t id) const;
   void handle_events(abi::Tally& tally);
   void accept_some(abi::Tally& tally);
   void add_stream(FileDescriptor fd, const abi::Endpoint& remote, abi::Tally& tally);
-  void make_place(const Network& network, abi::Tally& tally);
-  void start_waiting(Stream& stream, uint64_t deadline_ns);
-  void stop_waiting(Stream& stream);
-  void close_due(abi::Tally& tally);
   void end(Stream& stream, abi::Tally& tally);
   void share(Stream& stream, std::span<const uint8_t> first, abi::Tally& tally);
   void pause_accepting();
-  void set_timer();
   bool watch(int fd, uint64_t tag, uint32_t events, bool modify) const;
   void lose_unread(Stream& stream, abi::Tally& tally) const;
+
+  // kernel_tcp_waiting.cc
+  static uint64_t now_ns();
   static Network network_of(const abi::IpAddress& address);
+  void make_place(const Network& network, abi::Tally& tally);
+  /// When a connection that comes into `state` now is closed, unless a session lives on it.
+  uint64_t deadline_in(State state) const;
+  void start_waiting(Stream& stream, uint64_t deadline_ns);
+  void stop_waiting(Stream& stream);
+  void set_timer();
+  void close_due(abi::Tally& tally);
+
+  // kernel_tcp_handover.cc
+  void adopt_one(LeftStream& left);
 
   // kernel_tcp_rx.cc
   enum class Turn : uint8_t { kDone, kAgain, kEnded };

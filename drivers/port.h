@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "dataplane/abi/counters.h"
 #include "dataplane/abi/endpoint.h"
+#include "drivers/left_stream.h"
 
 namespace culvert::drivers {
 
@@ -58,10 +60,17 @@ class Port {
   /// Takes nothing more from the connection and closes it: at once, or when what is queued for it has been sent. What
   /// is lost with it is counted in `tally`.
   virtual void close_stream(uint64_t /*stream*/, bool /*at_once*/, abi::Tally& /*tally*/) {}
+  virtual size_t stream_count() const { return 0; }
+  /// Is there such a connection, and does it take packets?
+  virtual bool has_stream(uint64_t /*stream*/) const { return true; }
   /// The port is about to be given up: its connections end now, and take_ended() tells of them.
   virtual void end_streams(abi::Tally& /*tally*/) {}
   /// The next connection that ended, of those from which packets came. False: none.
   virtual bool take_ended(abi::Endpoint& /*remote*/) { return false; }
+
+  /// The port's process is about to be replaced: gives all connections away, in the state they are in, for a port that
+  /// goes on with them (KernelTcpPort::adopt). It has none any more.
+  virtual std::vector<LeftStream> leave_streams() { return {}; }
 
   virtual Side side() const = 0;
   /// "udp 0.0.0.0:1194", "tun culvert0".

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "drivers/byte_queue.h"
+#include "drivers/left_stream.h"
 #include "drivers/stream_frames.h"
 
 namespace culvert::drivers {
@@ -31,6 +33,16 @@ class StreamSendQueue {
     uint64_t packets = 0;
     uint64_t bytes = 0;
   };
+
+  StreamSendQueue() = default;
+  /// Goes on where leave() has stopped. Nothing: what was left is not what a queue can hold.
+  static std::optional<StreamSendQueue> resume(const LeftFrames& control, const LeftFrames& data) {
+    StreamSendQueue queue;
+    bool fits = control.bytes.size() <= kControlLimit && data.bytes.size() <= kHardLimit + kLongestFrame;
+    if (!fits || !queue.control_.resume(control) || !queue.data_.resume(data)) return std::nullopt;
+    return queue;
+  }
+  LeftFrames leave(Lane lane) const { return (lane == Lane::kControl ? control_ : data_).leave(); }
 
   bool has_room() const { return data_.size() < kSoftLimit; }
   bool empty() const { return data_.empty() && control_.empty(); }
@@ -81,6 +93,22 @@ class StreamSendQueue {
     std::span<const uint8_t> bytes() const { return bytes_.bytes(); }
     /// What finishes the frame that was begun.
     std::span<const uint8_t> begun() const { return bytes().first(left_); }
+
+    LeftFrames leave() const {
+      return {{bytes().begin(), bytes().end()}, static_cast<uint32_t>(length_), static_cast<uint32_t>(left_)};
+    }
+    /// False when it is not whole frames behind the one that was begun.
+    bool resume(const LeftFrames& left) {
+      if (left.begun_left > left.bytes.size() || left.begun_length > 0xFFFF) return false;
+      if (left.begun_left > kFrameHeader + left.begun_length) return false;
+      std::span<const uint8_t> whole = std::span(left.bytes).subspan(left.begun_left);
+      packets_ = skip_frames(whole, 0xFFFF) + (left.begun_left > 0 ? 1 : 0);
+      if (!whole.empty()) return false;
+      bytes_.append(left.bytes);
+      length_ = left.begun_length;
+      left_ = left.begun_left;
+      return true;
+    }
 
     void push(std::span<const uint8_t> frame) {
       bytes_.append(frame);

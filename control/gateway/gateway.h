@@ -21,6 +21,7 @@
 #include "control/config/load.h"
 #include "control/crypto/primitives.h"
 #include "control/gateway/ebb.h"
+#include "control/gateway/held_packets.h"
 #include "control/gateway/instance.h"
 #include "control/gateway/loss_watch.h"
 #include "control/gateway/network_book.h"
@@ -130,6 +131,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   // gateway_link.cc
   void on_attached(const std::shared_ptr<io::LinkMapping>& old) override;
   void on_detached(const std::string& why) override;
+  /// There are ports to speak through again.
+  void unmute();
   void on_doorbell(io::WorkerLane& lane) override;
   void on_event(uint32_t worker, const abi::Event& event) override;
   void on_punt(uint32_t worker, const abi::PacketMessage& packet) override;
@@ -244,6 +247,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::optional<SessionBook> book_;
   std::optional<NetworkBook> networks_;  ///< refers to book_
   io::LinkClient link_;
+  HeldPackets held_packets_;
+  bool is_mute_ = false;  ///< the dataplane is gone, or the next one has no port open yet
   std::optional<PortKeeper> ports_;
   std::unique_ptr<class Operator> operator_;
   std::unique_ptr<io::AdminServer> admin_;

@@ -138,10 +138,6 @@ void Gateway::carry_record_over(abi::SessionRef session, BookEntry& entry, const
 void Gateway::reinstall_sessions(const io::LinkMapping& old) {
   bool other = &old != link_.mapping().get();
   size_t count = 0;
-  for (size_t i = 0; other && i < instances_.size(); ++i) {
-    instances_[i]->server->lose_streams(io::now());
-    carry_out(i, 0);
-  }
   book_->each([&](abi::SessionRef session, BookEntry& entry) {
     ++count;
     if (!other) return;

@@ -49,7 +49,8 @@ bool Gateway::handed_on() {
   bool sessions = std::ranges::any_of(
       instances_, [](const auto& instance) { return instance->server && instance->server->session_count() > 0; });
   if (!link_.attached()) return !sessions;
-  return !sessions_lost_ && std::ranges::all_of(link_.lanes(), [](const auto& lane) { return lane->backlog() == 0; });
+  return !sessions_lost_ && held_packets_.count() == 0 &&
+         std::ranges::all_of(link_.lanes(), [](const auto& lane) { return lane->backlog() == 0; });
 }
 
 void Gateway::look_at_leaving() {

@@ -28,6 +28,8 @@ void Gateway::on_attached(const std::shared_ptr<io::LinkMapping>& old) {
   const abi::LinkHeader& header = link_.mapping()->header();
   bool first = !peer_ids_;
   bool same = old && old->header().boot_id == header.boot_id;
+  if (old && !same) held_packets_.take_unsent(*old);
+  if (first || same) unmute();
   if (old && old->header().sessions != header.sessions)
     return fail("the new dataplane has room for " + std::to_string(header.sessions) + " sessions, the old one had " +
                 std::to_string(old->header().sessions) + ": start control again");
@@ -100,7 +102,15 @@ void Gateway::apply_ports() {
   });
 }
 
+void Gateway::unmute() {
+  is_mute_ = false;
+  for (size_t lost = held_packets_.release(link_.lanes()); lost > 0; --lost)
+    tally_.drop(abi::DropReason::control_link_full);
+}
+
 void Gateway::on_ports_open() {
+  unmute();
+  for (auto& lane : link_.lanes()) drain(*lane);  // of which sessions the new ports have no connection
   starting_ = tun_scripts_.any();
   if (starting_) state_text_ = "ports are open: running up";
   tun_scripts_.up(identity_of_tun(ports_->tun_name(), link_.mapping()->header().boot_id), [this](const Status& status) {
@@ -125,6 +135,7 @@ void Gateway::serve() {
 
 void Gateway::on_detached(const std::string& why) {
   ports_->lost();
+  is_mute_ = true;
   state_text_ = "waiting for the dataplane: " + why;
   io::log(ever_ready_ ? io::LogLevel::kError : io::LogLevel::kInfo, state_text_);
   if (ever_ready_ && !stopping_) tell_state("RECONNECTING", "dataplane-gone");
@@ -149,7 +160,7 @@ void Gateway::drain(io::WorkerLane& lane) {
   // The lane is looked up again: a new dataplane may have fewer of them.
   if (more) {
     loop_.at(io::mono_now(), [this, worker = lane.worker()] {
-      if (link_.attached() && worker < link_.lanes().size()) drain(*link_.lanes()[worker]);
+      if (worker < link_.lanes().size()) drain(*link_.lanes()[worker]);
     });
   }
 }

@@ -71,7 +71,9 @@ void Gateway::send_packet(const openvpn::SendPacket& packet, uint32_t worker) {
   message.port = packet.port;
   message.length = static_cast<uint16_t>(packet.bytes.size());
   std::copy(packet.bytes.begin(), packet.bytes.end(), message.data.begin());
-  if (!lanes[through % lanes.size()]->push_packet(message)) tally_.drop(abi::DropReason::control_link_full);
+  const bool taken =
+      is_mute_ ? held_packets_.hold(through, message) : lanes[through % lanes.size()]->push_packet(message);
+  if (!taken) tally_.drop(abi::DropReason::control_link_full);
 }
 
 void Gateway::close_stream(const abi::Command& command, uint32_t worker) {

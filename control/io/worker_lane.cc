@@ -110,7 +110,6 @@ bool WorkerLane::drain_punts(abi::Consumer<abi::PacketMessage, abi::PacketRing::
 }
 
 bool WorkerLane::drain(LaneSink& sink, bool newcomers) {
-  if (!attached_) return false;
   bool events_sound = drain_events(sink);
   bool known_sound = drain_punts(punt_known_, kKnownPerPass, sink);
   bool new_sound = newcomers && drain_punts(punt_new_, kNewPerPass, sink);

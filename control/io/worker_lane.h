@@ -49,6 +49,7 @@ class WorkerLane {
 
   /// Takes a bounded number of messages from each ring. True: there may be more. False: all empty, the doorbell will
   /// ring.
+  /// Of a dataplane that is gone, this takes its last words.
   /// Without `newcomers`, first packets of clients stay in their ring for whoever attaches next.
   bool drain(LaneSink& sink, bool newcomers = true);
 

@@ -257,16 +257,6 @@ void Server::reinstall(ProgressOf progress, void* context, Now now) {
   }
 }
 
-void Server::lose_streams(Now now) {
-  std::vector<ServerSession*> all;
-  for (auto& [session, entry] : state_->sessions)
-    if (session->path().remote.transport == abi::Transport::kTcp) all.push_back(session);
-  for (ServerSession* session : all) {
-    session->lose_stream("the dataplane was started anew, and TCP connections end with it", now);
-    state_->settle(*session, now);
-  }
-}
-
 void Server::set_settings(ServerSettings settings) {
   state_->settings = std::move(settings);
   state_->admission.reload();

@@ -148,10 +148,6 @@ class Server {
   using ProgressOf = std::optional<std::pair<uint64_t, uint64_t>> (*)(void* context, abi::SessionRef, uint8_t key_id);
   void reinstall(ProgressOf progress, void* context, Now now);
 
-  /// The dataplane is a new one: ends the sessions over TCP, whose connections went with the old one. Before
-  /// reinstall().
-  void lose_streams(Now now);
-
   /// Replaces the settings for handshakes from now on (reload).
   void set_settings(ServerSettings settings);
   const ServerSettings& settings() const;

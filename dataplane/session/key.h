@@ -96,6 +96,12 @@ struct alignas(64) SendKey {
     }
     return next_id++;
   }
+  /// Takes the reservation back to what was really used, so that the next dataplane goes on without a gap, which
+  /// clients over TCP don't take. The next packet reserves again.
+  void give_back_packet_ids() {
+    reserved_end = next_id;
+    reserved->store(next_id, std::memory_order_seq_cst);
+  }
   /// Counts a packet of `length` plaintext bytes. True when the key nears a limit for the first time.
   bool count_sealed(uint32_t length) {
     blocks += (length + kBlockSize - 1) / kBlockSize;

@@ -43,11 +43,28 @@ Applied apply_with_streams(PathContext& context, const abi::Command& command) {
     if (drivers::Port* port = context.transmit.outer(before.port)) port->keep_stream(before.stream, false);
   if (applied == Applied::kDone && command.kind == CommandKind::kInstallSession && after.stream != 0) {
     drivers::Port* port = context.transmit.outer(after.port);
-    // It may have ended while the command was under way.
-    if (port == nullptr || !port->keep_stream(after.stream, true))
-      context.events.stream_ended(context.table->at(peer_id).where.remote, after.port);
+    // It may have ended while the command was under way. A dataplane that takes over has its sessions before its ports.
+    const bool gone = port != nullptr ? !port->keep_stream(after.stream, true) : context.transmit.has_outer();
+    if (gone) context.events.stream_ended(context.table->at(peer_id).where.remote, after.port);
   }
   return applied;
+}
+
+void claim_streams(PathContext& context, uint16_t index, drivers::Port& port) {
+  for (uint32_t peer_id : context.table->live()) {
+    const Home home = home_of(context, peer_id);
+    if (home.stream == 0 || home.port != index || port.keep_stream(home.stream, true)) continue;
+    context.events.stream_ended(context.table->at(peer_id).where.remote, index);
+  }
+  context.events.flush();
+}
+
+void tell_if_gone(PathContext& context, const abi::PacketMessage& message) {
+  if (message.remote.transport != abi::Transport::kTcp) return;
+  const drivers::Port* port = context.transmit.outer(message.port);
+  if (port == nullptr || port->has_stream(message.remote.stream)) return;
+  context.events.stream_ended(message.remote, message.port);
+  context.events.flush();
 }
 
 }  // namespace culvert::steps

@@ -21,6 +21,8 @@ class Transmit {
   /// `port` null: there is none (any more). What was staged before goes out through the port that was.
   void set_outer(uint16_t index, drivers::Port* port);
   void set_inner(drivers::Port* port);
+  /// Is there any outer port?
+  bool has_outer() const { return !open_.empty(); }
   /// The port under a number; null: none.
   drivers::Port* outer(uint16_t index) const { return index < abi::kMaxPorts ? outer_[index].port : nullptr; }
   /// Port `index` has a connection that ended: the next one (drivers::Port::take_ended).

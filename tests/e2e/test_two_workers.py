@@ -88,10 +88,11 @@ def test_either_process_killed(stage):
         assert client.connects() == 1
 
 
-def test_dataplane_restarted_in_order(stage):
+@pytest.mark.parametrize("protocol", ["udp", "tcp-server"])
+def test_dataplane_restarted_in_order(stage, protocol):
     """As `systemctl restart` does it: what comes meanwhile waits in each worker's socket and queue, what was handed over is sent."""
-    gateway = start(stage, extra=[LONG_QUEUE])
-    alice, bob = one_of_each_worker(stage, gateway)
+    gateway = start(stage, protocol=protocol, extra=[LONG_QUEUE])
+    alice, bob = one_of_each_worker(stage, gateway, protocol="udp" if protocol == "udp" else "tcp")
     with streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4, 200) as first, \
             streaming(stage.folder, gateway.namespace, INNER4, bob.namespace, bob.inner4, 200, port=5601) as second:
         wait_until(lambda: first.received() > 200 and second.received() > 200, "the streams to flow", 20)

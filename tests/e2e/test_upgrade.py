@@ -322,6 +322,36 @@ def test_dataplane_upgraded_under_traffic(stage, installed):
           f"{down.longest_silence_ms} ms to the client, {up.longest_silence_ms} ms from it")
 
 
+def test_connections_over_tcp_outlive_the_dataplane(stage, big_file):
+    """Not their sessions only: connections go on in the middle of frames, whoever asks the dataplane to end."""
+    gateway = stage.gateway(protocol="tcp-server", extra=[LONG_QUEUE])
+    alice = stage.connected("alice", protocol="tcp", options=["reneg-sec 12 12"])
+    bob = stage.connected("bob", protocol="tcp")
+    with serving(gateway.namespace, big_file), \
+            streaming(stage.folder, gateway.namespace, INNER4, alice.namespace, alice.inner4, 200) as stream:
+        download = Download(bob.namespace, INNER4, window=65536)
+        wait_until(lambda: stream.received() > 200 and download.received > big_file.size // 20, "both to flow", 20)
+        for _ in range(2):
+            before = gateway.pid_of("culvert-dataplane")
+            os.kill(before, signal.SIGTERM)
+            wait_until(lambda: gateway.pid_of("culvert-dataplane") not in (0, before), "the next dataplane", 20)
+            resumed = stream.received(), download.received
+            wait_until(lambda: stream.received() > resumed[0] + 200 and download.received > resumed[1], "both to flow on", 30)
+        assert download.running(), "the download was over before: it shows nothing"
+        account = upgraded(gateway, "--dataplane")
+        download.finish(big_file)
+        renegotiates(alice)
+        down, up = stream.finish()
+    assert account["sessions_left"] == account["sessions_kept"] == 2 and account["tcp_sessions_ended"] == 0
+    assert down.perfect and up.perfect, (down, up)
+    drops = gateway.drops()
+    assert drops["replay_gap"] == drops["replay_duplicate"] == drops["aead_bad_tag"] == drops["tx_stream_closed"] == 0, drops
+    for client in (alice, bob):
+        assert client.connects() == 1 and client.warnings() == []
+    print(f"\ndataplane replaced three times, over TCP: longest silence {down.longest_silence_ms} ms to the client, "
+          f"{up.longest_silence_ms} ms from it")
+
+
 @pytest.mark.long
 def test_dataplane_behind_an_upgrade_of_control(stage):
     """Only a control that has made a key can give it to the next dataplane: it is waited until the sessions have new ones."""

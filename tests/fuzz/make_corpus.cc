@@ -12,6 +12,7 @@
 #include "control/openvpn/key_method2.h"
 #include "control/openvpn/wrap.h"
 #include "dataplane/abi/layout.h"
+#include "dataplane/carried_streams.h"
 #include "tests/fuzz/keys.h"
 
 using namespace culvert;
@@ -244,6 +245,29 @@ void server() {
 
 }  // namespace
 
+namespace {
+
+void carried_streams() {
+  std::vector<dataplane::CarriedStream> streams(3);
+  for (size_t i = 0; i < streams.size(); ++i) {
+    streams[i].port = "tcp 1194 at 0.0.0.0, " + std::to_string(i + 1) + " of 3";
+    streams[i].stream.id = streams[i].stream.remote.stream = i << 16 | i;
+    streams[i].stream.remote.transport = abi::Transport::kTcp;
+    streams[i].stream.state = static_cast<drivers::StreamState>(i);
+  }
+  save("carried_streams", "nothing-waits", dataplane::to_bytes(streams));
+  streams[1].stream.received = {0, 100, 0x38};
+  streams[1].stream.control.bytes = {0, 2, 0x28, 1, 0, 1, 0x28};
+  streams[1].stream.data = {{7, 7, 7, 0, 2, 0x48, 1}, 9, 3};
+  streams[2].stream.control = {{5, 5, 0, 1, 0x28}, 4, 2};
+  save("carried_streams", "begun-and-whole", dataplane::to_bytes(streams));
+  streams[2].stream.control.begun_left = 5;
+  save("carried_streams", "begun-beyond-its-length", dataplane::to_bytes(streams));
+  save("carried_streams", "none", dataplane::to_bytes({}));
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   if (argc != 2) {
     std::cerr << "usage: make_corpus CORPUS_FOLDER\n";
@@ -256,5 +280,6 @@ int main(int argc, char** argv) {
   link_events();
   path();
   server();
+  carried_streams();
   return 0;
 }

@@ -114,17 +114,5 @@ TEST_F(OverTcp, WhoIsNotUnderstoodMayBeginAnew) {
       << "a client of a control before us need not wait for its hand-window";
 }
 
-TEST_F(OverTcp, ANewDataplaneEndsAllConnections) {
-  connect(1, 5);
-  ClientSettings settings = client_settings("bob");
-  World::Peer& over_udp = world_.add_client(settings, 2);
-  world_.start(over_udp);
-  ASSERT_TRUE(world_.run_until([&] { return over_udp.engine->connected(); }, 30s));
-  world_.with_server([](Server& server, Now now) { server.lose_streams(now); });
-  EXPECT_EQ(world_.server->session_count(), 1u);
-  ASSERT_EQ(world_.ended.size(), 1u);
-  EXPECT_EQ(world_.ended[0].common_name, "alice1");
-}
-
 }  // namespace
 }  // namespace culvert::sim

@@ -181,7 +181,6 @@ Status Upgrade::replace_dataplane() {
   wait_for_keys();
   account_.dataplane_before = before_.dataplane_version;
   account_.dataplane_replaced = dataplane_->replaced();
-  account_.tcp_sessions_ended = before_.sessions_over_tcp;
   account_.waiting_for_new_keys = before_.without_keys;
   io::Fd process = open_process(dataplane_->pid());
   MonoTime asked = io::mono_now();
@@ -201,6 +200,7 @@ Status Upgrade::replace_dataplane() {
                  "): its log says why. Control has the sessions and installs them as soon as it is"};
   account_.no_traffic_ms = ms(io::mono_now() - asked);
   account_.dataplane_after = row->dataplane_version;
+  account_.tcp_sessions_ended = before_.sessions_over_tcp - std::min(before_.sessions_over_tcp, row->sessions_over_tcp);
   return {};
 }
 

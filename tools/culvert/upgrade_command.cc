@@ -41,8 +41,7 @@ void add_upgrade_command(CLI::App& app, Context& context) {
       "  culvert upgrade\n"
       "  culvert upgrade --dataplane\n");
   auto given = std::make_shared<Given>();
-  command->add_flag("--dataplane", given->dataplane,
-                    "the dataplane as well: packets wait for a moment, and clients over TCP connect again");
+  command->add_flag("--dataplane", given->dataplane, "the dataplane as well: packets wait for a moment");
   command
       ->add_option("--wait", given->wait_s,
                    "how long handshakes, renegotiations and scripts in the middle may take to end")

@@ -36,6 +36,12 @@ struct Life {
     for (uint16_t i = 0; i < 2; ++i) rig.path->set_outer_port(i, nullptr);
     rig.path->set_inner_port(nullptr);
   }
+  /// Ends in good order.
+  void leave() {
+    rig.worker->stop();
+    thread.join();
+    gateway.leave_streams();
+  }
   /// Has the worker run.
   Gateway& start() {
     thread = std::thread([this] { rig.worker->run(); });
@@ -199,6 +205,79 @@ TEST_F(Takeover, ConnectionsOverTcpThatNobodyAcceptedWait) {
   const std::array<uint8_t, 18> frame = {0, 16, 0x38};  // length, then a client's first opcode
   ASSERT_EQ(send(client.get(), frame.data(), frame.size(), MSG_NOSIGNAL), ssize_t{frame.size()});
   EXPECT_TRUE(testing::wait_until([&] { return life_->count(Counter::outer_rx_packets) == 1; }));
+}
+
+class TakeoverOfStreams : public Takeover {
+ protected:
+  void SetUp() override {
+    Takeover::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    ASSERT_TRUE(life_->gateway.open_port(port(1, 1195, abi::Transport::kTcp)));
+    client_ = client_of(1195, SOCK_STREAM);
+    ASSERT_TRUE(client_);
+    say_something();
+    ASSERT_TRUE(testing::wait_until([&] { return life_->count(Counter::outer_rx_packets) == 1; }));
+  }
+  void say_something() const {
+    const std::array<uint8_t, 18> frame = {0, 16, 0x38};  // length, then a client's first opcode
+    ASSERT_EQ(send(client_.get(), frame.data(), frame.size(), MSG_NOSIGNAL), ssize_t{frame.size()});
+  }
+  /// Without the TCP port.
+  Gateway& next_opens() {
+    Gateway& gateway = next();
+    EXPECT_TRUE(gateway.open_tun(tun("cvt0")));
+    EXPECT_TRUE(gateway.open_port(port(0, 1194)));
+    return gateway;
+  }
+  bool client_sees_the_end() const {
+    return testing::wait_until([&] {
+      char byte = 0;
+      const ssize_t got = recv(client_.get(), &byte, 1, MSG_DONTWAIT);
+      return got == 0 || (got < 0 && errno != EAGAIN);
+    });
+  }
+
+  drivers::FileDescriptor client_;
+};
+
+TEST_F(TakeoverOfStreams, ConnectionsGoOn) {
+  for (int round = 0; round < 2; ++round) {
+    life_->leave();
+    EXPECT_TRUE(life_->logged("leaving 1 TCP connection(s) to the next dataplane"));
+    die();
+    EXPECT_TRUE(keeps(4)) << "TUN, two ports, all connections";
+    say_something();
+    ASSERT_TRUE(next_opens().open_port(port(1, 1195, abi::Transport::kTcp)));
+    EXPECT_TRUE(life_->logged("with 1 connection(s)"));
+    EXPECT_TRUE(keeps(3));
+    EXPECT_TRUE(testing::wait_until([&] { return life_->count(Counter::outer_rx_packets) == 1; }));
+  }
+}
+
+TEST_F(TakeoverOfStreams, WhoseDataplaneDiedAreClosed) {
+  die();
+  ASSERT_TRUE(next_opens().open_port(port(1, 1195, abi::Transport::kTcp)));
+  EXPECT_TRUE(client_sees_the_end());
+}
+
+TEST_F(TakeoverOfStreams, WhosePortNobodyAsksForAreClosed) {
+  life_->leave();
+  die();
+  Gateway& gateway = next_opens();
+  gateway.look_after(gateway.deadline_ns());
+  EXPECT_TRUE(client_sees_the_end());
+  EXPECT_TRUE(keeps(2));
+}
+
+TEST_F(TakeoverOfStreams, WhosePortHasOtherOptionsAreClosed) {
+  life_->leave();
+  die();
+  Gateway& gateway = next_opens();
+  abi::OpenPort request = port(1, 1195, abi::Transport::kTcp);
+  request.receive_buffer = 100'000;
+  ASSERT_TRUE(gateway.open_port(request));
+  if (gateway.deadline_ns() != UINT64_MAX) gateway.look_after(gateway.deadline_ns());
+  EXPECT_TRUE(client_sees_the_end());
 }
 
 TEST_F(Takeover, TwoLivesLaterItIsStillThere) {

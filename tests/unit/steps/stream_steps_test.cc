@@ -36,6 +36,7 @@ class StreamPort final : public drivers::Port {
     kept[stream] = keep;
     return true;
   }
+  bool has_stream(uint64_t) const override { return alive; }
   void close_stream(uint64_t stream, bool at_once, abi::Tally&) override { closed.emplace_back(stream, at_once); }
   void end_streams(abi::Tally&) override {
     for (const abi::Endpoint& remote : std::exchange(open, {})) ended.push_back(remote);
@@ -195,6 +196,62 @@ TEST_F(Streams, ASessionInstalledTooLateIsReported) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].kind, EventKind::kStreamClosed);
   EXPECT_EQ(events[0].session, peer.session);
+}
+
+TEST_F(Streams, ADataplaneThatTakesOverHasItsSessionsBeforeItsPorts) {
+  rig_.path->set_outer_port(3, nullptr);
+  connect(0, 77);
+  connect(1, 78);
+  EXPECT_EQ(event_kinds(), std::vector<EventKind>{}) << "their connections may still come";
+  StreamPort other;
+  rig_.path->set_outer_port(4, &other);
+  EXPECT_TRUE(other.kept.empty());
+  rig_.path->set_outer_port(3, &port_);
+  EXPECT_EQ(port_.kept, (std::map<uint64_t, bool>{{77, true}, {78, true}}));
+  EXPECT_EQ(event_kinds(), std::vector<EventKind>{});
+  rig_.path->set_outer_port(4, nullptr);
+}
+
+TEST_F(Streams, WhereTheConnectionsWereNotLeftControlIsTold) {
+  rig_.path->set_outer_port(3, nullptr);
+  Peer peer = connect(0, 77);
+  rig_.connect(1);  // over UDP
+  port_.alive = false;
+  rig_.path->set_outer_port(3, &port_);
+  auto events = rig_.events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, EventKind::kStreamClosed);
+  EXPECT_EQ(events[0].session, peer.session);
+}
+
+TEST_F(Streams, WhoSpeaksIntoNothingIsTold) {
+  abi::PacketMessage message{};
+  message.remote = PathRig::settings(5).remote;
+  message.remote.transport = abi::Transport::kTcp;
+  message.remote.stream = 99;
+  message.port = 3;
+  message.length = 20;
+  rig_.path->send_control(message);
+  EXPECT_EQ(event_kinds(), std::vector<EventKind>{});
+  port_.alive = false;
+  rig_.path->send_control(message);
+  auto events = rig_.events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, EventKind::kStreamClosed);
+  EXPECT_EQ(events[0].endpoint, message.remote);
+  EXPECT_EQ(events[0].port, 3);
+}
+
+TEST_F(Streams, TheNextDataplaneGoesOnWithoutAGap) {
+  Peer peer = connect(0, 77);
+  for (int i = 0; i < 3; ++i) rig_.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  EXPECT_EQ(rig_.record(0).send_reserved[0], session::SendKey::kReserve) << "for when it crashes";
+  rig_.path->give_back_packet_ids();
+  EXPECT_EQ(rig_.record(0).send_reserved[0], 4u);
+  rig_.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  EXPECT_EQ(rig_.record(0).send_reserved[0], session::SendKey::kReserve) << "whoever goes on all the same, reserves";
+  ASSERT_EQ(port_.sent.size(), 4u);
+  EXPECT_EQ(peer.open(port_.sent[3])->packet_id, 4u);
 }
 
 TEST_F(Streams, EndsAreNotLostWhenTheRingIsFull) {
