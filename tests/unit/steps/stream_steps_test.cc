@@ -199,7 +199,7 @@ TEST_F(Streams, ASessionInstalledTooLateIsReported) {
 }
 
 TEST_F(Streams, ADataplaneThatTakesOverHasItsSessionsBeforeItsPorts) {
-  rig_.path->set_outer_port(3, nullptr);
+  for (uint16_t index = 0; index < 4; ++index) rig_.path->set_outer_port(index, nullptr);
   connect(0, 77);
   connect(1, 78);
   EXPECT_EQ(event_kinds(), std::vector<EventKind>{}) << "their connections may still come";
@@ -213,7 +213,7 @@ TEST_F(Streams, ADataplaneThatTakesOverHasItsSessionsBeforeItsPorts) {
 }
 
 TEST_F(Streams, WhereTheConnectionsWereNotLeftControlIsTold) {
-  rig_.path->set_outer_port(3, nullptr);
+  for (uint16_t index = 0; index < 4; ++index) rig_.path->set_outer_port(index, nullptr);
   Peer peer = connect(0, 77);
   rig_.connect(1);  // over UDP
   port_.alive = false;
