@@ -106,7 +106,7 @@ Status take_signals(io::EventLoop& loop, gateway::Gateway& gateway) {
       {SIGTERM, [&gateway] { gateway.stop(); }},
       {SIGINT, [&gateway] { gateway.stop(); }},
       {SIGHUP, [&gateway] { (void)gateway.reload_and_log(); }},
-      {SIGQUIT, [&gateway] { gateway.leave(); }},
+      {SIGQUIT, [&gateway] { gateway.leave(gateway.kLeaveWithin, gateway.kDataplaneIsSeenToGo); }},
       {SIGUSR1, [&gateway] { gateway.restart_clients(); }},
       {SIGUSR2, [&gateway] { gateway.report(); }},
   };

@@ -16,6 +16,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/descriptor_store.h"
+#include "dataplane/end_policy.h"
 #include "dataplane/gateway.h"
 #include "dataplane/link/link_memory.h"
 #include "dataplane/link/trace_server.h"
@@ -35,7 +36,8 @@ namespace {
 
 using drivers::FileDescriptor;
 
-/// SIGTERM and SIGINT end the process, SIGHUP is for control; all threads started later inherit the mask.
+/// SIGTERM ends the process by the EndPolicy, SIGINT at once; SIGHUP is for control. All threads started later inherit
+/// the mask.
 Result<FileDescriptor> take_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -65,15 +67,17 @@ std::vector<std::string> pci_devices(const Options& options) {
   return list;
 }
 
-/// True when a signal that ends the process has arrived.
-bool must_end(int signals) {
+/// True when a signal has arrived that ends the process at once.
+bool must_end(int signals, EndPolicy& ending) {
   signalfd_siginfo info;
   while (read(signals, &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo != SIGHUP) {
-      log_line(std::string(strsignal(static_cast<int>(info.ssi_signo))) + ": ending");
-      return true;
+    if (info.ssi_signo == SIGHUP) {
+      log_line("SIGHUP: nothing to reload here, send it to culvert-control");
+      continue;
     }
-    log_line("SIGHUP: nothing to reload here, send it to culvert-control");
+    log_line(std::string(strsignal(static_cast<int>(info.ssi_signo))) + ": ending");
+    if (info.ssi_signo == SIGINT || ending.has_begun()) return true;
+    ending.begin(monotonic_ns());
   }
   return false;
 }
@@ -86,7 +90,9 @@ int timeout_ms(uint64_t deadline_ns, uint64_t now_ns) {
 }
 
 /// The main thread's whole life after start: requests of control, who traces, the TUN's health, signals.
-void serve(int signals, SetupServer& server, TraceServer& traces, Gateway& gateway, int main_doorbell, NicMode* nics) {
+void serve(int signals, SetupServer& server, TraceServer& traces, Gateway& gateway, const Workers& workers,
+           int main_doorbell, NicMode* nics) {
+  EndPolicy ending;
   std::array<pollfd, 6> waits{{{signals, POLLIN, 0},
                                {server.wake_fd(), POLLIN, 0},
                                {traces.wake_fd(), POLLIN, 0},
@@ -94,14 +100,16 @@ void serve(int signals, SetupServer& server, TraceServer& traces, Gateway& gatew
                                {gateway.wake_fd(), POLLIN, 0},
                                {nics ? nics->wake_fd() : -1, POLLIN, 0}}};
   while (true) {
-    uint64_t deadline_ns = std::min({server.deadline_ns(), traces.deadline_ns(), gateway.deadline_ns()});
+    uint64_t deadline_ns = std::min(
+        {server.deadline_ns(), traces.deadline_ns(), gateway.deadline_ns(), ending.deadline_ns(monotonic_ns())});
     if (nics) deadline_ns = std::min(deadline_ns, nics->deadline_ns());
     poll(waits.data(), waits.size(), timeout_ms(deadline_ns, monotonic_ns()));
-    if (must_end(signals)) return;
+    if (must_end(signals, ending)) return;
     server.serve(monotonic_ns());
     traces.serve(monotonic_ns());
     gateway.look_after(monotonic_ns());
     if (nics) nics->look_after(monotonic_ns());
+    if (ending.has_begun() && ending.is_over(monotonic_ns(), workers.sessions(), server.is_attached())) return;
   }
 }
 
@@ -180,7 +188,7 @@ Status run_with_eal(const Options& options, const EalInfo& eal, const RunDir& ru
     log_line(
         "note: may not raise its priority, so that packets wait while other programs compute: give it "
         "CAP_SYS_NICE, or Nice=-10 in the systemd unit");
-  serve(opened.signals.get(), server, traces, gateway, main_doorbell.get(), nics->get());
+  serve(opened.signals.get(), server, traces, gateway, **workers, main_doorbell.get(), nics->get());
   gateway.look_at_losses();
   (*workers)->stop(eal.worker_lcores);
   gateway.leave_streams();

@@ -316,6 +316,7 @@ bool Worker::sleep(uint64_t now_ns) {
 void Worker::publish(uint64_t now_ns) {
   if (now_ns - losses_counted_ns_ >= kCountLossesEvery) count_losses(now_ns);
   path_.publish();
+  sessions_.store(path_.session_count(), std::memory_order_relaxed);
   published_ns_ = now_ns;
 }
 

@@ -41,6 +41,8 @@ class Worker {
   void run();
   /// From any thread.
   void stop();
+  /// From any thread: its sessions when it published its counters the last time.
+  uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
   /// Sends what others have handed over and nobody has taken, when all workers have returned from run(). The ports are
   /// still there.
   void finish();
@@ -113,6 +115,7 @@ class Worker {
   uint64_t losses_counted_ns_ = 0;
   uint64_t inner_packets_then_ = 0;  // received until the losses were counted last
   std::atomic<bool> stop_{false};
+  std::atomic<uint32_t> sessions_{0};
 };
 
 }  // namespace culvert::dataplane

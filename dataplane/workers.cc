@@ -90,6 +90,12 @@ void Workers::stop(const std::vector<unsigned>& lcores, size_t running) {
   for (size_t i = 0; i < running; ++i) kits_[i]->path->give_back_packet_ids();
 }
 
+uint64_t Workers::sessions() const {
+  uint64_t sum = 0;
+  for (const auto& kit : kits_) sum += kit->worker->sessions();
+  return sum;
+}
+
 std::vector<Gateway::WorkerEnd> Workers::ends() {
   std::vector<Gateway::WorkerEnd> list;
   for (size_t i = 0; i < kits_.size(); ++i) list.push_back({&kits_[i]->ports, doorbells_[i]});

@@ -29,6 +29,8 @@ class Workers {
   /// Returns when all have ended; the ports that they used are theirs no more.
   void stop(const std::vector<unsigned>& lcores);
 
+  /// Sessions that they have, as of some milliseconds ago.
+  uint64_t sessions() const;
   std::vector<Gateway::WorkerEnd> ends();
   std::vector<steps::TraceMailbox*> traces();
   const std::vector<int>& doorbells() const { return doorbells_; }

@@ -66,10 +66,12 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
 
   /// Ends, and leaves all sessions to the next control at the same link: when nothing is in the middle, at the latest
   /// after `within`. Then finished() and left() turn true. While the dataplane is away, sessions are nowhere but here:
-  /// that is waited for as well. A stop() meanwhile goes first.
-  void leave(MonoClock::duration within = kLeaveWithin);
+  /// that is waited for as well. Not before `at_least` is over. A stop() meanwhile goes first.
+  void leave(MonoClock::duration within = kLeaveWithin, MonoClock::duration at_least = {});
   bool left() const { return left_; }
   static constexpr std::chrono::seconds kLeaveWithin{5};
+  /// For who may have told the dataplane to end at the same moment (dataplane/end_policy.h): it is seen to go by then.
+  static constexpr std::chrono::seconds kDataplaneIsSeenToGo{1};
   /// Who starts the next control when this one has ended; empty: nobody that we know of.
   void set_keeper(std::string keeper) { keeper_ = std::move(keeper); }
 
@@ -277,6 +279,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   bool left_ = false;
   struct Leaving {
     MonoTime deadline{};
+    MonoTime not_before{};
     MonoTime look_at{};
     admin::Unfinished waited_for{};  ///< the most of each at a time
   };

@@ -19,11 +19,11 @@ void keep_most(admin::Unfinished& most, const admin::Unfinished& now) {
 
 }  // namespace
 
-void Gateway::leave(MonoClock::duration within) {
+void Gateway::leave(MonoClock::duration within, MonoClock::duration at_least) {
   if (stopping_ || leaving_ || finished_) return;
   MonoTime now = io::mono_now();
   // Not at once: whoever has asked is to have the answer.
-  leaving_ = Leaving{.deadline = now + within, .look_at = now + kLookEvery};
+  leaving_ = Leaving{.deadline = now + within, .not_before = now + at_least, .look_at = now + kLookEvery};
   for (auto& instance : instances_)
     if (instance->server) instance->server->leave();
   if (admin_) admin_->leave_file();
@@ -49,7 +49,7 @@ bool Gateway::handed_on() {
   bool sessions = std::ranges::any_of(
       instances_, [](const auto& instance) { return instance->server && instance->server->session_count() > 0; });
   if (!link_.attached()) return !sessions;
-  return !sessions_lost_ && held_packets_.count() == 0 &&
+  return !sessions_lost_ && !is_mute_ &&
          std::ranges::all_of(link_.lanes(), [](const auto& lane) { return lane->backlog() == 0; });
 }
 
@@ -59,9 +59,11 @@ void Gateway::look_at_leaving() {
   leaving_->look_at = now + kLookEvery;
   admin::Unfinished open = unfinished();
   keep_most(leaving_->waited_for, open);
-  if (now >= leaving_->deadline || (open == admin::Unfinished{} && handed_on())) return end_leaving(open);
+  const bool done = open == admin::Unfinished{} && handed_on();
+  if (now >= leaving_->deadline || (done && now >= leaving_->not_before)) return end_leaving(open);
   std::string text = admin::to_text(open);
-  state_text_ = "leaving: waiting for " + (text.empty() ? "the dataplane" : text);
+  if (text.empty()) text = done ? "a moment, to see that the dataplane stays" : "the dataplane";
+  state_text_ = "leaving: waiting for " + text;
 }
 
 void Gateway::end_leaving(const admin::Unfinished& cut_off) {

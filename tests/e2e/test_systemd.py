@@ -80,6 +80,13 @@ def test_restarts_lose_nothing(stage, machine):
             wait_until(lambda: first.received() > before[0] + packets and second.received() > before[1] + packets,
                        "the streams to flow", 30)
         flow_on(100)
+        # Both in one command, as an update of packages does it. Then control has to make keys of its own, for the next dataplane.
+        before = [pid_of(machine, unit) for unit in UNITS]
+        machine.run("systemctl", "restart", *UNITS)
+        wait_until(lambda: ready(machine), "both to be there", 20)
+        assert not {pid_of(machine, unit) for unit in UNITS} & {0, *before}
+        wait_until(lambda: laptop.renegotiations() > 0 and phone.renegotiations() > 0, "new keys", 30)
+        flow_on(200)
         for unit in UNITS:
             restart(machine, unit)
             flow_on(200)
@@ -108,6 +115,9 @@ def test_a_killed_dataplane_comes_back(stage, machine):
 
 
 def test_what_is_stopped_leaves_nothing(stage, machine):
+    machine.run("sh", "-c", "echo 'explicit-exit-notify 1' >>/etc/culvert/server.conf")
+    restart(machine, "culvert-control")
+    laptop = connected(stage, machine, "laptop", 1194, "udp")
     phone = connected(stage, machine, "phone", TCP_PORT, "tcp")
     assert int(machine.shown("culvert-dataplane", "NFileDescriptorStore")) >= 3, "two listeners and the TUN"
     machine.run("systemctl", "stop", *UNITS)
@@ -116,4 +126,5 @@ def test_what_is_stopped_leaves_nothing(stage, machine):
     assert machine.shown("culvert-dataplane", "NFileDescriptorStore") == "0"
     assert "culvert0" not in machine.run("ip", "link")
     assert machine.run("ss", "-Hlntu") == ""
-    assert phone.connects() == 1
+    for client in (laptop, phone):  # told through a dataplane that was told to end at the same moment
+        client.process.wait_for_log("Connection reset command was pushed by server")

@@ -184,7 +184,8 @@ Status Upgrade::replace_dataplane() {
   account_.waiting_for_new_keys = before_.without_keys;
   io::Fd process = open_process(dataplane_->pid());
   MonoTime asked = io::mono_now();
-  if (!process || syscall(SYS_pidfd_send_signal, process.get(), SIGTERM, nullptr, 0) != 0)
+  // Not SIGTERM: it need not look what becomes of control (dataplane/end_policy.h).
+  if (!process || syscall(SYS_pidfd_send_signal, process.get(), SIGINT, nullptr, 0) != 0)
     return Error{"the dataplane, process " + std::to_string(dataplane_->pid()) +
                  ", can't be told to end: " + std::strerror(errno) + ": run this as root" + kNothing};
   if (!ends_within(process, kEndWithin))
