@@ -68,6 +68,7 @@ def restart(machine, unit: str) -> None:
     wait_until(lambda: pid_of(machine, unit) not in (0, before) and ready(machine), f"the next {unit}", 20)
 
 
+@pytest.mark.long
 def test_restarts_lose_nothing(stage, machine):
     """Sockets, TUN and TCP connections wait in systemd's file descriptor store, sessions in the process that stays."""
     laptop = connected(stage, machine, "laptop", 1194, "udp")

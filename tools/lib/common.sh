@@ -6,7 +6,7 @@
 packages_build=(g++ meson ninja-build pkg-config libdpdk-dev libipsec-mb-dev libssl-dev libcli11-dev libtomlplusplus-dev
   nlohmann-json3-dev libspdlog-dev libnl-route-3-dev libnuma-dev libbsd-dev libpam0g-dev prometheus-cpp-dev libgtest-dev)
 packages_run=(iproute2)
-packages_test=(python3 python3-pytest python3-pytest-xdist openvpn openssl iproute2 iputils-ping ethtool bird2 nftables procps util-linux iperf3 clang-format git)
+packages_test=(python3 python3-pytest python3-pytest-xdist openvpn openssl iproute2 iputils-ping ethtool bird2 nftables procps util-linux iperf3 clang-format git systemd)
 
 say() { printf '%s: %s\n' "$program" "$*"; }
 warn() { printf '%s: %s\n' "$program" "$*" >&2; }

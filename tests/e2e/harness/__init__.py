@@ -24,6 +24,7 @@ One file, one purpose:
     gateway         what every gateway under test can do; culvert itself
     pktgen_gateway  culvert in NIC mode, pktgen at the other ends of its ports
     memif_reflector a process in its place that sends everything back
+    systemd         a machine of its own in namespaces, with systemd as process 1 and the units of conf/
     stock_gateway   Debian's openvpn as the gateway: shows that the harness and the tests are right
     swarm           the swarm of perf/ against culvert or Debian's openvpn
     client          Debian's openvpn as the client
