@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import systemd
+from harness import builds, systemd
 from harness.client import Client
 from harness.server_conf import LONG_QUEUE
 from harness.systemd import Machine
@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.culvert_only, pytest.mark.skipif(bool(systemd.why_not(
 
 UNITS = ("culvert-dataplane", "culvert-control")
 TCP_PORT = 443
+DROP_IN = builds.SOURCES / "conf" / "culvert-control-scripts.conf"
 
 
 @pytest.fixture
@@ -129,3 +130,23 @@ def test_what_is_stopped_leaves_nothing(stage, machine):
     assert machine.run("ss", "-Hlntu") == ""
     for client in (laptop, phone):  # told through a dataplane that was told to end at the same moment
         client.process.wait_for_log("Connection reset command was pushed by server")
+
+
+def test_metrics_are_served(machine):
+    machine.run("systemctl", "start", "culvert-metrics")
+    ask_for_them = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9194/metrics', timeout=10).read().decode())"
+    wait_until(lambda: "culvert_" in machine.try_run("/usr/bin/python3", "-c", ask_for_them).stdout, "the figures", 20)
+    machine.run("systemctl", "stop", "culvert-metrics")
+    assert machine.shown("culvert-metrics", "Result") == "success"
+
+
+def test_scripts_in_the_sandbox(stage, machine):
+    """With the drop-in of conf/, a script may set rules and write where that says."""
+    went = "/run/openvpn/went"
+    machine.run("sh", "-c", f"mkdir /run/openvpn; printf '#!/bin/sh\\nnft list ruleset && ip route >{went}\\n' >/etc/culvert/script; "
+                            "chmod 755 /etc/culvert/script; printf 'script-security 2\\nclient-connect /etc/culvert/script\\n' >>/etc/culvert/server.conf")
+    machine.run("sh", "-c", "cat >>/run/units/culvert-control.service.d/scripts.conf", input=DROP_IN.read_text())
+    machine.run("systemctl", "daemon-reload")
+    restart(machine, "culvert-control")
+    connected(stage, machine, "laptop", 1194, "udp")
+    assert "culvert0" in machine.run("cat", went)

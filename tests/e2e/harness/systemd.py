@@ -115,14 +115,14 @@ class Machine:
         """What the units have said."""
         return self.try_run("cat", "/run/units.log").stdout if self._process and self._process.running() else ""
 
-    def try_run(self, *words, timeout: float = 60.0) -> "subprocess.CompletedProcess[str]":
+    def try_run(self, *words, timeout: float = 60.0, input: str = "") -> "subprocess.CompletedProcess[str]":
         """Runs a command on the machine to its end."""
         return subprocess.run(["nsenter", "-t", str(self._first()), "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup",
                                "--root", "--wd", "--", *[str(word) for word in words]],
-                              capture_output=True, text=True, timeout=timeout, env={**os.environ, "PATH": _PATH})
+                              input=input, capture_output=True, text=True, timeout=timeout, env={**os.environ, "PATH": _PATH})
 
-    def run(self, *words, timeout: float = 60.0) -> str:
-        done = self.try_run(*words, timeout=timeout)
+    def run(self, *words, timeout: float = 60.0, input: str = "") -> str:
+        done = self.try_run(*words, timeout=timeout, input=input)
         assert done.returncode == 0, f"{' '.join(str(word) for word in words)}: {done.stderr or done.stdout}\n{self.log()[-4000:]}"
         return done.stdout
 
