@@ -163,10 +163,25 @@ void Server::settle() {
   if (out.size() > kMostOutput) return drop("does not read what it is told");
   if (dialogue_->finished()) begin_farewell();
   // `status` of many clients is more than a socket holds, and scripts say `quit` right behind it.
-  if (leaving_ && out.empty()) return drop("");
-  bool full = out.size() > kEnoughOutput || dialogue_->paused();
-  loop_.set_events(client_.get(), (full || leaving_ ? 0u : EPOLLIN) | (out.empty() ? 0u : EPOLLOUT));
+  const bool more = dialogue_->has_more();
+  if (leaving_ && out.empty() && !more) return drop("");
+  const bool lags = out.size() >= kEnoughOutput;
+  const bool deaf = lags || more || leaving_ || dialogue_->paused();
+  loop_.set_events(client_.get(), (deaf ? 0u : EPOLLIN) | (out.empty() ? 0u : EPOLLOUT));
+  if (more && !lags) go_on_soon();
   schedule();
+}
+
+void Server::go_on_soon() {
+  if (turn_timer_ != 0) return;
+  turn_timer_ = loop_.at(io::mono_now(), [this] {
+    turn_timer_ = 0;
+    if (!connected()) return;
+    busy_ = true;
+    dialogue_->go_on(io::now());
+    busy_ = false;
+    settle();
+  });
 }
 
 void Server::begin_farewell() {
@@ -201,7 +216,8 @@ void Server::drop(const std::string& why) {
   loop_.cancel(timer_);
   loop_.cancel(password_timer_);
   loop_.cancel(farewell_timer_);
-  timer_ = password_timer_ = farewell_timer_ = 0;
+  loop_.cancel(turn_timer_);
+  timer_ = password_timer_ = farewell_timer_ = turn_timer_ = 0;
   leaving_ = false;
   loop_.unwatch(client_.get());
   client_.reset();

@@ -136,6 +136,16 @@ TEST_F(ManyClients, AreAllListedForWhoHasClosedItsOwnSide) {
   EXPECT_FALSE(server->connected());
 }
 
+TEST_F(ManyClients, AreListedAsOftenAsWasAskedBeforeTheQuit) {
+  daemon.all.erase(daemon.all.begin() + 1000, daemon.all.end());
+  listen();
+  io::Fd fd = connect();
+  std::string text;
+  for (int i = 0; i < 50; ++i) text += "status 2\n";
+  say(fd, text + "quit\n");
+  EXPECT_EQ(listed(read_until(fd, "never")), 50'000u);
+}
+
 TEST_F(ManyClients, WhoQuitsAndReadsNothingKeepsNobodyOut) {
   Listen settings;
   settings.farewell = std::chrono::milliseconds(50);
