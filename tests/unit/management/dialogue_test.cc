@@ -166,10 +166,19 @@ TEST(Dialogue, EnvFilterLeavesOutVariables) {
 
 TEST(Dialogue, ClientKillWithItsMessage) {
   Talk talk;
-  talk.ask("client-kill 0 HALT");
-  EXPECT_TRUE(talk.daemon.halted);
-  talk.ask("client-kill 1");
-  EXPECT_FALSE(talk.daemon.halted);
+  struct Case {
+    const char* message;
+    bool halts;
+    const char* text;
+  };
+  for (const Case& one :
+       {Case{"", false, ""}, Case{"HALT", true, ""}, Case{"RESTART", false, ""}, Case{"RESTART,[N]", false, "[N]"},
+        Case{"\"HALT,account is closed\"", true, "account is closed"}, Case{"RESTART,", false, ""},
+        Case{"nonsense", false, ""}, Case{"[N]", false, ""}}) {
+    talk.ask(std::string("client-kill 0 ") + one.message);
+    EXPECT_EQ(talk.daemon.halted, one.halts) << one.message;
+    EXPECT_EQ(talk.daemon.said_to_client, one.text) << one.message;
+  }
 }
 
 TEST(Dialogue, PushUpdateSaysHowManyWereTold) {
