@@ -118,6 +118,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Ends the sessions whose certificates are revoked; how many.
   size_t end_revoked(size_t instance);
   void take_over(size_t instance, config::ServerConfig next);
+  void make_new_pool(size_t instance);
   void take_over_routes();
 
   // gateway_leave.cc
