@@ -182,6 +182,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void stop_entering(size_t instance, abi::SessionRef session);
 
   // gateway_networks.cc
+  /// The addresses are the session's from now on. Else why not, for the operator: one of them is another's.
+  std::string take_own_addresses(abi::SessionRef session, const openvpn::ClientGrant& grant);
   /// A network behind a client is about to be routed to it: whoever had it has it no more.
   void take_network(const abi::InnerPrefix& network, abi::SessionRef session);
   /// What stands in the link of a session whose record says that it has networks.
@@ -243,7 +245,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::vector<std::unique_ptr<Instance>> instances_;
   std::optional<pool::PeerIdPool> peer_ids_;
   std::optional<SessionBook> book_;
-  std::optional<NetworkBook> networks_;  ///< refers to book_
+  std::optional<NetworkBook> networks_;       ///< refers to book_
+  std::optional<NetworkBook> own_addresses_;  ///< of clients, each as a network of one; refers to book_
   io::LinkClient link_;
   std::optional<PortKeeper> ports_;
   std::unique_ptr<class Operator> operator_;

@@ -139,6 +139,8 @@ void Gateway::finish_client_connect(size_t index, abi::SessionRef session) {
     io::log_within(log_budget_, now.mono, io::LogLevel::kWarning, "left out: " + finding);
   if (!instance.config.hooks.client_disconnect.empty())
     entry->environment = std::make_shared<hooks::Environment>(entering.environment);
+  if (std::string why = take_own_addresses(session, entering.grant); !why.empty())
+    return refuse(index, session, policy::kAddressTaken, why);
   for (std::string& option : entering.client.token_push()) entering.grant.push.push_back(std::move(option));
   if (instance.address_hook) return learn_addresses(index, session, std::move(entering));
   let_in(index, session, entering.grant);

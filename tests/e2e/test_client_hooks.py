@@ -194,6 +194,24 @@ def test_two_clients_with_the_same_iroute(stage, tmp_path):
     assert gateway.namespace.ping("198.51.100.1", 3)
 
 
+@pytest.mark.culvert_only  # the stock gateway takes the address from the first one
+def test_two_clients_with_the_same_address(stage, tmp_path):
+    """Outside the pool, too, the second one waits until the first has gone, and the log says whose the address is."""
+    folder = tmp_path / "ccd"
+    folder.mkdir()
+    for name in ("alice", "bob"):
+        (folder / name).write_text("ifconfig-push 10.9.0.5 255.255.255.0\n")
+    gateway = stage.gateway(extra=[f"client-config-dir {folder}"])
+    alice = stage.connected("alice", options=["explicit-exit-notify 1"])
+    bob = stage.client("bob").start()
+    wait_until(lambda: "AUTH_FAILED,TEMP:address is in use" in bob.log(), "the refusal at the client")
+    assert "10.9.0.5" in gateway.log() and "belongs to alice (id 0)" in gateway.log()
+    assert bob.connects() == 0 and gateway.session_names() == ["alice"]
+    alice.stop()
+    bob.wait_connected(30)
+    assert bob.inner4 == "10.9.0.5"
+
+
 def test_ccd_exclusive(stage, tmp_path):
     folder = tmp_path / "ccd"
     folder.mkdir()
