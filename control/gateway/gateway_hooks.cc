@@ -76,7 +76,7 @@ void Gateway::on_client_connect(size_t index, abi::SessionRef session, const hoo
   uint32_t worker = found->second.client.worker;
   if (outcome.ok()) return look_at_deferred(index, session);
   instance.entering.erase(found);
-  refuse(index, session, "", "client-connect: " + outcome.text);
+  refuse(index, session, outcome.for_client(), "client-connect: " + outcome.text);
   carry_out(index, worker);
 }
 
