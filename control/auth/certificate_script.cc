@@ -35,7 +35,7 @@ void CertificateScript::ask_next(abi::SessionRef session) {
   hooks::add_certificate(asked.environment, depth, certificate);
   if (!settings_.export_folder.empty()) {
     auto file = hooks::TempFile::make(settings_.export_folder, "pef", certificate.pem);
-    if (!file) return finish(session, Deny{"", "tls-export-cert: " + file.error()});
+    if (!file) return finish(session, Deny{hooks::Outcome::kNoVerdict, "tls-export-cert: " + file.error()});
     asked.certificate = std::move(*file);
     asked.environment.set("peer_cert", asked.certificate->path());
   }
@@ -58,8 +58,8 @@ void CertificateScript::on_exit(abi::SessionRef session, const hooks::Outcome& o
   asked.job = 0;
   asked.certificate.reset();
   if (outcome.ok()) return ask_next(session);
-  finish(session,
-         Deny{"", "tls-verify refused the certificate at depth " + std::to_string(asked.left) + ": " + outcome.text});
+  finish(session, Deny{outcome.for_client(), "tls-verify refused the certificate at depth " +
+                                                 std::to_string(asked.left) + ": " + outcome.text});
 }
 
 void CertificateScript::finish(abi::SessionRef session, Verdict verdict) {

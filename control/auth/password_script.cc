@@ -73,7 +73,8 @@ void PasswordScript::begin(const AuthRequest& request, Done done) {
   asked.done = std::move(done);
   asked.who = request.identity.username;
   asked.methods = openvpn::peer_info_value(request.identity.peer_info, "IV_SSO");
-  if (Status status = make_files(request, asked); !status) return refuse(request.session, status.error());
+  if (Status status = make_files(request, asked); !status)
+    return refuse(request.session, status.error(), hooks::Outcome::kNoVerdict);
 
   hooks::Environment environment = settings_.environment;
   hooks::add_identity(environment, request.identity);
@@ -109,7 +110,7 @@ void PasswordScript::on_exit(abi::SessionRef session, const hooks::Outcome& outc
   asked.credentials.reset();
   if (outcome.ok()) return finish(session, Allow{});
   if (outcome.ending == hooks::Ending::kExited && outcome.status == kDeferred) return look(session);
-  refuse(session, outcome.text);
+  refuse(session, outcome.text, outcome.for_client());
 }
 
 void PasswordScript::challenge_response(abi::SessionRef session, std::string_view response) {
@@ -118,7 +119,7 @@ void PasswordScript::challenge_response(abi::SessionRef session, std::string_vie
   if (found == asked_.end() || settings_.challenge_program.empty() || found->second.answer) return;
   Asked& asked = found->second;
   auto file = hooks::TempFile::make(settings_.tmp_dir, "cr", std::string(response) + "\n");
-  if (!file) return refuse(session, file.error(), "client-crresponse");
+  if (!file) return refuse(session, file.error(), hooks::Outcome::kNoVerdict, "client-crresponse");
   asked.environment.set("script_type", "client-crresponse");
   hooks::Command command{.argv = settings_.challenge_program,
                          .environment = asked.environment.strings(),
@@ -137,7 +138,7 @@ void PasswordScript::on_answer_judged(abi::SessionRef session, const hooks::Outc
   auto found = asked_.find(session);
   if (found == asked_.end()) return;
   found->second.answer.reset();
-  if (!outcome.ok()) return refuse(session, outcome.text, "client-crresponse");
+  if (!outcome.ok()) return refuse(session, outcome.text, outcome.for_client(), "client-crresponse");
   // What it thinks of the answer stands in auth_control_file, or will.
   if (found->second.job != 0) return;
   loop_.cancel(found->second.timer);
@@ -149,7 +150,7 @@ void PasswordScript::look(abi::SessionRef session) {
   asked.timer = 0;
   std::string answer = asked.control->read(kMaxAnswer).value_or("");
   if (answer.starts_with('1')) return finish(session, Allow{});
-  if (answer.starts_with('0')) return refuse(session, "the script wrote 0 to auth_control_file");
+  if (answer.starts_with('0')) return refuse(session, "the script wrote 0 to auth_control_file", "");
   if (!asked.told_pending && !look_at_pending(session)) return;
   // The time limit is the handshake's: the session ends, and this is cancelled.
   auto again = asked_.find(session);
@@ -168,7 +169,7 @@ bool PasswordScript::look_at_pending(abi::SessionRef session) {
   const std::string& number = lines[0];
   auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), seconds);
   if (error != std::errc() || end != number.data() + number.size() || seconds == 0) {
-    refuse(session, "the first line of auth_pending_file must be a number of seconds, not \"" + number + "\"");
+    refuse(session, "the first line of auth_pending_file must be a number of seconds, not \"" + number + "\"", "");
     return false;
   }
   if (!names(asked.methods, lines[1])) {
@@ -181,10 +182,11 @@ bool PasswordScript::look_at_pending(abi::SessionRef session) {
   return asked_.contains(session);
 }
 
-void PasswordScript::refuse(abi::SessionRef session, const std::string& why, const char* who) {
+void PasswordScript::refuse(abi::SessionRef session, const std::string& why, const char* for_client, const char* who) {
   Asked& asked = asked_.at(session);
   std::string reason = asked.reason ? asked.reason->read(kMaxAnswer).value_or("") : "";
   reason = reason.substr(0, reason.find('\n'));
+  if (reason.empty()) reason = for_client;
   std::string text = std::string(who) + " refused \"" + asked.who + "\": " + why;
   finish(session, Deny{reason, text});
 }

@@ -58,7 +58,8 @@ class PasswordScript final : public Authenticator {
   void look(abi::SessionRef session);
   bool look_at_pending(abi::SessionRef session);
   void finish(abi::SessionRef session, Verdict verdict);
-  void refuse(abi::SessionRef session, const std::string& why, const char* who = "auth-user-pass-verify");
+  void refuse(abi::SessionRef session, const std::string& why, const char* for_client,
+              const char* who = "auth-user-pass-verify");
 
   io::EventLoop& loop_;
   hooks::Runner& runner_;

@@ -124,6 +124,7 @@ void Gateway::make_servers(uint32_t sessions) {
   peer_ids_.emplace(sessions);
   book_.emplace(sessions);
   networks_.emplace(*book_);
+  own_addresses_.emplace(*book_);
   for (auto& instance : instances_)
     instance->server = std::make_unique<openvpn::Server>(instance->config.settings, *peer_ids_, random_);
 }

@@ -121,6 +121,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   /// Ends the sessions whose certificates are revoked; how many.
   size_t end_revoked(size_t instance);
   void take_over(size_t instance, config::ServerConfig next);
+  void make_new_pool(size_t instance);
   void take_over_routes();
 
   // gateway_leave.cc
@@ -186,6 +187,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void stop_entering(size_t instance, abi::SessionRef session);
 
   // gateway_networks.cc
+  /// The addresses are the session's from now on. Else why not, for the operator: one of them is another's.
+  std::string take_own_addresses(abi::SessionRef session, const openvpn::ClientGrant& grant);
   /// A network behind a client is about to be routed to it: whoever had it has it no more.
   void take_network(const abi::InnerPrefix& network, abi::SessionRef session);
   /// What stands in the link of a session whose record says that it has networks.
@@ -247,7 +250,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   std::vector<std::unique_ptr<Instance>> instances_;
   std::optional<pool::PeerIdPool> peer_ids_;
   std::optional<SessionBook> book_;
-  std::optional<NetworkBook> networks_;  ///< refers to book_
+  std::optional<NetworkBook> networks_;       ///< refers to book_
+  std::optional<NetworkBook> own_addresses_;  ///< of clients, each as a network of one; refers to book_
   io::LinkClient link_;
   HeldPackets held_packets_;
   bool is_mute_ = false;  ///< the dataplane is gone, or the next one has no port open yet

@@ -76,7 +76,7 @@ void Gateway::on_client_connect(size_t index, abi::SessionRef session, const hoo
   uint32_t worker = found->second.client.worker;
   if (outcome.ok()) return look_at_deferred(index, session);
   instance.entering.erase(found);
-  refuse(index, session, "", "client-connect: " + outcome.text);
+  refuse(index, session, outcome.for_client(), "client-connect: " + outcome.text);
   carry_out(index, worker);
 }
 
@@ -139,6 +139,8 @@ void Gateway::finish_client_connect(size_t index, abi::SessionRef session) {
     io::log_within(log_budget_, now.mono, io::LogLevel::kWarning, "left out: " + finding);
   if (!instance.config.hooks.client_disconnect.empty())
     entry->environment = std::make_shared<hooks::Environment>(entering.environment);
+  if (std::string why = take_own_addresses(session, entering.grant); !why.empty())
+    return refuse(index, session, policy::kAddressTaken, why);
   for (std::string& option : entering.client.token_push()) entering.grant.push.push_back(std::move(option));
   if (instance.address_hook) return learn_addresses(index, session, std::move(entering));
   let_in(index, session, entering.grant);

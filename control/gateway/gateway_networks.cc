@@ -1,9 +1,40 @@
-// Networks behind clients (iroute): who has which.
+// Networks behind clients (iroute), and addresses of their own: who has which.
 #include "control/gateway/gateway.h"
 #include "control/gateway/network_list.h"
 #include "control/hooks/client_environment.h"
+#include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::gateway {
+namespace {
+
+std::vector<abi::InnerPrefix> own_prefixes(const openvpn::ClientGrant& grant) {
+  std::vector<abi::InnerPrefix> prefixes;
+  for (const abi::IpAddress& address : {abi::ipv4(grant.ip4), abi::ipv6(grant.ip6)})
+    if (address.family != abi::Family::kNone)
+      prefixes.push_back(
+          {.address = address, .length = static_cast<uint8_t>(address.family == abi::Family::kIpv4 ? 32 : 128)});
+  return prefixes;
+}
+
+}  // namespace
+
+/// The dataplane takes no session whose address is another's. What the pool gives is nobody else's; what is set for a
+/// client may be, whether by mistake or because its session before has not timed out yet (duplicate-cn).
+std::string Gateway::take_own_addresses(abi::SessionRef session, const openvpn::ClientGrant& grant) {
+  const std::vector<abi::InnerPrefix> prefixes = own_prefixes(grant);
+  for (const abi::InnerPrefix& prefix : prefixes) {
+    for (NetworkBook* book : {&*own_addresses_, &*networks_}) {
+      auto holder = book->holder(prefix);
+      if (!holder || *holder == session) continue;
+      const BookEntry& other = *book_->find(*holder);
+      return abi::to_text(prefix.address) + (book == &*networks_ ? " lies behind " : " belongs to ") + other.name +
+             " (id " + std::to_string(holder->peer_id) +
+             "): set each client (ifconfig-push) an address of its own, outside of all pools";
+    }
+  }
+  for (const abi::InnerPrefix& prefix : prefixes) own_addresses_->take(prefix, session);
+  return "";
+}
 
 void Gateway::take_network(const abi::InnerPrefix& network, abi::SessionRef session) {
   auto before = networks_->take(network, session);
@@ -41,6 +72,8 @@ std::vector<abi::InnerPrefix> Gateway::recorded_networks(abi::SessionRef session
 /// killed between the two, the younger one has taken it.
 void Gateway::adopt_networks(abi::SessionRef session, const BookEntry& entry,
                              const std::vector<abi::InnerPrefix>& networks) {
+  if (auto info = instances_[entry.instance]->server->session(session))
+    for (const abi::InnerPrefix& prefix : own_prefixes(info->grant)) own_addresses_->take(prefix, session);
   for (const abi::InnerPrefix& network : networks) {
     auto holder = networks_->holder(network);
     if (holder && *holder != session) {

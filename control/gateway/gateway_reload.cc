@@ -3,8 +3,22 @@
 
 #include "control/gateway/gateway.h"
 #include "control/gateway/reload.h"
+#include "dataplane/abi/endpoint_text.h"
 
 namespace culvert::gateway {
+namespace {
+
+/// The place of addresses that a client has already, perhaps one that is set for it: so nobody else gets them. Nothing:
+/// they lie outside the pool.
+std::optional<pool::Lease> lease_again(pool::AddressPool& addresses, const std::string& name,
+                                       const openvpn::ClientGrant& grant) {
+  auto lease = addresses.adopt(name, grant.ip4, grant.ip6);
+  for (const abi::IpAddress& address : {abi::ipv4(grant.ip4), abi::ipv6(grant.ip6)})
+    if (!lease && address.family != abi::Family::kNone) lease = addresses.take_exact(name, address).lease;
+  return lease;
+}
+
+}  // namespace
 
 std::vector<std::string> Gateway::refresh_crls(bool always) {
   std::vector<std::string> errors;
@@ -116,14 +130,24 @@ void Gateway::take_over(size_t index, config::ServerConfig next) {
   instance.config = std::move(next);
   set_token_settings(instance);
   if (instance.server) instance.server->set_settings(instance.config.settings);
-  if (!new_pool) return;
-  // Sessions keep their addresses, also those that the new pool has no place for.
+  if (new_pool) make_new_pool(index);
+}
+
+/// Sessions keep their addresses, also those that the new pool has no place for.
+void Gateway::make_new_pool(size_t index) {
+  Instance& instance = *instances_[index];
+  write_pool(index);  // of those who have left, too
   instance.addresses = pool::AddressPool(policy::ranges_of(instance.config));
   if (instance.persistent_pool) instance.persistent_pool->read(instance.addresses, io::mono_now());
   if (!book_) return;
-  book_->each([&](abi::SessionRef, BookEntry& entry) {
-    if (entry.instance != index || !entry.lease) return;
-    entry.lease = instance.addresses.adopt(entry.name, entry.lease->ip4, entry.lease->ip6);
+  book_->each([&](abi::SessionRef session, BookEntry& entry) {
+    if (entry.instance != index) return;
+    auto info = instance.server->session(session);
+    auto entering = instance.entering.find(session);
+    const bool on_its_way = info && !info->connected && entering != instance.entering.end();
+    openvpn::ClientGrant grant;
+    if (info) grant = on_its_way ? entering->second.grant : info->grant;
+    entry.lease = lease_again(instance.addresses, entry.name, grant);
   });
 }
 

@@ -154,13 +154,14 @@ std::vector<abi::SessionRef> ManagementDesk::sessions_that(Wanted wanted) const 
   return found;
 }
 
-size_t ManagementDesk::end(const std::vector<abi::SessionRef>& sessions, management::Kill how, const std::string& why) {
+size_t ManagementDesk::end(const std::vector<abi::SessionRef>& sessions, management::Kill how, const std::string& why,
+                           std::string_view for_client) {
   openvpn::Server& server = *gateway_.instances_[instance_]->server;
   auto goodbye = how == management::Kill::kHalt ? openvpn::Goodbye::kHalt : openvpn::Goodbye::kRestart;
   for (abi::SessionRef session : sessions) {
     const BookEntry* entry = gateway_.book_->find(session);
     uint32_t worker = entry ? entry->worker : 0;
-    server.disconnect(session, goodbye, openvpn::EndReason::kKilled, why, io::now());
+    server.disconnect(session, goodbye, openvpn::EndReason::kKilled, why, io::now(), for_client);
     gateway_.carry_out(instance_, worker);
   }
   return sessions.size();
@@ -179,13 +180,13 @@ size_t ManagementDesk::kill_address(const abi::IpAddress& address, uint16_t port
   return found.empty() ? 0 : end(found, management::Kill::kRestart, "by the management interface");
 }
 
-bool ManagementDesk::kill_client(uint64_t cid, management::Kill how) {
+bool ManagementDesk::kill_client(uint64_t cid, management::Kill how, std::string_view text) {
   const auto& server = gateway_.instances_[instance_]->server;
   if (!server) return false;
   for (const openvpn::SessionInfo& session : server->sessions()) {
     // One that waits for its answer has a number, too, since the program was asked about it.
     if (!session.connected && !cids_.contains(session.session)) continue;
-    if (cid_of(session.session) == cid) return end({session.session}, how, "by the management interface") > 0;
+    if (cid_of(session.session) == cid) return end({session.session}, how, "by the management interface", text) > 0;
   }
   return false;
 }

@@ -54,7 +54,7 @@ class ManagementDesk final : public management::Daemon {
   std::vector<management::Client> clients() const override;
   size_t kill_name(std::string_view common_name) override;
   size_t kill_address(const abi::IpAddress& address, uint16_t port, std::optional<bool> tcp) override;
-  bool kill_client(uint64_t cid, management::Kill how) override;
+  bool kill_client(uint64_t cid, management::Kill how, std::string_view text) override;
   Result<size_t> push_update(std::optional<uint64_t> cid, const std::string& options) override;
   void signal(management::Signal signal) override;
   void log_command(const std::string& line) override;
@@ -65,7 +65,8 @@ class ManagementDesk final : public management::Daemon {
  private:
   Status open_management();
   void write_status();
-  size_t end(const std::vector<abi::SessionRef>& sessions, management::Kill how, const std::string& why);
+  size_t end(const std::vector<abi::SessionRef>& sessions, management::Kill how, const std::string& why,
+             std::string_view for_client = {});
   template <class Wanted>
   std::vector<abi::SessionRef> sessions_that(Wanted wanted) const;
 

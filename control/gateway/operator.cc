@@ -209,9 +209,12 @@ Result<admin::SessionRow> Operator::find(const std::string& wanted) const {
   if (found.size() == 1) return found[0];
   if (found.empty())
     return Error{"no session \"" + wanted + "\": give an ID, a common name or an address of `culvert sessions`"};
-  std::string ids;
-  for (const admin::SessionRow& row : found) ids += (ids.empty() ? "" : ", ") + std::to_string(row.id);
-  return Error{"\"" + wanted + "\" names " + std::to_string(found.size()) + " sessions: give one of the IDs " + ids};
+  // The ID of one may be the name of another (username-as-common-name): then it is no way to say which.
+  std::string ways;
+  for (const admin::SessionRow& row : found)
+    ways += (ways.empty() ? "" : ", ") + (number ? row.remote : std::to_string(row.id));
+  return Error{"\"" + wanted + "\" names " + std::to_string(found.size()) + " sessions: give one of the " +
+               (number ? "outer addresses " : "IDs ") + ways};
 }
 
 ordered_json Operator::session_show(const json& request) const {

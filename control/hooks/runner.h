@@ -29,6 +29,10 @@ struct Outcome {
   int status = -1;   ///< kExited: exit status
   std::string text;  ///< for the operator, when it is not "exited with 0"
   bool ok() const { return ending == Ending::kExited && status == 0; }
+  /// What AUTH_FAILED says to a client that this decides about. Where the program came to no verdict the client may try
+  /// again, and need not take its password for a wrong one (clients since 2.6: push.c, parse_auth_failed_temp).
+  const char* for_client() const { return ending == Ending::kExited ? "" : kNoVerdict; }
+  static constexpr const char* kNoVerdict = "TEMP:server could not decide";
 };
 
 class Runner {

@@ -77,8 +77,13 @@ void Dialogue::say_done(const char* command, bool done) {
 void Dialogue::client_kill(const Words& words) {
   auto cid = client_id(words[1]);
   if (!cid) return say("ERROR: cannot parse CID");
-  Kill how = words.size() > 2 && words[2].starts_with("HALT") ? Kill::kHalt : Kill::kRestart;
-  say_done("client-kill", daemon_.kill_client(*cid, how));
+  // The reference says to the client whatever stands here: "RESTART,[N]" sends it to its next remote.
+  const std::string message = words.size() > 2 ? words[2] : "";
+  Kill how = message.starts_with("HALT") ? Kill::kHalt : Kill::kRestart;
+  std::string_view text;
+  for (std::string_view head : {"HALT,", "RESTART,"})
+    if (message.starts_with(head)) text = std::string_view(message).substr(head.size());
+  say_done("client-kill", daemon_.kill_client(*cid, how, text));
 }
 
 void Dialogue::client_auth(const Words& words, bool lines_follow) {

@@ -48,8 +48,8 @@ class Daemon {
   /// Ends the sessions of this name, or from this address; how many there were. `tcp` unset: any transport.
   virtual size_t kill_name(std::string_view common_name) = 0;
   virtual size_t kill_address(const abi::IpAddress& address, uint16_t port, std::optional<bool> tcp) = 0;
-  /// False: no client with this ID.
-  virtual bool kill_client(uint64_t cid, Kill how) = 0;
+  /// `text`: for the client. False: no client with this ID.
+  virtual bool kill_client(uint64_t cid, Kill how, std::string_view text) = 0;
   /// Answers to a client that waits to be let in. False: none with these IDs does. The base class has none.
   virtual bool allow_client(uint64_t, uint32_t, std::vector<std::string>) { return false; }
   virtual bool deny_client(uint64_t, uint32_t, const std::string&, const std::string&) { return false; }

@@ -62,11 +62,13 @@ void Dialogue::feed(std::string_view bytes, Now now) {
 
 void Dialogue::take_lines(Now now) {
   size_t start = 0;
-  while (!finished_ && !paused_until_) {
+  int commands = 0;
+  while (!finished_ && !paused_until_ && commands < kCommandsInATurn && output_.size() < kAnsweredInATurn) {
     size_t end = input_.find('\n', start);
     if (end == std::string::npos) break;
     std::string line = input_.substr(start, end - start);
     start = end + 1;
+    if (!extra_) ++commands;
     obeying_ = true;
     obey(line, now);
     obeying_ = false;

@@ -27,8 +27,13 @@ class Dialogue {
   /// All three outlive the dialogue.
   Dialogue(const Settings& settings, Board& board, Daemon& daemon);
 
-  /// What the client sent; complete lines are obeyed at once, except while a wrong password is being waited out.
+  /// What the client sent. Complete lines are obeyed at once, except while a wrong password is being waited out, and as
+  /// many as one turn takes.
   void feed(std::string_view bytes, Now now);
+  /// There are lines for another turn. Feed no more before that.
+  bool has_more() const { return !finished_ && !paused_until_ && input_.find('\n') != std::string::npos; }
+  /// That turn; the output before should have been taken.
+  void go_on(Now now) { take_lines(now); }
   /// Runs what is due: bytecount, the pause after a wrong password.
   void tick(Now now);
   std::optional<MonoTime> next_deadline() const;
@@ -48,6 +53,9 @@ class Dialogue {
   bool paused() const { return paused_until_.has_value(); }
 
   static constexpr size_t kLongestLine = 4096;
+  /// A turn ends with the command behind which it has answered so much, or this many: each may list all clients.
+  static constexpr size_t kAnsweredInATurn = 64 << 10;
+  static constexpr int kCommandsInATurn = 32;
   /// Bytes of one client-auth's lines.
   static constexpr size_t kMostExtra = 64 << 10;
   static constexpr int kPasswordTries = 3;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "control/io/accept.h"
 #include "control/io/clock.h"
@@ -132,10 +133,8 @@ void Server::accept_one() {
 }
 
 void Server::on_ready(uint32_t events) {
-  bool open = true;
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) open = read_some();
+  if (!leaving_ && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !read_some()) begin_farewell();
   settle();
-  if (!open && connected()) drop("");
 }
 
 bool Server::read_some() {
@@ -162,17 +161,41 @@ void Server::settle() {
   }
   out.erase(0, sent);
   if (out.size() > kMostOutput) return drop("does not read what it is told");
-  if (dialogue_->finished()) return drop("");
-  bool full = out.size() > kEnoughOutput || dialogue_->paused();
-  loop_.set_events(client_.get(), (full ? 0u : EPOLLIN) | (out.empty() ? 0u : EPOLLOUT));
+  if (dialogue_->finished()) begin_farewell();
+  // `status` of many clients is more than a socket holds, and scripts say `quit` right behind it.
+  const bool more = dialogue_->has_more();
+  if (leaving_ && out.empty() && !more) return drop("");
+  const bool lags = out.size() >= kEnoughOutput;
+  const bool deaf = lags || more || leaving_ || dialogue_->paused();
+  loop_.set_events(client_.get(), (deaf ? 0u : EPOLLIN) | (out.empty() ? 0u : EPOLLOUT));
+  if (more && !lags) go_on_soon();
   schedule();
+}
+
+void Server::go_on_soon() {
+  if (turn_timer_ != 0) return;
+  turn_timer_ = loop_.at(io::mono_now(), [this] {
+    turn_timer_ = 0;
+    if (!connected()) return;
+    busy_ = true;
+    dialogue_->go_on(io::now());
+    busy_ = false;
+    settle();
+  });
+}
+
+void Server::begin_farewell() {
+  if (std::exchange(leaving_, true)) return;
+  farewell_timer_ = loop_.at(io::mono_now() + settings_.farewell, [this] {
+    if (connected()) drop("does not read what it asked for");
+  });
 }
 
 void Server::schedule() {
   loop_.cancel(timer_);
   timer_ = 0;
   auto deadline = dialogue_->next_deadline();
-  if (!deadline) return;
+  if (!deadline || leaving_) return;
   timer_ = loop_.at(*deadline, [this] {
     if (!connected()) return;
     // A reader that lags behind gets no more numbers until it has caught up.
@@ -192,7 +215,10 @@ void Server::schedule() {
 void Server::drop(const std::string& why) {
   loop_.cancel(timer_);
   loop_.cancel(password_timer_);
-  timer_ = password_timer_ = 0;
+  loop_.cancel(farewell_timer_);
+  loop_.cancel(turn_timer_);
+  timer_ = password_timer_ = farewell_timer_ = turn_timer_ = 0;
+  leaving_ = false;
   loop_.unwatch(client_.get());
   client_.reset();
   dialogue_.reset();
@@ -207,7 +233,7 @@ void Server::listen_again() {
 void Server::on_log(io::LogLevel level, std::string_view text) {
   std::string entry = seconds_text() + "," + flag_of(level) + "," + std::string(text);
   board_.log.add(entry);
-  if (!dialogue_ || !connected()) return;
+  if (!dialogue_ || !connected() || leaving_) return;
   dialogue_->on_log(entry);
   // Sent from the loop: log lines are written in the midst of anything.
   if (busy_ || flush_timer_ != 0) return;
@@ -220,13 +246,13 @@ void Server::on_log(io::LogLevel level, std::string_view text) {
 void Server::set_state(std::string_view state, std::string_view details) {
   std::string entry = seconds_text() + "," + std::string(state) + "," + std::string(details);
   board_.state.add(entry);
-  if (!connected()) return;
+  if (!connected() || leaving_) return;
   dialogue_->on_state(entry);
   if (!busy_) settle();
 }
 
 void Server::notify(std::string_view line) {
-  if (!connected()) return;
+  if (!connected() || leaving_) return;
   dialogue_->notify(line);
   if (!busy_) settle();
 }

@@ -21,6 +21,8 @@ struct Listen {
   std::optional<gid_t> client_group;
   size_t log_lines = 250;  ///< management-log-cache
   bool hold = false;       ///< management-hold
+  /// One that has quit still gets what it was told; so long it may take to read that, while the next ones wait.
+  MonoClock::duration farewell = std::chrono::seconds(10);
   Settings dialogue;
 };
 
@@ -43,7 +45,7 @@ class Server {
   /// A client that does not take this much is not worth waiting for.
   static constexpr size_t kMostOutput = 16 << 20;
   /// While this much waits to be taken, nothing more is read.
-  static constexpr size_t kEnoughOutput = 64 << 10;
+  static constexpr size_t kEnoughOutput = Dialogue::kAnsweredInATurn;
   static constexpr auto kPasswordWithin = std::chrono::seconds(30);
 
  private:
@@ -54,7 +56,11 @@ class Server {
   bool read_some();
   /// Sends what there is; ends the client when it is over. Everything that makes output calls this last.
   void settle();
+  /// Nothing more is read from the client, or told to it; it goes when it has taken what it was told before.
+  void begin_farewell();
   void schedule();
+  /// What it has asked for and was not answered yet, behind what else the loop has to do.
+  void go_on_soon();
   void drop(const std::string& why);
   void listen_again();
 
@@ -69,7 +75,10 @@ class Server {
   io::EventLoop::TimerId password_timer_ = 0;
   io::EventLoop::TimerId flush_timer_ = 0;
   io::EventLoop::TimerId accept_again_ = 0;
-  bool busy_ = false;  ///< inside the dialogue: its own log lines are sent afterwards
+  io::EventLoop::TimerId turn_timer_ = 0;
+  io::EventLoop::TimerId farewell_timer_ = 0;
+  bool leaving_ = false;  ///< it has quit, or closed its side
+  bool busy_ = false;     ///< inside the dialogue: its own log lines are sent afterwards
 };
 
 }  // namespace culvert::management

@@ -141,8 +141,12 @@ bool Server::limit(abi::SessionRef ref, const abi::SessionLimit& limit, Now now)
   return true;
 }
 
-void Server::disconnect(abi::SessionRef ref, Goodbye goodbye, EndReason reason, std::string_view text, Now now) {
-  if (ServerSession* session = state_->find(ref)) state_->end(*session, goodbye, reason, text, now);
+void Server::disconnect(abi::SessionRef ref, Goodbye goodbye, EndReason reason, std::string_view text, Now now,
+                        std::string_view text_for_peer) {
+  ServerSession* session = state_->find(ref);
+  if (!session) return;
+  session->end(goodbye, reason, text, text_for_peer, now);
+  state_->settle(*session, now);
 }
 
 void Server::stop(Goodbye goodbye, Now now) {

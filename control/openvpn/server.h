@@ -112,7 +112,9 @@ class Server {
   bool limit(abi::SessionRef session, const abi::SessionLimit& limit, Now now);
 
   /// Ends a session: at once for the dataplane; the goodbye is sent (and re-sent until acknowledged or hand-window).
-  void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now);
+  /// `text` is for the operator, `text_for_peer` goes along with the goodbye.
+  void disconnect(abi::SessionRef session, Goodbye goodbye, EndReason reason, std::string_view text, Now now,
+                  std::string_view text_for_peer = {});
   /// Ends every session and lets nobody in any more.
   void stop(Goodbye goodbye, Now now);
 

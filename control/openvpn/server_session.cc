@@ -140,7 +140,10 @@ void ServerSession::end(Goodbye goodbye, EndReason reason, std::string_view text
       say(build_message(MessageKind::kHalt, text_for_peer));
       break;
     case Goodbye::kRestart:
-      say(build_message(MessageKind::kRestart, "[P]:" + std::string(text_for_peer)));
+      // In brackets an operator says himself what the client keeps and where it goes: [N], to its next remote (push.c,
+      // server_pushed_signal).
+      say(build_message(MessageKind::kRestart,
+                        (text_for_peer.starts_with('[') ? "" : "[P]:") + std::string(text_for_peer)));
       break;
     case Goodbye::kAuthFailed:
       say(build_message(MessageKind::kAuthFailed, text_for_peer));

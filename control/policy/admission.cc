@@ -8,10 +8,7 @@
 namespace culvert::policy {
 namespace {
 
-/// A place may be free in a moment: clients since 2.6 try again then, where AUTH_FAILED alone would end them for good
-/// (push.c, parse_auth_failed_temp).
-constexpr const char* kFull = "TEMP:server is full";
-constexpr const char* kTaken = "TEMP:address is in use";
+constexpr const char* kFull = "TEMP:server is full";  // a place may be free in a moment, see kAddressTaken
 
 /// Addresses from `first` to the end of its network, at most `limit`.
 uint32_t room_after(const config::Pool6& pool, uint32_t limit) {
@@ -37,9 +34,9 @@ std::optional<pool::Lease> place(const config::ServerConfig& config, const std::
     pool::AddressPool::Exact exact = addresses.take_exact(name, address);
     if (exact.lease) return exact.lease;  // the slot's other address is free as well
     if (!exact.inside) continue;
-    refused = {kTaken, abi::to_text(address) +
-                           ", which is set for this client, belongs to another session: keep such " +
-                           "addresses outside ifconfig-pool"};
+    refused = {kAddressTaken, abi::to_text(address) +
+                                  ", which is set for this client, belongs to another session: keep such " +
+                                  "addresses outside ifconfig-pool"};
     return std::nullopt;
   }
   if (!need4 && !need6) return std::nullopt;

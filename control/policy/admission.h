@@ -12,6 +12,10 @@
 
 namespace culvert::policy {
 
+/// What a client is told whose place is another's for now. (Clients since 2.6 try again after TEMP, where AUTH_FAILED
+/// alone would end them for good: push.c, parse_auth_failed_temp.)
+inline constexpr const char* kAddressTaken = "TEMP:address is in use";
+
 struct Admitted {
   std::optional<pool::Lease> lease;  ///< nothing when all addresses are set by the operator and outside the pool
   openvpn::ClientGrant grant;

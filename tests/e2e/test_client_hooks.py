@@ -9,6 +9,7 @@ from harness.gateway import Gateway
 from harness.scripts import lines, write
 from harness.server_conf import INNER4, ServerConf
 from harness.waiting import wait_until
+from test_restart import kill_and_wait_for_next
 
 # Writes its whole environment into a folder, one file per kind of script and client.
 NOTE = """#!/bin/sh
@@ -145,7 +146,7 @@ def test_one_that_hangs_is_killed(stage, certificates, tmp_path):
     gateway = stage.add(Gateway(stage.network.gateway, conf, tmp_path / "gateway", toml="\n[control]\nhook_timeout = 2\n"))
     gateway.start()
     client = stage.client("alice").start()
-    wait_until(lambda: "AUTH_FAILED" in client.log(), "the refusal at the client", 20)
+    wait_until(lambda: "AUTH_FAILED,TEMP:server could not decide" in client.log(), "the refusal at the client", 20)
     assert "not done within 2 s" in gateway.log()
 
 
@@ -192,6 +193,26 @@ def test_two_clients_with_the_same_iroute(stage, tmp_path):
     assert gateway.namespace.ping("198.51.100.1", 3)
     wait_until(lambda: gateway.session_names() == ["standby"], "the end of the silent one", 40)
     assert gateway.namespace.ping("198.51.100.1", 3)
+
+
+@pytest.mark.culvert_only  # the stock gateway takes the address from the first one
+def test_two_clients_with_the_same_address(stage, tmp_path):
+    """Outside the pool, too, and behind a kill of control, the second one waits until the first has gone."""
+    folder = tmp_path / "ccd"
+    folder.mkdir()
+    for name in ("alice", "bob"):
+        (folder / name).write_text("ifconfig-push 10.9.0.5 255.255.255.0\n")
+    gateway = stage.gateway(extra=[f"client-config-dir {folder}"])
+    alice = stage.connected("alice")
+    kill_and_wait_for_next(gateway, "culvert-control")
+    bob = stage.client("bob").start()
+    wait_until(lambda: "AUTH_FAILED,TEMP:address is in use" in bob.log(), "the refusal at the client")
+    assert "10.9.0.5" in gateway.log() and "belongs to alice (id 0)" in gateway.log()
+    assert bob.connects() == 0 and gateway.session_names() == ["alice"]
+    alice.stop()
+    gateway.kill_session("alice")  # she says no goodbye
+    bob.wait_connected(30)
+    assert bob.inner4 == "10.9.0.5"
 
 
 def test_ccd_exclusive(stage, tmp_path):

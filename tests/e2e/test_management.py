@@ -43,8 +43,13 @@ def test_status_and_kill_as_eduvpn_uses_them(stage):
     remote = program.clients()["alice"][2]
     assert program.ask(f"kill {remote}") == f"SUCCESS: 1 client(s) at address {remote} killed"
     cid = program.clients()["bob"][10]
-    assert program.ask(f"client-kill {cid} HALT") == "SUCCESS: client-kill command succeeded"
+    assert program.ask(f"client-kill {cid} RESTART,[N]") == "SUCCESS: client-kill command succeeded"
+    wait_until(lambda: bob.connects() == 3, "bob to connect again", 15)
+    assert "Connection reset command was pushed by server ('[N]')" in bob.log(), "it goes to its next remote"
+    cid = program.clients()["bob"][10]
+    assert program.ask(f'client-kill {cid} "HALT,account is closed"') == "SUCCESS: client-kill command succeeded"
     wait_until(lambda: not bob.process.running(), "bob to give up, as HALT tells it")
+    assert "Halt command was pushed by server ('account is closed')" in bob.log()
     assert program.ask("load-stats").startswith("SUCCESS: nclients=")
 
 

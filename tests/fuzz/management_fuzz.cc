@@ -30,10 +30,14 @@ void run(std::span<const uint8_t> data) {
     now.mono += std::chrono::seconds(1);
     dialogue.tick(now);
     dialogue.on_log("1,I,line");
-    std::string out = std::exchange(dialogue.output(), {});
-    require(out.size() < (1 << 20));
-    require(out.empty() || out.ends_with("\r\n") || out.ends_with("PASSWORD:"));
-    require(std::count(out.begin(), out.end(), '\n') == std::count(out.begin(), out.end(), '\r'));
+    for (;;) {
+      std::string out = std::exchange(dialogue.output(), {});
+      require(out.size() < (1 << 20));
+      require(out.empty() || out.ends_with("\r\n") || out.ends_with("PASSWORD:"));
+      require(std::count(out.begin(), out.end(), '\n') == std::count(out.begin(), out.end(), '\r'));
+      if (!dialogue.has_more()) break;
+      dialogue.go_on(now);
+    }
   }
   if (!settings.password.empty() && !dialogue.authorized()) require(daemon.all.size() == 2 && daemon.signals.empty());
 }

@@ -73,6 +73,15 @@ TEST_F(CertificateScriptTest, OneRefusalIsEnough) {
   EXPECT_NE(std::get<Deny>(*verdict).for_operator.find("at depth 0: exit status 1"), std::string::npos);
 }
 
+TEST_F(CertificateScriptTest, WithoutAVerdictTheClientMayTryAgain) {
+  script("kill -9 $$");
+  ASSERT_TRUE(ask());
+  EXPECT_EQ(std::get<Deny>(*verdict).for_client, "TEMP:server could not decide");
+  script("exit 1");
+  ASSERT_TRUE(ask());
+  EXPECT_EQ(std::get<Deny>(*verdict).for_client, "");
+}
+
 TEST_F(CertificateScriptTest, CertificatesAreExportedAndTakenAway) {
   script("[ \"$2/$(cat $peer_cert)\" = \"0/alice's\" ] || [ \"$2/$(cat $peer_cert)\" = \"1/the CA's\" ]", true);
   ASSERT_TRUE(ask());

@@ -85,11 +85,27 @@ TEST_F(PasswordScriptTest, AnythingButZeroAndTwoRefuses) {
   begin();
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(for_client(), "");
+}
+
+TEST_F(PasswordScriptTest, WithoutAVerdictTheClientMayTryAgain) {
+  runner->set_time_limit(std::chrono::milliseconds(50));
+  script("exec sleep 1000");
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(for_client(), "TEMP:server could not decide");
+  EXPECT_NE(std::get<Deny>(verdicts[0]).for_operator.find("not done within"), std::string::npos);
+  runner->set_time_limit(std::chrono::seconds(60));
   script("kill -9 $$");
   verdicts.clear();
   begin();
   ASSERT_TRUE(wait_for(1));
-  EXPECT_TRUE(std::holds_alternative<Deny>(verdicts[0]));
+  EXPECT_EQ(for_client(), "TEMP:server could not decide");
+  // What it wrote before that is still its word.
+  script("echo no > $auth_failed_reason_file; kill -9 $$");
+  verdicts.clear();
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(for_client(), "no");
 }
 
 TEST_F(PasswordScriptTest, ExitStatusTwoDefersToTheControlFile) {

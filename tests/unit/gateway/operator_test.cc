@@ -79,6 +79,21 @@ TEST_F(SessionCommands, ASessionGoesByItsIdItsNameAndItsAddresses) {
     EXPECT_TRUE(rig_.refusal({{"command", "session show"}, {"session", name}}).starts_with("no session \"")) << name;
 }
 
+TEST(SessionsOfOneName, CanAllBeTold) {
+  GatewayRig rig;
+  rig.leave_session(3, "alice", 1);
+  rig.leave_session(4, "alice", 0);
+  rig.leave_session(5, "3", 0);
+  rig.start();
+  auto show = [](const std::string& session) { return json{{"command", "session show"}, {"session", session}}; };
+  EXPECT_EQ(rig.refusal(show("alice")), "\"alice\" names 2 sessions: give one of the IDs 3, 4");
+  EXPECT_EQ(rig.ask(show("4"))["id"], 4);
+  EXPECT_EQ(rig.refusal(show("3")),
+            "\"3\" names 2 sessions: give one of the outer addresses 198.51.100.4:4000, 198.51.100.6:4000");
+  EXPECT_EQ(rig.ask(show("198.51.100.4:4000"))["id"], 3);
+  EXPECT_EQ(rig.ask(show("198.51.100.6:4000"))["common_name"], "3");
+}
+
 TEST_F(SessionCommands, AKilledSessionIsTakenFromEveryWorkerAndHasNoLimitToChange) {
   EXPECT_EQ(rig_.ask({{"command", "session kill"}, {"session", "alice"}})["id"], 3);
   for (uint32_t worker = 0; worker < GatewayRig::kWorkers; ++worker) {

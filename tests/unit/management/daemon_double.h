@@ -40,8 +40,9 @@ class DaemonDouble final : public Daemon {
       return one.remote.address == address && one.remote.port == port && tcp.value_or(is_tcp) == is_tcp;
     });
   }
-  bool kill_client(uint64_t cid, Kill how) override {
+  bool kill_client(uint64_t cid, Kill how, std::string_view text) override {
     halted = how == Kill::kHalt;
+    said_to_client = text;
     return std::erase_if(all, [cid](const Client& one) { return one.cid == cid; }) > 0;
   }
   Result<size_t> push_update(std::optional<uint64_t> cid, const std::string& options) override {
@@ -78,6 +79,7 @@ class DaemonDouble final : public Daemon {
   std::vector<std::string> commands;
   std::vector<std::string> config;
   std::string denied;
+  std::string said_to_client;
   bool released = false;
   bool halted = false;
   int verb = 3;

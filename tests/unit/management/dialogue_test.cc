@@ -166,10 +166,19 @@ TEST(Dialogue, EnvFilterLeavesOutVariables) {
 
 TEST(Dialogue, ClientKillWithItsMessage) {
   Talk talk;
-  talk.ask("client-kill 0 HALT");
-  EXPECT_TRUE(talk.daemon.halted);
-  talk.ask("client-kill 1");
-  EXPECT_FALSE(talk.daemon.halted);
+  struct Case {
+    const char* message;
+    bool halts;
+    const char* text;
+  };
+  for (const Case& one :
+       {Case{"", false, ""}, Case{"HALT", true, ""}, Case{"RESTART", false, ""}, Case{"RESTART,[N]", false, "[N]"},
+        Case{"\"HALT,account is closed\"", true, "account is closed"}, Case{"RESTART,", false, ""},
+        Case{"nonsense", false, ""}, Case{"[N]", false, ""}}) {
+    talk.ask(std::string("client-kill 0 ") + one.message);
+    EXPECT_EQ(talk.daemon.halted, one.halts) << one.message;
+    EXPECT_EQ(talk.daemon.said_to_client, one.text) << one.message;
+  }
 }
 
 TEST(Dialogue, PushUpdateSaysHowManyWereTold) {
@@ -296,6 +305,51 @@ TEST(Dialogue, WhatACommandBringsAboutIsToldBehindItsAnswer) {
   talk.daemon.on_signal = [&talk] { talk.dialogue.on_state("1,EXITING,SIGTERM,,,,,"); };
   talk.ask("state on");
   EXPECT_EQ(talk.ask("signal SIGTERM"), "SUCCESS: signal SIGTERM thrown\r\n>STATE:1,EXITING,SIGTERM,,,,,\r\n");
+}
+
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
+  return count;
+}
+
+std::string times(int count, const std::string& line) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += line;
+  return text;
+}
+
+/// A few bytes ask for a list of all clients hundreds of times: neither our memory nor others' time is for that.
+TEST(Dialogue, LongAnswersComeOneInATurn) {
+  Talk talk;
+  talk.daemon.all.assign(1000, client(7, "alice", "192.0.2.7", 51820, "10.8.0.2"));
+  const size_t one = talk.ask("status 2").size();
+  ASSERT_GT(one, Dialogue::kAnsweredInATurn);
+  talk.dialogue.feed(times(20, "status 2\n"), talk.now);
+  size_t answers = 0;
+  for (;;) {
+    std::string text = talk.take();
+    EXPECT_LE(text.size(), one + Dialogue::kAnsweredInATurn);
+    answers += count_of(text, "\r\nEND\r\n");
+    if (!talk.dialogue.has_more()) break;
+    talk.dialogue.go_on(talk.now);
+  }
+  EXPECT_EQ(answers, 20u);
+}
+
+TEST(Dialogue, CommandsOfATurnAreCounted) {
+  Talk talk;
+  const int lines = Dialogue::kCommandsInATurn + 3;
+  talk.dialogue.feed(times(lines, "nclients\n"), talk.now);
+  EXPECT_EQ(count_of(talk.take(), "SUCCESS"), static_cast<size_t>(Dialogue::kCommandsInATurn));
+  EXPECT_TRUE(talk.dialogue.has_more());
+  talk.dialogue.go_on(talk.now);
+  EXPECT_EQ(count_of(talk.take(), "SUCCESS"), 3u);
+  EXPECT_FALSE(talk.dialogue.has_more());
+  // What belongs to a client-auth is no command.
+  talk.dialogue.feed("client-auth 7 1\n" + times(lines, "push x\n") + "END\nnclients\n", talk.now);
+  EXPECT_FALSE(talk.dialogue.has_more());
+  EXPECT_EQ(talk.daemon.config.size(), static_cast<size_t>(lines));
 }
 
 TEST(Dialogue, ExitEndsIt) {

@@ -39,7 +39,8 @@ struct ManagementServer : ::testing::Test {
       std::array<char, 65536> buffer;
       ssize_t n = recv(fd.get(), buffer.data(), buffer.size(), 0);
       if (n > 0) text.append(buffer.data(), static_cast<size_t>(n));
-      if (n < 0) loop->at(io::mono_now() + std::chrono::milliseconds(1), [] {});
+      // What was read need not be room enough for the loop to hear of it.
+      loop->at(io::mono_now() + std::chrono::milliseconds(n < 0 ? 1 : 0), [] {});
       return n == 0 || text.find(end) != std::string::npos;
     })) << text;
     return text;
@@ -98,6 +99,69 @@ TEST_F(ManagementServer, AFloodOfCommandsIsAnsweredInFull) {
     loop->at(io::mono_now(), [] {});
     return sent == text.size() && ends >= 1990;  // a few may be cut by a read
   }));
+}
+
+/// What more clients than a socket takes text for say, as a monitoring script asks: without waiting for the answer.
+struct ManyClients : ManagementServer {
+  static constexpr size_t kClients = 6000;
+  void SetUp() override { daemon.all.assign(kClients, client(7, "alice", "192.0.2.7", 51820, "10.8.0.2")); }
+  static size_t listed(const std::string& text) {
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find("\r\nCLIENT_LIST,alice,", at)) != std::string::npos; ++at) ++count;
+    return count;
+  }
+};
+
+TEST_F(ManyClients, AreAllListedBeforeAQuitThatCameAlong) {
+  listen();
+  io::Fd fd = connect();
+  say(fd, "status 2\nquit\n");
+  std::string text = read_until(fd, "never");
+  EXPECT_EQ(listed(text), kClients);
+  EXPECT_TRUE(text.ends_with("END\r\n"));
+  EXPECT_FALSE(server->connected());
+}
+
+TEST_F(ManyClients, AreAllListedForWhoHasClosedItsOwnSide) {
+  daemon.all.erase(daemon.all.begin() + 1400,
+                   daemon.all.end());  // what the socket does not hold of them is little enough to go on reading
+  listen();
+  io::Fd fd = connect();
+  say(fd, "status 2\n");
+  ASSERT_EQ(shutdown(fd.get(), SHUT_WR), 0);
+  for (int pass = 0; pass < 10; ++pass) loop->run_once(io::mono_now());  // it is slow to read
+  std::string text = read_until(fd, "never");
+  EXPECT_EQ(listed(text), 1400u);
+  EXPECT_TRUE(text.ends_with("END\r\n"));
+  EXPECT_FALSE(server->connected());
+}
+
+TEST_F(ManyClients, AreListedAsOftenAsWasAskedBeforeTheQuit) {
+  daemon.all.erase(daemon.all.begin() + 1000, daemon.all.end());
+  listen();
+  io::Fd fd = connect();
+  std::string text;
+  for (int i = 0; i < 50; ++i) text += "status 2\n";
+  say(fd, text + "quit\n");
+  EXPECT_EQ(listed(read_until(fd, "never")), 50'000u);
+}
+
+TEST_F(ManyClients, WhoQuitsAndReadsNothingKeepsNobodyOut) {
+  Listen settings;
+  settings.farewell = std::chrono::milliseconds(50);
+  listen(settings);
+  io::Fd fd = connect();
+  say(fd, "log on\nstatus 2\nquit\n");
+  io::Fd next = connect();
+  std::string line(4000, 'x');
+  size_t lines = 0;
+  EXPECT_TRUE(io::run_until(*loop, [&] {
+    server->on_log(io::LogLevel::kInfo, line);  // nothing more is told to it
+    loop->at(io::mono_now() + std::chrono::milliseconds(1), [] {});
+    std::array<char, 64> buffer;
+    return ++lines > 1 && recv(next.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0;
+  }));
+  EXPECT_TRUE(server->connected()) << "the next one";
 }
 
 TEST_F(ManagementServer, LogAndStateAreKeptForLater) {
