@@ -46,7 +46,7 @@ void AddressHook::step(const std::shared_ptr<Learning>& learning) {
     const char* operation = entry.told || entry.in_flight > 0 ? "update" : "add";
     loop_.cancel(entry.timer);
     entry.timer = 0;
-    entry.owner = learning->session;
+    give(address, learning->session);
     ++entry.in_flight;
     auto job = run(operation, address, &learning->name, learning->environment,
                    [this, learning, address](const Outcome& outcome) { judged(learning, address, outcome); });
@@ -73,7 +73,7 @@ void AddressHook::judged(const std::shared_ptr<Learning>& learning, const std::s
     learning->refused.push_back(address);
     io::log_within(budget_, io::mono_now(), io::LogLevel::kWarning,
                    "learn-address refused " + address + " of " + learning->name + ": " + outcome.text);
-    if (entry.owner == learning->session) entry.owner.reset();
+    if (entry.owner == learning->session) give(address, std::nullopt);
   }
   if (!entry.owner) release(address);
   auto found = learning_.find(learning->session);
@@ -84,21 +84,29 @@ void AddressHook::judged(const std::shared_ptr<Learning>& learning, const std::s
 
 void AddressHook::adopt(abi::SessionRef session, const std::vector<std::string>& addresses) {
   for (const std::string& address : addresses) {
-    Entry& entry = entries_[address];
-    entry.owner = session;
-    entry.told = true;
+    give(address, session);
+    entries_[address].told = true;
   }
 }
 
 void AddressHook::forget(abi::SessionRef session) {
   learning_.erase(session);
-  std::vector<std::string> released;
-  for (auto& [address, entry] : entries_)
-    if (entry.owner == session) released.push_back(address);
-  for (const std::string& address : released) {
-    entries_[address].owner.reset();
+  auto found = owned_.find(session);
+  if (found == owned_.end()) return;
+  for (const std::string& address : std::set<std::string>(found->second)) {
+    give(address, std::nullopt);
     release(address);
   }
+}
+
+void AddressHook::give(const std::string& address, std::optional<abi::SessionRef> owner) {
+  Entry& entry = entries_[address];
+  if (auto found = entry.owner ? owned_.find(*entry.owner) : owned_.end(); found != owned_.end()) {
+    found->second.erase(address);
+    if (found->second.empty()) owned_.erase(found);
+  }
+  entry.owner = owner;
+  if (owner) owned_[*owner].insert(address);
 }
 
 void AddressHook::release(const std::string& address) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "control/hooks/environment.h"
 #include "control/hooks/runner.h"
@@ -57,6 +58,7 @@ class AddressHook {
   void judged(const std::shared_ptr<Learning>& learning, const std::string& address, const Outcome& outcome);
   Runner::JobId run(const char* operation, const std::string& address, const std::string* name, Environment environment,
                     Runner::Done done);
+  void give(const std::string& address, std::optional<abi::SessionRef> owner);
   /// Nobody owns it any more.
   void release(const std::string& address);
   void remove(const std::string& address);
@@ -67,6 +69,7 @@ class AddressHook {
   Environment environment_;
   bool hurry_ = false;
   std::map<std::string, Entry> entries_;
+  std::map<abi::SessionRef, std::set<std::string>> owned_;  ///< the addresses of entries_ by owner
   std::map<abi::SessionRef, std::shared_ptr<Learning>> learning_;
   io::LogBudget budget_{20};
 };

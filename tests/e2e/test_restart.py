@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,31 @@ def test_a_port_that_is_opened_anew_leaves_no_session_behind(stage):
     wait_until(lambda: client.connects() == 2, "the client to come back", 30)
     # By itself it would be gone after two minutes of silence.
     wait_until(lambda: gateway.session_names() == ["alice"], "the session of before to be gone", 20)
+
+
+PIDS = Path("/sys/fs/cgroup/pids")
+
+
+@pytest.mark.skipif(not (PIDS / "cgroup.procs").exists(), reason="no cgroup hierarchy with the pids controller alone")
+def test_no_process_to_spare_ends_nothing(stage):
+    """fork(2) fails when control is to be started again: data goes on, and so does control as soon as it may."""
+    gateway = stage.gateway()
+    client = stage.connected("alice")
+    group = PIDS / f"cve{os.getpid()}-restart"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(gateway.process.pid))
+        (group / "pids.max").write_text("1")
+        os.kill(gateway.pid_of("culvert-control"), signal.SIGKILL)
+        gateway.process.wait_for_log("can't start culvert-control: Resource temporarily unavailable")
+        assert client.ping(INNER4)
+        (group / "pids.max").write_text("max")
+        gateway.wait_ready(30)
+        assert gateway.session_names() == ["alice"] and client.ping(INNER4) and client.connects() == 1
+    finally:
+        for pid in (group / "cgroup.procs").read_text().split():
+            (PIDS / "cgroup.procs").write_text(pid)
+        group.rmdir()
 
 
 @pytest.mark.parametrize("told", [True, False])

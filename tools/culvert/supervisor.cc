@@ -59,7 +59,11 @@ bool Supervisor::start(Kept& kept) {
   const bool is_dataplane = &kept == &dataplane_;
   if (is_dataplane) descriptors_->serve();
   Status status = kept.child.start(is_dataplane ? descriptors_.get() : nullptr);
-  if (!status) give_up(status.error());
+  // A machine that has no process to spare for a moment is no reason to end the other one.
+  if (!status && phase_ == Phase::kRunning)
+    start_again(kept, status.error());
+  else if (!status)
+    give_up(status.error());
   return static_cast<bool>(status);
 }
 
