@@ -104,17 +104,16 @@ std::optional<Request> read(const OSSL_PARAM* params) {
 
 /// HKDF-Expand-Label (RFC 8446, section 7.1; RFC 5869, section 2.3). `out` at most 255 hashes long, label with its
 /// prefix and `data` at most kMostLabel bytes.
-bool expand_label(Hasher& hasher, const HashFunction& hash, const Request& request, Bytes key, Bytes data,
-                  std::span<uint8_t> out) {
+bool expand_label(const HashFunction& hash, const Request& request, Bytes key, Bytes data, std::span<uint8_t> out) {
   const std::array<uint8_t, 3> head = {static_cast<uint8_t>(out.size() >> 8), static_cast<uint8_t>(out.size()),
                                        static_cast<uint8_t>(request.prefix.size() + request.label.size())};
   const std::array<uint8_t, 1> data_size = {static_cast<uint8_t>(data.size())};
+  HmacKey hmac(hash, key);
   Secret<kMaxDigestSize> block;
   Bytes before;
   for (uint8_t counter = 1; !out.empty(); ++counter) {
     const std::array<uint8_t, 1> number = {counter};
-    if (!hasher.hmac(key, {before, head, request.prefix, request.label, data_size, data, number}, block.span()))
-      return false;
+    if (!hmac.tag({before, head, request.prefix, request.label, data_size, data, number}, block.span())) return false;
     before = block.span().first(hash.size);
     const size_t size = std::min(out.size(), hash.size);
     std::copy_n(before.begin(), size, out.begin());
@@ -124,20 +123,20 @@ bool expand_label(Hasher& hasher, const HashFunction& hash, const Request& reque
 }
 
 /// The next of the three secrets of the key schedule: Derive-Secret(salt, "derived", "") as salt for HKDF-Extract.
-bool extract(Hasher& hasher, const HashFunction& hash, const Request& request, std::span<uint8_t> out) {
+bool extract(const HashFunction& hash, const Request& request, std::span<uint8_t> out) {
   constexpr std::array<uint8_t, kMaxDigestSize> kZeros{};
   Secret<kMaxDigestSize> memory;
   Bytes salt;
   if (!request.salt.empty()) {
     std::array<uint8_t, kMaxDigestSize> of_nothing;
     const auto derived = memory.span().first(hash.size);
-    if (!hasher.hash({}, of_nothing) ||
-        !expand_label(hasher, hash, request, request.salt, Bytes(of_nothing).first(hash.size), derived))
+    if (!Hasher(hash).hash({}, of_nothing) ||
+        !expand_label(hash, request, request.salt, Bytes(of_nothing).first(hash.size), derived))
       return false;
     salt = derived;
   }
   const Bytes secret = !request.key.empty() ? request.key : Bytes(kZeros).first(hash.size);
-  return hasher.hmac(salt, {secret}, out);
+  return HmacKey(hash, salt).tag({secret}, out);
 }
 
 /// Nothing: this is for OpenSSL, which may refuse it.
@@ -150,13 +149,11 @@ std::optional<bool> derive_here(const OSSL_PARAM* params, std::span<uint8_t> out
     return std::nullopt;
   if (request->mode == EVP_KDF_HKDF_MODE_EXPAND_ONLY) {
     if (request->key.empty() || request->key.size() > hash.block || out.size() > 255 * hash.size) return std::nullopt;
-    Hasher hasher(hash);
-    return expand_label(hasher, hash, *request, request->key, request->data, out);
+    return expand_label(hash, *request, request->key, request->data, out);
   }
   if (request->mode != EVP_KDF_HKDF_MODE_EXTRACT_ONLY || out.size() != hash.size || request->salt.size() > hash.block)
     return std::nullopt;
-  Hasher hasher(hash);
-  return extract(hasher, hash, *request, out);
+  return extract(hash, *request, out);
 }
 
 void* new_context(void* provider) {

@@ -130,18 +130,6 @@ int start_further_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const 
   return 1;
 }
 
-int note_foreign(OSSL_PROVIDER* provider, void* foreign) {
-  if (std::string_view(OSSL_PROVIDER_get0_name(provider)) != "default") *static_cast<bool*>(foreign) = true;
-  return 1;
-}
-
-/// What openssl.cnf decides must go on deciding.
-bool only_default_provider() {
-  bool foreign = false;
-  return OSSL_PROVIDER_do_all(nullptr, note_foreign, &foreign) == 1 && !foreign &&
-         EVP_default_properties_is_fips_enabled(nullptr) == 0;
-}
-
 bool start(OSSL_LIB_CTX* library, const char* name, OSSL_provider_init_fn* provider) {
   return OSSL_PROVIDER_add_builtin(library, name, provider) == 1 && OSSL_PROVIDER_load(library, name) != nullptr;
 }
