@@ -1,8 +1,25 @@
 #include "control/crypto/openssl.h"
 
+#include <openssl/provider.h>
+
 #include <climits>
 
 namespace culvert::crypto {
+namespace {
+
+int note_foreign(OSSL_PROVIDER* provider, void* foreign) {
+  if (std::string_view(OSSL_PROVIDER_get0_name(provider)) != "default") *static_cast<bool*>(foreign) = true;
+  return 1;
+}
+
+}  // namespace
+
+bool only_default_provider() {
+  bool foreign = false;
+  return OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, nullptr) == 1 &&
+         OSSL_PROVIDER_do_all(nullptr, note_foreign, &foreign) == 1 && !foreign &&
+         EVP_default_properties_is_fips_enabled(nullptr) == 0;
+}
 
 const EVP_MD* fetched_sha256() {
   static const OwnedMd digest(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));

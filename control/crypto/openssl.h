@@ -49,6 +49,9 @@ using OwnedX509 = Owned<X509, X509_free>;
 const EVP_MD* fetched_sha256();
 const EVP_MD* fetched_sha1();
 
+/// Did openssl.cnf leave it at the default provider, without FIPS? Else what it set up must go on deciding.
+bool only_default_provider();
+
 /// What OpenSSL queued as errors, oldest first, and empties the queue; "unknown error" when it is empty.
 std::string take_errors();
 

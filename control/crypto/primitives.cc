@@ -54,8 +54,7 @@ bool equal_constant_time(Bytes a, Bytes b) {
 bool hmac(Digest digest, Bytes key, std::initializer_list<Bytes> parts, std::span<uint8_t> out) {
   const HashFunction function = key.empty() ? HashFunction{} : hash_function(digest);
   if (function.digest == nullptr || out.size() < function.size) return false;
-  Hasher hasher(function);
-  const bool done = hasher.hmac(key, parts, out);
+  const bool done = HmacKey(function, key).tag(parts, out);
   if (!done) ERR_clear_error();
   return done;
 }
@@ -75,10 +74,9 @@ bool aes256_ctr(std::span<const uint8_t, 32> key, std::span<const uint8_t, 16> i
 }
 
 bool sha256(Bytes data, std::span<uint8_t, 32> out) {
-  unsigned written = 0;
-  const bool done = EVP_Digest(data.data(), data.size(), out.data(), &written, fetched_sha256(), nullptr) == 1;
+  const bool done = Hasher(hash_function(Digest::kSha256)).hash({data}, out);
   if (!done) ERR_clear_error();
-  return done && written == out.size();
+  return done;
 }
 
 bool tls1_prf(Bytes secret, std::initializer_list<Bytes> seed, std::span<uint8_t> out) {

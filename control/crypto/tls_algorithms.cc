@@ -39,18 +39,35 @@ constexpr std::array kSeldomDigests = {
 constexpr std::array kMacs = {"HMAC"sv};
 constexpr std::array kKdfs = {"TLS13-KDF"sv, "TLS1-PRF"sv};
 constexpr std::array kRandom = {"CTR-DRBG"sv, "SEED-SRC"sv};
-/// HMAC is a kind of key for the suites of TLS 1.2 that have it.
-constexpr std::array kKeys = {"EC"sv,     "RSA"sv,  "RSA-PSS"sv, "DSA"sv,   "DH"sv,
-                              "X25519"sv, "X448"sv, "ED25519"sv, "ED448"sv, "HMAC"sv};
+/// Of the key exchange, and those that nearly all certificates have. HMAC is a kind of key for the suites of TLS 1.2
+/// that have it.
+constexpr std::array kKeys = {"EC"sv, "DH"sv, "X25519"sv, "X448"sv, "HMAC"sv};
 constexpr std::array kExchanges = {"ECDH"sv, "X25519"sv, "X448"sv, "DH"sv};
-constexpr std::array kSignatures = {"ECDSA"sv, "RSA"sv, "ED25519"sv, "ED448"sv, "DSA"sv, "HMAC"sv};
+constexpr std::array kSignatures = {"ECDSA"sv, "HMAC"sv};
+constexpr std::array kCertificateKeys = {"EC"sv};
+
+constexpr std::array kOtherKeys = {"RSA"sv, "RSA-PSS"sv, "DSA"sv, "ED25519"sv, "ED448"sv};
+constexpr std::array kOtherSignatures = {"RSA"sv, "ED25519"sv, "ED448"sv, "DSA"sv};
 constexpr std::array kAsymmetricCiphers = {"RSA"sv};
-constexpr std::array kCertificateKeys = {"EC"sv, "RSA"sv, "RSA-PSS"sv, "DSA"sv, "ED25519"sv, "ED448"sv};
 
 Names seldom(int operation) {
   if (operation == OSSL_OP_CIPHER) return kSeldomCiphers;
   if (operation == OSSL_OP_DIGEST) return kSeldomDigests;
   return {};
+}
+
+Names of_other_keys(int operation) {
+  switch (operation) {
+    case OSSL_OP_KEYMGMT:
+    case OSSL_OP_DECODER:
+      return kOtherKeys;
+    case OSSL_OP_SIGNATURE:
+      return kOtherSignatures;
+    case OSSL_OP_ASYM_CIPHER:
+      return kAsymmetricCiphers;
+    default:
+      return {};
+  }
 }
 
 Names often(int operation) {
@@ -71,13 +88,23 @@ Names often(int operation) {
       return kExchanges;
     case OSSL_OP_SIGNATURE:
       return kSignatures;
-    case OSSL_OP_ASYM_CIPHER:
-      return kAsymmetricCiphers;
     case OSSL_OP_DECODER:
       return kCertificateKeys;
     default:
       return {};
   }
+}
+
+Names names_of(Use use, int operation) {
+  switch (use) {
+    case Use::kOften:
+      return often(operation);
+    case Use::kSeldom:
+      return seldom(operation);
+    case Use::kOtherKeys:
+      return of_other_keys(operation);
+  }
+  return {};
 }
 
 /// OpenSSL's names are "EC:id-ecPublicKey:1.2.840.10045.2.1".
@@ -95,7 +122,7 @@ bool fits(int operation, const OSSL_ALGORITHM& algorithm) {
 }  // namespace
 
 AlgorithmTable tls_algorithms(Use use, int operation, const OSSL_ALGORITHM* all) {
-  const Names names = use == Use::kOften ? often(operation) : seldom(operation);
+  const Names names = names_of(use, operation);
   AlgorithmTable kept;
   for (; all != nullptr && all->algorithm_names != nullptr; ++all)
     if (std::ranges::find(names, first_name(*all)) != names.end() && fits(operation, *all)) kept.push_back(*all);

@@ -12,7 +12,8 @@ using AlgorithmTable = std::vector<OSSL_ALGORITHM>;
 
 /// kOften: looked up in handshakes, kept by OpenSSL once it was asked for. kSeldom: looked up when a TlsContext is
 /// made, or for a certificate with an unusual signature, and made anew then; OpenSSL does not walk over these.
-enum class Use { kOften, kSeldom };
+/// kOtherKeys: for certificates whose keys are not EC keys.
+enum class Use { kOften, kSeldom, kOtherKeys };
 
 /// Of `all` algorithms that the default provider has for `operation` (OSSL_OP_…; null: none) those that TLS or the
 /// certificates of TLS can use in that way, in their order. What cannot be used is left out because OpenSSL 3.0 walks

@@ -5,6 +5,7 @@
 #include <climits>
 
 #include "control/crypto/tls_internal.h"
+#include "control/crypto/tls_key_kinds.h"
 #include "control/crypto/tls_library.h"
 
 namespace culvert::crypto {
@@ -107,9 +108,20 @@ Status set_policy(SSL_CTX* context, const TlsSettings& settings) {
   return {};
 }
 
+/// Signatures by these are made or verified in tls_library().
+void expect_keys_of(const std::vector<OwnedX509>& certificates) {
+  const auto has_ec_key = [](const OwnedX509& certificate) {
+    const EVP_PKEY* key = X509_get0_pubkey(certificate.get());
+    return key != nullptr && EVP_PKEY_is_a(key, "EC") == 1;
+  };
+  if (!std::all_of(certificates.begin(), certificates.end(), has_ec_key)) add_other_keys();
+  ERR_clear_error();
+}
+
 Status load_authorities(TlsContext::State& state, const std::string& pem) {
   auto authorities = load_certificates(pem);
   if (!authorities) return Error{"ca: " + authorities.error()};
+  expect_keys_of(*authorities);
   X509_STORE* store = SSL_CTX_get_cert_store(state.context.get());
   for (const OwnedX509& authority : *authorities) {
     if (X509_STORE_add_cert(store, authority.get()) != 1) return Error{"ca: " + take_errors()};
@@ -142,6 +154,7 @@ void find_own_chain(SSL_CTX* context) {
 Status load_identity(SSL_CTX* context, const TlsSettings& settings) {
   auto chain = load_certificates(settings.certificate_pem);
   if (!chain) return Error{"cert: " + chain.error()};
+  expect_keys_of(*chain);
   auto key = load_key(settings.key_pem, settings.key_password);
   if (!key) return Error{"key: " + key.error()};
   if (SSL_CTX_use_certificate(context, chain->front().get()) != 1)
@@ -211,8 +224,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   state.min_version = settings.min_version;
   state.policy = std::make_shared<const PeerPolicy>(settings.peer);
   state.export_certificates = settings.export_peer_certificates;
-  state.context.reset(SSL_CTX_new_ex(tls_library(), nullptr,
-                                     settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method()));
+  state.context = new_tls_context(settings.role == TlsRole::kServer ? TLS_server_method() : TLS_client_method());
   SSL_CTX* context = state.context.get();
   if (context == nullptr) return Error{"can't start TLS: " + take_errors()};
   if (Status done = set_policy(context, settings); !done) return Error{done.error()};
@@ -226,6 +238,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   if (settings.require_peer_certificate) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   if (!settings.ask_peer_certificate) mode = SSL_VERIFY_NONE;
   SSL_CTX_set_verify(context, mode, verify_peer);
+  expect_any_key(context);
   return std::shared_ptr<const TlsContext>(std::move(made));
 }
 

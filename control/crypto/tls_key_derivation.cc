@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "control/crypto/hasher.h"
+#include "control/crypto/tls_recent_keys.h"
 
 namespace culvert::crypto {
 namespace {
@@ -104,17 +105,18 @@ std::optional<Request> read(const OSSL_PARAM* params) {
 
 /// HKDF-Expand-Label (RFC 8446, section 7.1; RFC 5869, section 2.3). `out` at most 255 hashes long, label with its
 /// prefix and `data` at most kMostLabel bytes.
-bool expand_label(Hasher& hasher, const HashFunction& hash, const Request& request, Bytes key, Bytes data,
-                  std::span<uint8_t> out) {
+bool expand_label(const HashFunction& hash, const Request& request, Bytes key, Bytes data, std::span<uint8_t> out) {
   const std::array<uint8_t, 3> head = {static_cast<uint8_t>(out.size() >> 8), static_cast<uint8_t>(out.size()),
                                        static_cast<uint8_t>(request.prefix.size() + request.label.size())};
   const std::array<uint8_t, 1> data_size = {static_cast<uint8_t>(data.size())};
+  std::optional<HmacKey> own;
+  RecentKeys* recent = RecentKeys::of_thread();
+  HmacKey& hmac = recent != nullptr ? recent->hmac(hash, key) : own.emplace(hash, key);
   Secret<kMaxDigestSize> block;
   Bytes before;
   for (uint8_t counter = 1; !out.empty(); ++counter) {
     const std::array<uint8_t, 1> number = {counter};
-    if (!hasher.hmac(key, {before, head, request.prefix, request.label, data_size, data, number}, block.span()))
-      return false;
+    if (!hmac.tag({before, head, request.prefix, request.label, data_size, data, number}, block.span())) return false;
     before = block.span().first(hash.size);
     const size_t size = std::min(out.size(), hash.size);
     std::copy_n(before.begin(), size, out.begin());
@@ -123,21 +125,60 @@ bool expand_label(Hasher& hasher, const HashFunction& hash, const Request& reque
   return true;
 }
 
+constexpr std::array<uint8_t, kMaxDigestSize> kZeros{};
+constexpr std::string_view kPrefix = "tls13 ";
+constexpr std::string_view kDerived = "derived";
+
+/// How the key schedule of every handshake begins (no PSK).
+struct Beginning {
+  std::array<uint8_t, kMaxDigestSize> hash_of_nothing{};
+  std::array<uint8_t, kMaxDigestSize> early{};    ///< the early secret
+  std::array<uint8_t, kMaxDigestSize> derived{};  ///< Derive-Secret(early secret, "derived", "")
+  bool good = false;                              ///< false: libcrypto refused something
+};
+
+const Beginning& beginning(const HashFunction& hash) {
+  const auto make = [](const HashFunction& function) {
+    Request request;
+    request.prefix = bytes_of(kPrefix);
+    request.label = bytes_of(kDerived);
+    const auto sized = [&function](auto& bytes) { return std::span(bytes).first(function.size); };
+    Beginning made;
+    made.good = Hasher(function).hash({}, made.hash_of_nothing) &&
+                HmacKey(function, {}).tag({sized(kZeros)}, made.early) &&
+                expand_label(function, request, sized(made.early), sized(made.hash_of_nothing), sized(made.derived));
+    return made;
+  };
+  static const Beginning sha256 = make(hash_function(Digest::kSha256));
+  static const Beginning sha384 = make(hash_function(Digest::kSha384));
+  return hash.size == digest_size(Digest::kSha256) ? sha256 : sha384;
+}
+
+bool is(Bytes bytes, std::string_view text) {
+  return std::ranges::equal(bytes, bytes_of(text));
+}
+
 /// The next of the three secrets of the key schedule: Derive-Secret(salt, "derived", "") as salt for HKDF-Extract.
-bool extract(Hasher& hasher, const HashFunction& hash, const Request& request, std::span<uint8_t> out) {
-  constexpr std::array<uint8_t, kMaxDigestSize> kZeros{};
+bool extract(const HashFunction& hash, const Request& request, std::span<uint8_t> out) {
+  const Beginning& known = beginning(hash);
+  const auto sized = [&hash](auto& bytes) { return Bytes(bytes).first(hash.size); };
+  if (!known.good) return false;
+  if (request.salt.empty() && request.key.empty()) {
+    std::ranges::copy(sized(known.early), out.begin());
+    return true;
+  }
   Secret<kMaxDigestSize> memory;
   Bytes salt;
-  if (!request.salt.empty()) {
-    std::array<uint8_t, kMaxDigestSize> of_nothing;
+  if (std::ranges::equal(request.salt, sized(known.early)) && is(request.prefix, kPrefix) &&
+      is(request.label, kDerived))
+    salt = sized(known.derived);
+  else if (!request.salt.empty()) {
     const auto derived = memory.span().first(hash.size);
-    if (!hasher.hash({}, of_nothing) ||
-        !expand_label(hasher, hash, request, request.salt, Bytes(of_nothing).first(hash.size), derived))
-      return false;
+    if (!expand_label(hash, request, request.salt, sized(known.hash_of_nothing), derived)) return false;
     salt = derived;
   }
-  const Bytes secret = !request.key.empty() ? request.key : Bytes(kZeros).first(hash.size);
-  return hasher.hmac(salt, {secret}, out);
+  const Bytes secret = !request.key.empty() ? request.key : sized(kZeros);
+  return HmacKey(hash, salt).tag({secret}, out);
 }
 
 /// Nothing: this is for OpenSSL, which may refuse it.
@@ -150,13 +191,11 @@ std::optional<bool> derive_here(const OSSL_PARAM* params, std::span<uint8_t> out
     return std::nullopt;
   if (request->mode == EVP_KDF_HKDF_MODE_EXPAND_ONLY) {
     if (request->key.empty() || request->key.size() > hash.block || out.size() > 255 * hash.size) return std::nullopt;
-    Hasher hasher(hash);
-    return expand_label(hasher, hash, *request, request->key, request->data, out);
+    return expand_label(hash, *request, request->key, request->data, out);
   }
   if (request->mode != EVP_KDF_HKDF_MODE_EXTRACT_ONLY || out.size() != hash.size || request->salt.size() > hash.block)
     return std::nullopt;
-  Hasher hasher(hash);
-  return extract(hasher, hash, *request, out);
+  return extract(hash, *request, out);
 }
 
 void* new_context(void* provider) {

@@ -61,13 +61,42 @@ const OSSL_ALGORITHM* query(void*, int operation, int* no_cache) {
   return at->second.data();
 }
 
+const OSSL_ALGORITHM* other_keys(int operation) {
+  static const AlgorithmTable keys = tls_algorithms(Use::kOtherKeys, OSSL_OP_KEYMGMT, ask(OSSL_OP_KEYMGMT));
+  static const AlgorithmTable signatures = tls_algorithms(Use::kOtherKeys, OSSL_OP_SIGNATURE, ask(OSSL_OP_SIGNATURE));
+  static const AlgorithmTable ciphers = tls_algorithms(Use::kOtherKeys, OSSL_OP_ASYM_CIPHER, ask(OSSL_OP_ASYM_CIPHER));
+  static const AlgorithmTable decoders = tls_algorithms(Use::kOtherKeys, OSSL_OP_DECODER, ask(OSSL_OP_DECODER));
+  switch (operation) {
+    case OSSL_OP_KEYMGMT:
+      return keys.data();
+    case OSSL_OP_SIGNATURE:
+      return signatures.data();
+    case OSSL_OP_ASYM_CIPHER:
+      return ciphers.data();
+    case OSSL_OP_DECODER:
+      return decoders.data();
+    default:
+      return nullptr;
+  }
+}
+
+/// The third provider, which is not there before somebody needs it.
+const OSSL_ALGORITHM* query_other_keys(void*, int operation, int* no_cache) {
+  *no_cache = 0;
+  return other_keys(operation);
+}
+
+/// While this thread makes an SSL_CTX, for which OpenSSL looks once which signatures there are.
+thread_local bool making_context = false;
+
 /// The second provider: what OpenSSL is not to keep.
 const OSSL_ALGORITHM* query_seldom(void*, int operation, int* no_cache) {
   static const AlgorithmTable ciphers = tls_algorithms(Use::kSeldom, OSSL_OP_CIPHER, ask(OSSL_OP_CIPHER));
   static const AlgorithmTable digests = tls_algorithms(Use::kSeldom, OSSL_OP_DIGEST, ask(OSSL_OP_DIGEST));
   *no_cache = 1;
   if (operation == OSSL_OP_CIPHER) return ciphers.data();
-  return operation == OSSL_OP_DIGEST ? digests.data() : nullptr;
+  if (operation == OSSL_OP_DIGEST) return digests.data();
+  return making_context ? other_keys(operation) : nullptr;
 }
 
 /// The groups of TLS.
@@ -91,24 +120,14 @@ int start_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH* core, const OSS
   return 1;
 }
 
-int start_seldom_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions,
-                          void** context) {
-  static const OSSL_DISPATCH table[] = {entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query_seldom), {0, nullptr}};
+/// One of those that have nothing but algorithms.
+template <auto Query>
+int start_further_provider(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** functions,
+                           void** context) {
+  static const OSSL_DISPATCH table[] = {entry(OSSL_FUNC_PROVIDER_QUERY_OPERATION, Query), {0, nullptr}};
   *functions = table;
   *context = OSSL_PROVIDER_get0_provider_ctx(default_provider());
   return 1;
-}
-
-int note_foreign(OSSL_PROVIDER* provider, void* foreign) {
-  if (std::string_view(OSSL_PROVIDER_get0_name(provider)) != "default") *static_cast<bool*>(foreign) = true;
-  return 1;
-}
-
-/// What openssl.cnf decides must go on deciding.
-bool only_default_provider() {
-  bool foreign = false;
-  return OSSL_PROVIDER_do_all(nullptr, note_foreign, &foreign) == 1 && !foreign &&
-         EVP_default_properties_is_fips_enabled(nullptr) == 0;
 }
 
 bool start(OSSL_LIB_CTX* library, const char* name, OSSL_provider_init_fn* provider) {
@@ -119,7 +138,8 @@ OSSL_LIB_CTX* make_library() {
   if (OPENSSL_init_ssl(0, nullptr) != 1 || !only_default_provider() || default_provider() == nullptr) return nullptr;
   OSSL_LIB_CTX* library = OSSL_LIB_CTX_new();
   if (library == nullptr) return nullptr;
-  if (start(library, "culvert-tls", start_provider) && start(library, "culvert-tls-seldom", start_seldom_provider))
+  if (start(library, "culvert-tls", start_provider) &&
+      start(library, "culvert-tls-seldom", start_further_provider<query_seldom>))
     return library;
   OSSL_LIB_CTX_free(library);
   return nullptr;
@@ -134,6 +154,24 @@ OSSL_LIB_CTX* tls_library() {
     return made;
   }();
   return library;
+}
+
+OwnedSslCtx new_tls_context(const SSL_METHOD* method) {
+  OSSL_LIB_CTX* library = tls_library();
+  making_context = true;
+  OwnedSslCtx context(SSL_CTX_new_ex(library, nullptr, method));
+  making_context = false;
+  return context;
+}
+
+void add_other_keys() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    OSSL_LIB_CTX* library = tls_library();
+    if (library == nullptr) return;  // OpenSSL's own context has them
+    start(library, "culvert-tls-other-keys", start_further_provider<query_other_keys>);
+    ERR_clear_error();
+  });
 }
 
 }  // namespace culvert::crypto

@@ -6,6 +6,7 @@
 
 #include "control/crypto/primitives.h"
 #include "control/crypto/tls_internal.h"
+#include "control/crypto/tls_recent_keys.h"
 
 namespace culvert::crypto {
 namespace {
@@ -61,6 +62,7 @@ void TlsStream::State::fail(std::string text) {
 /// As far as the bytes that are there allow.
 void TlsStream::State::advance() {
   if (over(status)) return;
+  const RecentKeys recent;
   ERR_clear_error();
   if (status == TlsStatus::kHandshaking) {
     const int result = SSL_do_handshake(ssl.get());

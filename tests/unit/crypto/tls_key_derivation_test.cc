@@ -11,6 +11,7 @@
 
 #include "control/crypto/openssl.h"
 #include "control/crypto/tls_library.h"
+#include "control/crypto/tls_recent_keys.h"
 
 namespace culvert::crypto {
 namespace {
@@ -139,6 +140,59 @@ TEST(TlsKeyDerivation, ExtractsWithAndWithoutWhatCameBefore) {
         if (key != 0) wanted.key = counted(key, 5);
         expect_same(wanted, std::string(digest) + (salt ? ", salt, " : ", ") + std::to_string(key) + " bytes of key");
       }
+}
+
+/// The salt that stands at the beginning of every handshake, and its neighbours.
+TEST(TlsKeyDerivation, ExtractsFromTheEarlySecret) {
+  for (const auto& [digest, size] : {std::pair("SHA2-256", 32), std::pair("SHA2-384", 48)}) {
+    Derivation wanted{.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY, .digest = digest, .label = "derived"};
+    wanted.size = static_cast<size_t>(size);
+    const Octets early = derive(nullptr, wanted);
+    for (const std::string& label : std::vector<std::string>{"derived", "derivee", "derive"})
+      for (const std::string& prefix : std::vector<std::string>{"tls13 ", "dtls13"}) {
+        wanted.label = label;
+        wanted.prefix = prefix;
+        wanted.salt = early;
+        wanted.key = counted(32, 5);
+        expect_same(wanted, digest + label + prefix);
+        wanted.key.reset();
+        expect_same(wanted, digest + label + prefix + ", no key");
+        wanted.salt->back() ^= 1;
+        expect_same(wanted, digest + label + prefix + ", another salt");
+        wanted.salt->pop_back();
+        expect_same(wanted, digest + label + prefix + ", a shorter salt");
+      }
+  }
+}
+
+/// Secrets that come again, with others in between, and the same bytes as secret of another hash function.
+TEST(TlsKeyDerivation, KeepsSecretsApartThatItRemembers) {
+  const RecentKeys outer;
+  {
+    const RecentKeys recent;
+    for (const uint8_t secret : {1, 1, 2, 1, 2, 2, 3, 1, 3, 2, 2, 1})
+      for (const char* digest : {"SHA2-384", "SHA2-256", "SHA2-256", "SHA2-384", "SHA2-384"})
+        for (const size_t size : {size_t{48}, size_t{49}, size_t{12}}) {
+          Derivation wanted{.digest = digest, .key = counted(size, secret), .label = "key"};
+          expect_same(wanted, std::string(digest) + " " + std::to_string(secret));
+          wanted.data = counted(40, secret);
+          expect_same(wanted, std::string(digest) + " " + std::to_string(secret) + ", data");
+        }
+  }
+  EXPECT_EQ(RecentKeys::of_thread(), &outer);
+}
+
+TEST(TlsKeyDerivation, RemembersNothingByItself) {
+  EXPECT_EQ(RecentKeys::of_thread(), nullptr);
+  RecentKeys recent;
+  EXPECT_EQ(RecentKeys::of_thread(), &recent);
+  const HashFunction hash = hash_function(Digest::kSha256);
+  const HmacKey* first = &recent.hmac(hash, counted(32, 1));
+  const HmacKey* second = &recent.hmac(hash, counted(32, 2));
+  EXPECT_NE(first, second);
+  EXPECT_EQ(&recent.hmac(hash, counted(32, 1)), first);
+  EXPECT_EQ(&recent.hmac(hash, counted(32, 3)), second) << "in place of the one that was not used for longer";
+  EXPECT_EQ(&recent.hmac(hash, counted(32, 1)), first);
 }
 
 TEST(TlsKeyDerivation, RefusesWhatOpensslRefuses) {

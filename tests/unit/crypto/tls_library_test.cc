@@ -16,9 +16,8 @@ namespace {
 using Names = std::set<std::string>;
 using OwnedDigest = Owned<EVP_MD, EVP_MD_free>;
 
-/// The cipher suites that a context of `library` would offer or take, when everything is allowed.
-Names suites(OSSL_LIB_CTX* library) {
-  OwnedSslCtx context(SSL_CTX_new_ex(library, nullptr, TLS_method()));
+/// The cipher suites that a context would offer or take, when everything is allowed.
+Names suites(OwnedSslCtx context) {
   EXPECT_EQ(SSL_CTX_set_cipher_list(context.get(), "ALL:COMPLEMENTOFALL:@SECLEVEL=0"), 1);
   OwnedSsl ssl(SSL_new(context.get()));
   STACK_OF(SSL_CIPHER)* list = SSL_get1_supported_ciphers(ssl.get());
@@ -29,9 +28,9 @@ Names suites(OSSL_LIB_CTX* library) {
 }
 
 TEST(TlsLibrary, HasEveryCipherSuite) {
-  const Names all = suites(nullptr);
+  const Names all = suites(OwnedSslCtx(SSL_CTX_new(TLS_method())));
   EXPECT_GT(all.size(), 60U);
-  EXPECT_EQ(suites(tls_library()), all);
+  EXPECT_EQ(suites(new_tls_context(TLS_method())), all);
 }
 
 /// Ciphers that OpenSSL keeps and those that it does not, twice with the same contexts.
@@ -57,7 +56,7 @@ TEST(TlsLibrary, ConnectsWithCiphersOfBothProviders) {
 }
 
 TEST(TlsLibrary, HasEveryGroup) {
-  OwnedSslCtx context(SSL_CTX_new_ex(tls_library(), nullptr, TLS_method()));
+  const OwnedSslCtx context = new_tls_context(TLS_method());
   for (const char* group :
        {"P-256", "P-384", "P-521", "X25519", "X448", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1",
         "secp256k1", "sect283k1", "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"})
