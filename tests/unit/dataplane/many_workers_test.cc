@@ -335,12 +335,18 @@ class Crowd {
     }
   }
 
+  /// Of everything: how much of each comes first is up to the scheduler.
+  bool is_enough() const {
+    return outward_ + inward_ >= wanted_ && outward_ > wanted_ / 10 && inward_ > wanted_ / 10 &&
+           moves_ > 2 * kClients && rekeys_ > kClients / 2;
+  }
+
   void work(uint32_t worker) {
     rte_thread_register();
     Path& path = *sides_[worker].path;
     // Ends when this worker's flows are in, and goes on for the others' sake until everybody's are.
     for (bool finished = false; finished_ < kWorkers;) {
-      if (outward_ + inward_ >= wanted_) over_ = true;
+      if (is_enough()) over_ = true;
       bool busy = send_of_clients(worker);
       busy |= send_of_tun(worker);
       busy |= path.take_handed(kNow) > 0;
