@@ -1,10 +1,12 @@
 """A machine that systemd has started, in namespaces of its own: the real systemd as process 1, with the units of conf/ and no others,
 over a copy of this machine's file system that is thrown away at the end. Its network is that of a host of the stage."""
 
+import functools
 import itertools
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Optional
 
@@ -28,22 +30,25 @@ exec unshare --mount --pid --fork --uts --ipc --cgroup --kill-child bash -c '{in
 """
 
 # A tmpfs, since what an overlay changes may not lie below what it covers.
-_INSIDE = """
+_MOUNTS = """
 set -e
 mount --make-rprivate /
-mount -t tmpfs tmpfs {folder}/machine
-cd {folder}/machine
-mkdir -p root work up/usr/local/bin up/usr/local/sbin up/etc
-cp {culvert} up/usr/local/bin/
-cp {control} {dataplane} up/usr/local/sbin/
+mount -t tmpfs tmpfs {folder}
+cd {folder}
+mkdir root work up
 mount -t overlay overlay -o lowerdir=/,upperdir=up,workdir=work root
 mount -t proc proc root/proc
 mount -t sysfs sysfs root/sys
 mount -t cgroup2 cgroup2 root/sys/fs/cgroup
 mount --rbind /dev root/dev
 for own in run tmp var/tmp; do mount -t tmpfs tmpfs root/$own; done
-mkdir root/run/units root/run/generators
-cp -r {folder}/units/* root/run/units/
+"""
+
+_BOOT = """
+mkdir -p root/run/units root/run/generators root/usr/local/bin root/usr/local/sbin
+cp {culvert} root/usr/local/bin/
+cp {control} {dataplane} root/usr/local/sbin/
+cp -r {units}/* root/run/units/
 exec env -i container=test PATH={path} \\
   SYSTEMD_UNIT_PATH=/run/units SYSTEMD_GENERATOR_PATH=/run/generators \\
   chroot root {systemd} --system --unit=machine.target --log-target=console --show-status=0
@@ -59,15 +64,17 @@ def _cgroups() -> Optional[Path]:
     return None
 
 
+@functools.cache
 def why_not() -> str:
     """What this machine lacks for it; empty: nothing."""
     if not SYSTEMD.exists():
         return "systemd is not installed"
     if _cgroups() is None:
         return "no cgroup2 is mounted"
-    if "\toverlay" not in Path("/proc/filesystems").read_text():
-        return "this kernel has no overlayfs"
-    return ""
+    with tempfile.TemporaryDirectory() as folder:
+        tried = subprocess.run(["unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--cgroup", "bash", "-c",
+                                _MOUNTS.format(folder=folder)], capture_output=True, text=True)
+    return f"no machine can be made here: {tried.stderr.strip()}" if tried.returncode != 0 else ""
 
 
 class Machine:
@@ -91,9 +98,10 @@ class Machine:
 
     def start(self) -> "Machine":
         self._cgroup.mkdir()
-        inside = _INSIDE.format(folder=self.folder, systemd=SYSTEMD, path=_PATH, culvert=builds.culvert(),
-                                control=builds.program("control", "culvert-control"),
-                                dataplane=builds.program("dataplane", "culvert-dataplane"))
+        inside = _MOUNTS.format(folder=self.folder / "machine")
+        inside += _BOOT.format(units=self.folder / "units", systemd=SYSTEMD, path=_PATH, culvert=builds.culvert(),
+                               control=builds.program("control", "culvert-control"),
+                               dataplane=builds.program("dataplane", "culvert-dataplane"))
         self._process = self.namespace.start(["bash", "-c", _BEGIN.format(cgroup=self._cgroup, inside=inside)],
                                              self.folder / "systemd.log")
 
