@@ -119,9 +119,10 @@ void Gateway::leave_streams() {
         all.push_back({names[worker], std::move(left)});
   }
   if (all.empty()) return;
-  log("leaving " + std::to_string(all.size()) + " TCP connection(s) to the next dataplane");
+  const std::string count = std::to_string(all.size()) + " TCP connection(s)";
   const FileDescriptor carrier = pack_streams(std::move(all));
-  if (!carrier) return;
+  if (!carrier) return log(count + " end, and can't be left to the next dataplane: no memory or no descriptor");
+  log("leaving " + count + " to the next dataplane");
   store_.keep(kKeptStreams, carrier.get());
   store_.wait_for_keeper();
 }

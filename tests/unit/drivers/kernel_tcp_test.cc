@@ -248,11 +248,10 @@ TEST_F(KernelTcp, WithoutPacketBuffersTheBytesWait) {
   open();
   Client client(port_->local());
   introduce(client);
-  std::vector<rte_mbuf*> held;
-  while (rte_mbuf* packet = rte_pktmbuf_alloc(pool_.get())) held.push_back(packet);
+  take_buffers();
   for (uint8_t i = 0; i < 20; ++i) client.send(frame(Bytes(100, i)));
   EXPECT_FALSE(passes_until([&] { return !packets_.empty(); }, std::chrono::milliseconds(30)));
-  rte_pktmbuf_free_bulk(held.data(), static_cast<unsigned>(held.size()));
+  give_buffers_back();
   ASSERT_TRUE(testing::wait_readable(port_->wake_fd())) << "the worker is woken although no byte comes";
   ASSERT_TRUE(receives(20));
   for (uint8_t i = 0; i < 20; ++i) EXPECT_EQ(bytes(i), Bytes(100, i));

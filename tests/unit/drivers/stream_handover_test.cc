@@ -87,12 +87,11 @@ TEST_F(StreamHandover, PacketsThatWaitedForBuffersAreReceivedThen) {
   open();
   Client client(port_->local());
   introduce(client);
-  std::vector<rte_mbuf*> all;
-  while (rte_mbuf* packet = rte_pktmbuf_alloc(pool_.get())) all.push_back(packet);
+  take_buffers();
   for (uint8_t i = 0; i < 3; ++i) client.send(frame(Bytes(100, i)));
   ASSERT_TRUE(passes_until([&] { return port_->unread() == 3 * 102; }));
   hand_over();
-  rte_pktmbuf_free_bulk(all.data(), static_cast<unsigned>(all.size()));
+  give_buffers_back();
   EXPECT_TRUE(receives(3)) << "nothing more comes that would wake the port";
 }
 

@@ -27,14 +27,6 @@ size_t take_packets(Bytes& bytes) {
 
 class StreamLosses : public TcpRig {
  protected:
-  /// All packet buffers, until give_buffers_back().
-  void take_buffers() {
-    while (rte_mbuf* packet = rte_pktmbuf_alloc(pool_.get())) held_.push_back(packet);
-  }
-  void give_buffers_back() {
-    rte_pktmbuf_free_bulk(held_.data(), static_cast<unsigned>(held_.size()));
-    held_.clear();
-  }
   /// Sends until packets wait in the connection's queue. Returns how many it sent.
   size_t send_until_some_wait(uint64_t stream) {
     size_t sent = 0;
@@ -58,8 +50,6 @@ class StreamLosses : public TcpRig {
     EXPECT_GT(dropped(DropReason::tx_stream_closed), 0u);
     EXPECT_EQ(counted(Counter::outer_tx_bytes), counted(Counter::outer_tx_packets) * 1400);
   }
-
-  std::vector<rte_mbuf*> held_;
 };
 
 TEST_F(StreamLosses, WhatAClosingConnectionStillSends) {

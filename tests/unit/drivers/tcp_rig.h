@@ -124,6 +124,14 @@ class TcpRig : public ::testing::Test {
     rte_pktmbuf_free_bulk(packets_.data(), static_cast<unsigned>(packets_.size()));
     packets_.clear();
   }
+  /// All packet buffers, until give_buffers_back().
+  void take_buffers() {
+    while (rte_mbuf* packet = rte_pktmbuf_alloc(pool_.get())) taken_.push_back(packet);
+  }
+  void give_buffers_back() {
+    rte_pktmbuf_free_bulk(taken_.data(), static_cast<unsigned>(taken_.size()));
+    taken_.clear();
+  }
   /// A client whose first packet has arrived; returns its stream.
   uint64_t introduce(const Client& client) {
     drop_packets();
@@ -149,6 +157,7 @@ class TcpRig : public ::testing::Test {
   TcpSettings settings_;
   std::shared_ptr<KernelTcpPort> port_;
   std::vector<rte_mbuf*> packets_;
+  std::vector<rte_mbuf*> taken_;
 };
 
 }  // namespace culvert::drivers
