@@ -81,7 +81,8 @@ def test_either_process_killed(stage):
         at_rekey = first.received(), second.received()
         wait_until(lambda: first.received() > at_rekey[0] + 500 and second.received() > at_rekey[1] + 500,
                    "the streams to flow on")
-        assert all(account.perfect for stream in (first, second) for account in stream.finish())
+        accounts = [account for stream in (first, second) for account in stream.finish()]
+        assert all(account.perfect for account in accounts), accounts
     kill_and_wait_for_next(gateway, "culvert-dataplane")
     for client in (alice, bob):
         wait_until(lambda: client.ping(INNER4), "the tunnel to be back", 10)
