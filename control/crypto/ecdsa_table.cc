@@ -13,13 +13,13 @@
 #include <mutex>
 #include <string_view>
 
+#include "control/crypto/inverse.h"
 #include "control/crypto/openssl.h"
 
 namespace culvert::crypto {
 namespace {
 
 using OwnedBnCtx = Owned<BN_CTX, BN_CTX_free>;
-using OwnedMontgomery = Owned<BN_MONT_CTX, BN_MONT_CTX_free>;
 using OwnedGroup = Owned<EC_GROUP, EC_GROUP_free>;
 using OwnedPoint = Owned<EC_POINT, EC_POINT_free>;
 using OwnedSignature = Owned<ECDSA_SIG, ECDSA_SIG_free>;
@@ -69,8 +69,6 @@ bool in_range(const BIGNUM* number, const BIGNUM* order) {
 struct EcdsaTable::Curves {
   OwnedGroup plain;
   OwnedGroup of_key;
-  OwnedMontgomery order;  ///< for powers modulo the curve's order
-  OwnedBignum order_less_two;
 
   static std::unique_ptr<const Curves> make(const Point& point) {
     auto made = std::make_unique<Curves>();
@@ -78,9 +76,6 @@ struct EcdsaTable::Curves {
     const EC_GROUP* plain = made->plain.get();
     if (plain == nullptr) return nullptr;
     made->of_key.reset(EC_GROUP_dup(plain));
-    made->order.reset(BN_MONT_CTX_new());
-    made->order_less_two.reset(BN_dup(EC_GROUP_get0_order(plain)));
-    OwnedBnCtx work(BN_CTX_new());
     OwnedPoint key(EC_POINT_new(plain));
     // A point from outside: must be on the curve, which oct2point checks. Then it has the curve's order, a prime.
     if (!made->of_key || !key || EC_POINT_oct2point(plain, key.get(), point.data(), point.size(), nullptr) != 1 ||
@@ -89,20 +84,7 @@ struct EcdsaTable::Curves {
                                EC_GROUP_get0_cofactor(plain)) != 1 ||
         EC_GROUP_precompute_mult(made->of_key.get(), nullptr) != 1)
       return nullptr;
-    if (!work || !made->order || !made->order_less_two || BN_sub_word(made->order_less_two.get(), 2) != 1 ||
-        BN_MONT_CTX_set(made->order.get(), EC_GROUP_get0_order(plain), work.get()) != 1)
-      return nullptr;
     return made;
-  }
-
-  /// 1 / s modulo the order, a prime: by Fermat, s to the power of order - 2, which takes OpenSSL two thirds of the
-  /// time of BN_mod_inverse(). Nothing here is secret. Null when memory is short.
-  OwnedBignum inverse(const BIGNUM* s, BN_CTX* work) const {
-    OwnedBignum result(BN_new());
-    if (!result || BN_mod_exp_mont(result.get(), s, order_less_two.get(), EC_GROUP_get0_order(plain.get()), work,
-                                   order.get()) != 1)
-      return nullptr;
-    return result;
   }
 
   /// Is r the x coordinate of u1 × generator + u2 × key, modulo the order? r is below the order.
@@ -163,7 +145,7 @@ bool EcdsaTable::verifies(std::span<const uint8_t, 32> digest, std::span<const u
   const BIGNUM* s = ECDSA_SIG_get0_s(read.get());
   if (!in_range(r, order) || !in_range(s, order)) return false;
   OwnedBignum e(BN_bin2bn(digest.data(), digest.size(), nullptr));
-  OwnedBignum w(curves_->inverse(s, work.get()));
+  OwnedBignum w = inverse_of_public(s, order);
   OwnedBignum u1(BN_new());
   OwnedBignum u2(BN_new());
   return e && w && u1 && u2 && BN_mod_mul(u1.get(), e.get(), w.get(), order, work.get()) == 1 &&
