@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -142,11 +143,17 @@ bool Server::read_some() {
   ssize_t n = recv(client_.get(), buffer.data(), buffer.size(), 0);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
   if (n == 0) return false;
-  busy_ = true;
-  dialogue_->feed({buffer.data(), static_cast<size_t>(n)}, io::now());
-  busy_ = false;
+  answer([&] { dialogue_->feed({buffer.data(), static_cast<size_t>(n)}, io::now()); });
   io::wipe(buffer.data(), static_cast<size_t>(n));  // it may be the password
   return true;
+}
+
+template <class Answering>
+void Server::answer(Answering answering) {
+  busy_ = true;
+  answering();
+  busy_ = false;
+  answered_ = dialogue_->output().size();
 }
 
 void Server::settle() {
@@ -160,7 +167,8 @@ void Server::settle() {
     sent += static_cast<size_t>(n);
   }
   out.erase(0, sent);
-  if (out.size() > kMostOutput) return drop("does not read what it is told");
+  answered_ -= std::min(answered_, sent);
+  if (out.size() > answered_ + kMostOutput) return drop("does not read what it is told");
   if (dialogue_->finished()) begin_farewell();
   // `status` of many clients is more than a socket holds, and scripts say `quit` right behind it.
   const bool more = dialogue_->has_more();
@@ -177,9 +185,7 @@ void Server::go_on_soon() {
   turn_timer_ = loop_.at(io::mono_now(), [this] {
     turn_timer_ = 0;
     if (!connected()) return;
-    busy_ = true;
-    dialogue_->go_on(io::now());
-    busy_ = false;
+    answer([&] { dialogue_->go_on(io::now()); });
     settle();
   });
 }
@@ -219,6 +225,7 @@ void Server::drop(const std::string& why) {
   loop_.cancel(turn_timer_);
   timer_ = password_timer_ = farewell_timer_ = turn_timer_ = 0;
   leaving_ = false;
+  answered_ = 0;
   loop_.unwatch(client_.get());
   client_.reset();
   dialogue_.reset();

@@ -42,7 +42,7 @@ class Server {
   Board& board() { return board_; }
   bool connected() const { return client_.get() >= 0; }
 
-  /// A client that does not take this much is not worth waiting for.
+  /// A client that does not take this much is not worth waiting for; a longer answer to what it asked for is all right.
   static constexpr size_t kMostOutput = 16 << 20;
   /// While this much waits to be taken, nothing more is read.
   static constexpr size_t kEnoughOutput = Dialogue::kAnsweredInATurn;
@@ -61,6 +61,9 @@ class Server {
   void schedule();
   /// What it has asked for and was not answered yet, behind what else the loop has to do.
   void go_on_soon();
+  /// Has the dialogue answer.
+  template <class Answering>
+  void answer(Answering answering);
   void drop(const std::string& why);
   void listen_again();
 
@@ -77,6 +80,7 @@ class Server {
   io::EventLoop::TimerId accept_again_ = 0;
   io::EventLoop::TimerId turn_timer_ = 0;
   io::EventLoop::TimerId farewell_timer_ = 0;
+  size_t answered_ = 0;   ///< what it had not taken when it was answered last, less what it has taken since
   bool leaving_ = false;  ///< it has quit, or closed its side
   bool busy_ = false;     ///< inside the dialogue: its own log lines are sent afterwards
 };

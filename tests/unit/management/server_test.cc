@@ -122,6 +122,17 @@ TEST_F(ManyClients, AreAllListedBeforeAQuitThatCameAlong) {
   EXPECT_FALSE(server->connected());
 }
 
+TEST_F(ManyClients, AreAllListedAlsoWhenTheListIsLongerThanWhatAReaderMayLagBehind) {
+  daemon.all.resize(150'000, daemon.all.front());
+  listen();
+  io::Fd fd = connect();
+  say(fd, "status 2\n");
+  std::string text = read_until(fd, "\r\nEND\r\n");
+  EXPECT_GT(text.size(), Server::kMostOutput);
+  EXPECT_EQ(listed(text), daemon.all.size());
+  EXPECT_TRUE(server->connected());
+}
+
 TEST_F(ManyClients, AreAllListedForWhoHasClosedItsOwnSide) {
   daemon.all.erase(daemon.all.begin() + 1400,
                    daemon.all.end());  // what the socket does not hold of them is little enough to go on reading
