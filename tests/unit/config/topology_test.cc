@@ -91,6 +91,36 @@ TEST(TopologyConf, RoutesOfTheKernel) {
             "10.8.0.0/24\n");
 }
 
+/// Many a server.conf asks for the route that `server` or the TUN's address gives in any case; the kernel would refuse
+/// it.
+TEST(TopologyConf, RoutesThatAreThereAnyway) {
+  const std::string subnet = "topology subnet\nserver 10.8.0.0 255.255.255.0\nserver-ipv6 fd12::/64\n";
+  const std::string warning = "has no effect: this network is reached through the tunnel in any case\n";
+  auto reads = [](const std::string& text, const std::string& warnings, const std::string& left) {
+    Parsed parsed = parse(kFrame + text);
+    EXPECT_EQ(parsed.errors, "") << text;
+    EXPECT_EQ(parsed.warnings, warnings) << text;
+    EXPECT_EQ(routes(parsed.config), left) << text;
+  };
+  reads(subnet + "route 10.8.0.0 255.255.255.0\nroute-ipv6 fd12::/64\nroute 10.8.0.0 255.255.0.0\n",
+        "etc/server.conf:10: warning: route: " + warning + "etc/server.conf:11: warning: route-ipv6: " + warning,
+        "10.8.0.0/16\n");
+  reads(
+      "topology subnet\nifconfig 10.8.0.1 255.255.255.0\nifconfig-pool 10.8.0.9 10.8.0.99\nroute-gateway 10.8.0.1\n"
+      "route 10.8.0.0 255.255.255.0\n",
+      "etc/server.conf:11: warning: route: " + warning, "");
+  reads("topology net30\nserver 10.8.0.0 255.255.255.0\nroute 10.8.0.0 255.255.255.0\nroute 10.9.0.1\nroute 10.9.0.1\n",
+        "etc/server.conf:9: warning: route: " + warning + "etc/server.conf:11: warning: route: " + warning,
+        "10.8.0.0/24\n10.9.0.1/32\n");
+}
+
+TEST(TopologyConf, TheServersOwnAddressIsNoGatewayToTheKernel) {
+  const std::string subnet = "topology subnet\nserver 10.8.0.0 255.255.255.0\nserver-ipv6 fd12::/64\n";
+  EXPECT_EQ(routes(good(subnet + "route-gateway 10.8.0.1\nroute-ipv6-gateway fd12::1\nroute 192.168.4.0 255.255.255.0\n"
+                                 "route-ipv6 fd44::/48\n")),
+            "192.168.4.0/24\nfd44::/48\n");
+}
+
 TEST(TopologyConf, PersistentPool) {
   const std::string subnet = "topology subnet\nserver 10.8.0.0 255.255.255.0\n";
   EXPECT_EQ(good(subnet + "ifconfig-pool-persist ipp.txt\n").persistent_pool->file, "etc/ipp.txt");
