@@ -27,8 +27,8 @@ void read_askpass(Draft& draft, const Statement& statement) {
 }
 
 void read_dh(Draft& draft, const Statement& statement) {
-  if (!statement.inlined && statement.args[0] == "none") return;
-  draft.warning(statement, "has no effect here: keys are exchanged over elliptic curves; write dh none");
+  // What the file holds is not looked at: see TlsSettings.
+  draft.config.tls.finite_fields = statement.inlined || statement.args[0] != "none";
 }
 
 void read_crl_verify(Draft& draft, const Statement& statement) {

@@ -392,6 +392,9 @@ TEST(OpenvpnConf, Process) {
   EXPECT_EQ(good("verb 1\n").log_level, openvpn::LogLevel::kWarning);
   EXPECT_EQ(good("verb 0\n").log_level, openvpn::LogLevel::kError);
   EXPECT_EQ(good("dev vpn\ndev-type tun\n").dev_name, "vpn");
+  EXPECT_FALSE(good("").tls.finite_fields);
+  EXPECT_FALSE(good("dh none\n").tls.finite_fields);
+  EXPECT_TRUE(good("dh dh.pem\n").tls.finite_fields);
   EXPECT_EQ(good("setenv opt port 99\n").listen[0].local.port, 99);
   good("setenv opt blub 1\n", "etc/server.conf:9: warning: setenv: 'blub' is not known, and skipped\n");
   good("ignore-unknown-option blub\nblub 1\n",
