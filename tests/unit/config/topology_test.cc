@@ -71,6 +71,11 @@ TEST(TopologyConf, PoolsWithoutTheHelper) {
                 .find("ifconfig: with topology net30 the second argument is the tunnel's other end, such as 10.8.0.2, "
                       "not '255.255.255.0'"),
             std::string::npos);
+  EXPECT_NE(
+      error("ifconfig 10.8.0.1 10.8.0.2\nifconfig-pool 10.8.0.4 10.8.0.251\n")
+          .find("ifconfig: '10.8.0.2' is no netmask, which topology subnet wants: if it is the tunnel's other end, "
+                "write topology net30 (which 2.6 uses where none is written) or topology p2p"),
+      std::string::npos);
   EXPECT_NE(error("topology net30\nifconfig 10.8.0.1 10.8.0.2\nifconfig-pool 10.8.0.2 10.8.0.99\n")
                 .find("ifconfig-pool: holds the gateway's own address 10.8.0.1: leave it out"),
             std::string::npos)
