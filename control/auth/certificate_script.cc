@@ -41,6 +41,7 @@ void CertificateScript::ask_next(abi::SessionRef session) {
   }
   hooks::Command command{.argv = settings_.program,
                          .environment = asked.environment.strings(),
+                         .folder = asked.environment.folder(),
                          .label = "tls-verify of " + asked.who,
                          .client = hooks::client_key(session)};
   command.argv.push_back(std::to_string(depth));

@@ -87,6 +87,7 @@ void PasswordScript::begin(const AuthRequest& request, Done done) {
   asked.environment = environment;
   hooks::Command command{.argv = settings_.program,
                          .environment = environment.strings(),
+                         .folder = environment.folder(),
                          .label = "auth-user-pass-verify of " + asked.who,
                          .client = hooks::client_key(request.session)};
   if (settings_.via_environment) {
@@ -123,6 +124,7 @@ void PasswordScript::challenge_response(abi::SessionRef session, std::string_vie
   asked.environment.set("script_type", "client-crresponse");
   hooks::Command command{.argv = settings_.challenge_program,
                          .environment = asked.environment.strings(),
+                         .folder = asked.environment.folder(),
                          .label = "client-crresponse of " + asked.who,
                          .client = hooks::client_key(session)};
   command.argv.push_back(file->path());

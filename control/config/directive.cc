@@ -99,7 +99,7 @@ void apply(Draft& draft, const Statement& statement) {
   }
   if (!form_fits(draft, *directive, statement)) return;
   const Statement*& last = draft.last[directive->name];
-  if (last != nullptr && (directive->flags & directive_flag::kRepeats) == 0) {
+  if (last != nullptr && !last->announces_block() && (directive->flags & directive_flag::kRepeats) == 0) {
     draft.warning(statement, "given again: this one replaces that of " + last->file + ":" + std::to_string(last->line));
   }
   last = &statement;

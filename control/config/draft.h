@@ -55,6 +55,7 @@ struct Draft {
   uint32_t mark = 0;
   std::string device;
   uint32_t script_security = 1;
+  int key_direction = -1;  ///< of tls-auth, which may say it itself; the last word goes, as in the reference
 
   const Statement* find(std::string_view name) const {
     auto found = last.find(name);

@@ -22,6 +22,10 @@ void read_own_address(Draft& draft, const Statement& ifconfig) {
     draft.config.pool4 = Pool4{*address, 32, *address, {}, {}, *peer};
     return;
   }
+  if (parse_ip4(ifconfig.args[1]) && !parse_mask(ifconfig.args[1]))
+    return draft.error(ifconfig, "'" + ifconfig.args[1] +
+                                     "' is no netmask, which topology subnet wants: if it is the tunnel's other end, "
+                                     "write topology net30 (which 2.6 uses where none is written) or topology p2p");
   std::optional<uint8_t> prefix = mask_argument(draft, ifconfig, 1);
   if (!prefix) return;
   if (*prefix < 16 || *prefix > 29)
@@ -129,7 +133,8 @@ void finish_topology(Draft& draft) {
   if (draft.find("topology") != nullptr || !draft.config.pool4) return;
   draft.report.warning(
       draft.config.file, 0,
-      "no topology: subnet is used (2.6 would use net30, later versions subnet); write topology subnet");
+      "no topology: subnet is used, as by 2.7, where 2.6 uses net30; write topology net30 to keep the addresses that "
+      "clients had, and files of client-config-dir made for it, else topology subnet");
 }
 
 void finish_persistent_pool(Draft& draft) {

@@ -54,6 +54,10 @@ std::string_view kind_of(std::string_view text) {
 /// The text of a file directive, inline or from disk; nothing (and a report) when it can't be had.
 std::optional<std::string> load(Draft& draft, const Statement& statement, size_t limit, bool secret) {
   if (statement.inlined) return statement.args[0];
+  if (statement.announces_block()) {
+    draft.error(statement, "says that a block follows, but there is no <" + statement.name + "> behind it");
+    return std::nullopt;
+  }
   std::string path = join_path(draft.folder, statement.args[0]);
   if (statement.args[0].empty()) {
     draft.error(statement, "names no file");
@@ -205,14 +209,6 @@ void check_peer_policy(Draft& draft) {
   }
 }
 
-int tls_auth_direction(const Draft& draft, const Statement& statement) {
-  const std::string* text = nullptr;
-  if (const Statement* direction = draft.find("key-direction")) text = &direction->args[0];
-  if (!statement.inlined && statement.args.size() == 2) text = &statement.args[1];
-  if (text == nullptr) return -1;
-  return *text == "0" ? 0 : 1;
-}
-
 void take_static_key(Draft& draft, const Statement& statement, openvpn::WrapKind kind) {
   std::optional<std::string> text = load(draft, statement, kKeyLimit, true);
   if (!text) return;
@@ -222,7 +218,7 @@ void take_static_key(Draft& draft, const Statement& statement, openvpn::WrapKind
   openvpn::WrapSettings& wrap = draft.config.settings.wrap;
   wrap.kind = kind;
   wrap.key = *key;
-  if (kind == openvpn::WrapKind::kTlsAuth) wrap.direction = tls_auth_direction(draft, statement);
+  if (kind == openvpn::WrapKind::kTlsAuth) wrap.direction = draft.key_direction;
 }
 
 void take_server_key(Draft& draft, const Statement& statement) {

@@ -138,6 +138,7 @@ void finish_tls_verify(Draft& draft) {
 void finish_hooks(Draft& draft) {
   finish_tokens(draft);
   HookConfig& hooks = draft.config.hooks;
+  hooks.folder = draft.folder;
   AccessConfig& access = draft.config.access;
   finish_program(draft, "auth-user-pass-verify", hooks.auth_user_pass_verify);
   finish_program(draft, "client-crresponse", hooks.client_crresponse);

@@ -27,8 +27,8 @@ void read_askpass(Draft& draft, const Statement& statement) {
 }
 
 void read_dh(Draft& draft, const Statement& statement) {
-  if (!statement.inlined && statement.args[0] == "none") return;
-  draft.warning(statement, "has no effect here: keys are exchanged over elliptic curves; write dh none");
+  // What the file holds is not looked at: see TlsSettings.
+  draft.config.tls.finite_fields = statement.inlined || statement.args[0] != "none";
 }
 
 void read_crl_verify(Draft& draft, const Statement& statement) {
@@ -130,13 +130,13 @@ void read_tls_crypt_v2(Draft& draft, const Statement& statement) {
 
 void read_tls_auth(Draft& draft, const Statement& statement) {
   if (statement.inlined || statement.args.size() == 1) return;
-  if (statement.args[1] != "0" && statement.args[1] != "1") {
-    draft.error(statement, "the direction can only be 0 or 1, not '" + statement.args[1] + "'");
-  }
+  if (statement.args[1] != "0" && statement.args[1] != "1")
+    return draft.error(statement, "the direction can only be 0 or 1, not '" + statement.args[1] + "'");
+  draft.key_direction = statement.args[1] == "0" ? 0 : 1;
 }
 
 void read_key_direction(Draft& draft, const Statement& statement) {
-  number_argument(draft, statement, 0, 0, 1);
+  if (auto n = number_argument(draft, statement, 0, 0, 1)) draft.key_direction = static_cast<int>(*n);
 }
 
 void read_auth(Draft& draft, const Statement& statement) {

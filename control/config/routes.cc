@@ -33,6 +33,24 @@ bool inside(const Draft& draft, const Ip4& gateway) {
   return network || gateway == pool->peer || (address >= to_u32(pool->first) && address <= to_u32(pool->last));
 }
 
+bool same_network(const abi::TunRoute& a, const abi::IpAddress& network, uint8_t prefix) {
+  return a.network == network && a.prefix == prefix;
+}
+
+/// Adds it, unless the kernel has it already: the network of the TUN's own address, or one that `server` makes. The
+/// reference tries to set it, and goes on when the kernel says so.
+void add_route(Draft& draft, const Statement& statement, const abi::TunRoute& route) {
+  const std::optional<Pool4>& pool4 = draft.config.pool4;
+  const std::optional<Pool6>& pool6 = draft.config.pool6;
+  bool of_tun = pool4 && draft.config.topology == openvpn::Topology::kSubnet &&
+                same_network(route, abi::ipv4(pool4->network), pool4->prefix);
+  of_tun |= pool6 && same_network(route, abi::ipv6(pool6->network), pool6->prefix);
+  for (const abi::TunRoute& other : draft.config.routes)
+    of_tun |= same_network(route, other.network, other.prefix) && route.metric == other.metric;
+  if (of_tun) return draft.warning(statement, "has no effect: this network is reached through the tunnel in any case");
+  draft.config.routes.push_back(route);
+}
+
 void finish_route4(Draft& draft, const Statement& statement) {
   std::optional<Ip4> network = parse_ip4(statement.args[0]);
   const std::string* mask = argument_or(draft, statement, 1, nullptr);
@@ -46,10 +64,11 @@ void finish_route4(Draft& draft, const Statement& statement) {
   if (gateway != nullptr && *gateway != "vpn_gateway") {
     std::optional<Ip4> address = parse_ip4(*gateway);
     if (!address || !inside(draft, *address)) return draft.error(statement, *gateway + std::string(kElsewhere));
-    route.gateway = abi::ipv4(*address);
+    // The server's own address is no gateway to the kernel; what is meant is the TUN.
+    if (*address != draft.config.pool4->gateway) route.gateway = abi::ipv4(*address);
   }
   route.metric = metric_of(draft, statement, 3);
-  draft.config.routes.push_back(route);
+  add_route(draft, statement, route);
 }
 
 void finish_route6(Draft& draft, const Statement& statement) {
@@ -66,10 +85,10 @@ void finish_route6(Draft& draft, const Statement& statement) {
     const std::optional<Pool6>& pool = draft.config.pool6;
     if (!address || !pool || network_of(address->address, pool->prefix) != pool->network)
       return draft.error(statement, *gateway + std::string(kElsewhere));
-    route.gateway = abi::ipv6(address->address);
+    if (address->address != pool->gateway) route.gateway = abi::ipv6(address->address);
   }
   route.metric = metric_of(draft, statement, 2);
-  draft.config.routes.push_back(route);
+  add_route(draft, statement, route);
 }
 
 }  // namespace

@@ -90,6 +90,7 @@ struct HookConfig {
   Program down;
   Program route_up;
   bool up_restart = false;
+  std::string folder;  ///< where they are started: that of `cd`, else the file's own
   std::string tmp_dir = "/tmp";
   std::vector<std::pair<std::string, std::string>> variables;  ///< setenv, setenv-safe
   bool any() const {

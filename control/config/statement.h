@@ -18,6 +18,9 @@ struct Statement {
   std::string name;
   std::vector<std::string> args;
   bool inlined = false;  ///< <name> … </name>: args[0] is the text between the tags
+
+  /// Only says that such a block follows, which is how OpenVPN 2.1 wanted it: `ca [inline]`.
+  bool announces_block() const { return !inlined && !args.empty() && args[0] == "[inline]"; }
 };
 
 struct Statements {

@@ -32,9 +32,10 @@ struct TlsSettings {
   CertificateProfile profile = CertificateProfile::kLegacy;
   TlsVersion min_version = TlsVersion::kTls12;
   std::optional<TlsVersion> max_version;
-  std::string ciphers;       ///< TLS 1.2 cipher list, OpenSSL syntax; empty: the reference's default
-  std::string ciphersuites;  ///< TLS 1.3
-  std::string groups;        ///< "X25519:secp256r1"; empty: library default
+  std::string ciphers;         ///< TLS 1.2 cipher list, OpenSSL syntax; empty: the reference's default
+  std::string ciphersuites;    ///< TLS 1.3
+  std::string groups;          ///< "X25519:secp256r1"; empty: library default
+  bool finite_fields = false;  ///< TLS 1.2 also with Diffie-Hellman over a finite field (suites with DHE)
   bool require_peer_certificate = true;
   bool export_peer_certificates = false;  ///< fill PeerCertificate::pem
   bool ask_peer_certificate = true;       ///< false: none is asked for, and none is looked at

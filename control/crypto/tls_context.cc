@@ -91,6 +91,8 @@ Status set_policy(SSL_CTX* context, const TlsSettings& settings) {
                  "\" is a TLS 1.2 cipher of this machine: see `openssl "
                  "ciphers -tls1_2 -s`"};
   }
+  // A well-known group (RFC 3526, RFC 2409) as strong as the certificate's key: no file is needed, and none too weak.
+  if (settings.finite_fields) SSL_CTX_set_dh_auto(context, 1);
   if (!settings.ciphersuites.empty()) {
     std::string suites = settings.ciphersuites;
     std::replace(suites.begin(), suites.end(), '-', '_');

@@ -56,6 +56,7 @@ bool Gateway::start_client_connect(size_t index, abi::SessionRef session) {
   environment.set("client_connect_deferred_file", entering.deferred->path());
   hooks::Command command{.argv = instance.config.hooks.client_connect,
                          .environment = environment.strings(),
+                         .folder = environment.folder(),
                          .label = "client-connect of " + name,
                          .client = hooks::client_key(session)};
   command.argv.push_back(entering.file->path());
@@ -197,6 +198,7 @@ void Gateway::run_client_disconnect(size_t index, abi::SessionRef session, const
   const std::string label = "client-disconnect of " + name_for_log(entry.name);
   hooks::Command command{.argv = config.client_disconnect,
                          .environment = environment.strings(),
+                         .folder = environment.folder(),
                          .label = label,
                          .client = hooks::client_key(session)};
   auto job = runner_.run(std::move(command), [this, index, label, name = entry.name](const hooks::Outcome& outcome) {

@@ -71,6 +71,7 @@ TunScripts::Step TunScripts::step(const Server& server, const config::HookConfig
   if (std::string_view(kind) == "down") environment.set("signal", "sigterm");
   Step step{{.argv = program,
              .environment = environment.strings(),
+             .folder = environment.folder(),
              .label = std::string(kind) + " of " + server.file,
              .client = "up and down"},
             std::string_view(kind) == "up"};

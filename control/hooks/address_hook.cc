@@ -28,6 +28,7 @@ Runner::JobId AddressHook::run(const char* operation, const std::string& address
   environment.set("script_type", "learn-address");
   Command command{.argv = program_,
                   .environment = environment.strings(),
+                  .folder = environment.folder(),
                   .label = std::string("learn-address ") + operation + " " + address,
                   .client = "learn-address " + address};  // what is said of one address stays in order
   command.argv.insert(command.argv.end(), {operation, address});

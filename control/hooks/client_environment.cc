@@ -70,6 +70,7 @@ void add_listeners(Environment& environment, const config::ServerConfig& server)
 Environment server_environment(const config::ServerConfig& server, const std::string& tun_name,
                                std::chrono::sys_seconds started) {
   Environment environment;
+  environment.set_folder(server.hooks.folder);
   environment.set("config", server.file);
   environment.set("daemon", "0");
   environment.set("daemon_log_redirect", server.log_file.empty() ? "0" : "1");

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace culvert::hooks {
@@ -15,14 +16,19 @@ class Environment {
   void set(std::string_view name, std::string_view value);
   void set(std::string_view name, uint64_t value) { set(name, std::string_view(std::to_string(value))); }
   void remove(std::string_view name);
-  /// Everything of `more`, which replaces what has the same name.
+  /// Everything of `more`, which replaces what has the same name. The folder stays.
   void add(const Environment& more);
 
   const std::map<std::string, std::string>& variables() const { return variables_; }
   /// "NAME=value", sorted by name.
   std::vector<std::string> strings() const;
 
+  /// Where the script is started: relative paths among its arguments count from there. Empty: where we are.
+  void set_folder(std::string folder) { folder_ = std::move(folder); }
+  const std::string& folder() const { return folder_; }
+
  private:
+  std::string folder_;
   std::map<std::string, std::string> variables_;
 };
 

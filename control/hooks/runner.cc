@@ -90,7 +90,7 @@ void Runner::start_more() {
 }
 
 bool Runner::start(const std::shared_ptr<Job>& job) {
-  auto spawned = spawn(job->command.argv, job->command.environment);
+  auto spawned = spawn(job->command.argv, job->command.environment, job->command.folder);
   // Passwords may stand in there.
   for (std::string& variable : job->command.environment) std::ranges::fill(variable, '\0');
   job->command.environment.clear();

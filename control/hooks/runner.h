@@ -18,6 +18,7 @@ namespace culvert::hooks {
 struct Command {
   std::vector<std::string> argv;         ///< [0] is the program's path; no search, no shell
   std::vector<std::string> environment;  ///< "NAME=value", all that the program sees
+  std::string folder{};                  ///< where it is started; empty: where we are
   std::string label;                     ///< for the log: "client-connect of alice"
   std::string client;  ///< commands of one client run one after the other, and can't take more than their share
 };

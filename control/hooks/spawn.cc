@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 namespace culvert::hooks {
 namespace {
@@ -20,7 +22,8 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 }
 
 /// In the new process: async-signal-safe calls only, no return.
-[[noreturn]] void become_program(char** argv, char** environment, int null, int output, int failure) {
+[[noreturn]] void become_program(const char* program, char** argv, char** environment, const char* folder, int null,
+                                 int output, int failure) {
   setpgid(0, 0);
   for (int number = 1; number < NSIG; ++number) {
     if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
@@ -33,7 +36,11 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   dup2(output, STDERR_FILENO);
   // Everything else of ours stays ours.
   syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
-  execve(argv[0], argv, environment);
+  // As with the reference, which is in its folder when it becomes another user, one that it may not enter is no reason
+  // not to run.
+  if (*folder != '\0') [[maybe_unused]]
+    int entered = chdir(folder);
+  execve(program, argv, environment);
   int error = errno;
   [[maybe_unused]] ssize_t n = write(failure, &error, sizeof error);
   _exit(127);
@@ -41,9 +48,13 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 
 }  // namespace
 
-Result<Spawned> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+Result<Spawned> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                      const std::string& folder) {
   auto failed = [](const char* what) { return Error{std::string(what) + ": " + std::strerror(errno)}; };
   std::vector<char*> words = pointers(argv);
+  std::error_code no_folder;
+  std::string program = std::filesystem::absolute(argv.at(0), no_folder);
+  if (no_folder) program = argv.at(0);
   std::vector<char*> variables = pointers(environment);
   int output[2];
   int failure[2];
@@ -57,7 +68,9 @@ Result<Spawned> spawn(const std::vector<std::string>& argv, const std::vector<st
   // fork, not vfork: we go on while the child waits for a slow disk.
   pid_t pid = fork();
   if (pid < 0) return failed("fork");
-  if (pid == 0) become_program(words.data(), variables.data(), null.get(), output_write.get(), failure_write.get());
+  if (pid == 0)
+    become_program(program.c_str(), words.data(), variables.data(), folder.c_str(), null.get(), output_write.get(),
+                   failure_write.get());
   // In both processes: whichever comes first, nobody can miss the group.
   setpgid(pid, pid);
   Spawned spawned;

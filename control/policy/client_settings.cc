@@ -77,7 +77,10 @@ std::string read_ifconfig_push(Applying& to, const Words& words) {
            std::string(network ? "a netmask (topology subnet)"
                                : "that of the other end (topology " +
                                      std::string(openvpn::topology_name(to.server.topology)) + ")") +
-           ", and perhaps the address that the client is told instead";
+           ", and perhaps the address that the client is told instead" +
+           (network && address && words.size() == 3 && config::parse_ip4(words[2])
+                ? "; for the tunnel's other end the server.conf needs topology net30"
+                : "");
   }
   if (to.server.pool4 && *address == to.server.pool4->gateway) return "is the gateway's own address";
   const std::optional<config::Network4>& allowed = to.server.access.ifconfig_push_constraint;

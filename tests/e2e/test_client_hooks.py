@@ -48,6 +48,22 @@ def test_environment_of_connect_and_disconnect(stage, tmp_path):
     assert 0 <= int(went["time_duration"]) < 60
 
 
+def test_scripts_start_in_the_folder_of_their_configuration(stage):
+    """Relative paths among their arguments count from there, as they do with `cd` or in the unit that Debian has."""
+    folder = stage.folder / "gateway0"
+    folder.mkdir()
+    (folder / "note").write_text('echo "$script_type $(pwd)" >> notes\n')
+    (folder / "login").write_text("alice\nsecret\n")
+    kinds = ["up", "route-up", "tls-verify", "client-connect", "learn-address", "client-disconnect", "down"]
+    gateway = stage.gateway(extra=["script-security 2", "auth-user-pass-verify \"/bin/sh note\" via-file",
+                                   *[f"{kind} \"/bin/sh note\"" for kind in kinds]])
+    alice = stage.connected("alice", options=["explicit-exit-notify 1", f"auth-user-pass {folder / 'login'}"])
+    alice.stop()
+    wait_until(lambda: f"client-disconnect {folder}" in lines(folder / "notes"), "client-disconnect")
+    gateway.stop()
+    assert set(lines(folder / "notes")) == {f"{kind} {folder}" for kind in [*kinds, "user-pass-verify"]}
+
+
 @pytest.mark.culvert_only  # the stock gateway runs with duplicate-cn
 def test_a_client_that_comes_back_is_taken_leave_of_first(stage, tmp_path):
     """Whoever keeps books by name would take the end of the session before for that of the new one."""

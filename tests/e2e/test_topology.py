@@ -67,6 +67,15 @@ def test_network_behind_a_client(stage, tmp_path):
     assert "metric 55" in gateway.namespace.run("ip", "route", "show", "192.168.44.0/24")
 
 
+def test_routes_that_the_kernel_has_already(stage):
+    """Its own network, and its own address as a gateway: usual in server.conf files, and no reason not to start."""
+    gateway = stage.gateway(extra=["route 10.8.0.0 255.255.255.0", f"route-gateway {INNER4}", "route 192.168.44.0 255.255.255.0"],
+                            without=["server-ipv6"])
+    assert stage.connected("alice").ping(INNER4)
+    if gateway.kind == "culvert":  # the reference goes on without the second one
+        assert "dev tun0" in gateway.namespace.run("ip", "route", "get", "192.168.44.1")
+
+
 @pytest.mark.culvert_only
 def test_routes_follow_a_reload(stage):
     gateway = stage.gateway(extra=["route 192.168.44.0 255.255.255.0"])

@@ -335,12 +335,38 @@ TEST(OpenvpnConf, Wrapping) {
   EXPECT_EQ(wrap("tls-auth tc.key\n").direction, -1);
   EXPECT_EQ(wrap("key-direction 1\n<tls-auth>\n" + static_key_text() + "</tls-auth>\n").direction, 1);
   EXPECT_EQ(wrap("key-direction 1\ntls-auth tc.key 0\n").direction, 0);
+  EXPECT_EQ(wrap("tls-auth tc.key 0\nkey-direction 1\n").direction, 1) << "the last word, as in the reference";
   openvpn::WrapSettings v2 = wrap("tls-crypt-v2 v2.key\n");
   EXPECT_EQ(v2.kind, openvpn::WrapKind::kTlsCryptV2);
   EXPECT_EQ(v2.server_key[127], 127);
   EXPECT_TRUE(v2.force_cookie);
   EXPECT_FALSE(wrap("tls-crypt-v2 v2.key allow-noncookie\n").force_cookie);
   EXPECT_TRUE(wrap("tls-crypt-v2 v2.key force-cookie\n").force_cookie);
+}
+
+/// As OpenVPN 2.1 wanted it, and as many a generator still writes it: the line says that the block follows.
+TEST(OpenvpnConf, BlocksThatALineAnnounces) {
+  const std::string key = "<tls-auth>\n" + static_key_text() + "</tls-auth>\n";
+  MemoryLoader loader = files_below("etc");
+  std::string text =
+      "topology subnet\nremote-cert-tls client\nserver 10.8.0.0 255.255.255.0\nkeepalive 10 60\ntls-auth [inline] 0\n";
+  std::string blocks;
+  for (const char* name : {"ca.crt", "server.crt", "server.key", "dh.pem"}) {
+    const std::string directive = std::string(name) == "ca.crt"       ? "ca"
+                                  : std::string(name) == "server.crt" ? "cert"
+                                  : std::string(name) == "server.key" ? "key"
+                                                                      : "dh";
+    text += directive + " [inline]\n";
+    if (directive != "dh")
+      blocks += "<" + directive + ">\n" + loader.files.at(std::string("etc/") + name).bytes + "</" + directive + ">\n";
+  }
+  Parsed parsed = parse(text + blocks + key, loader);
+  EXPECT_EQ(parsed.errors, "");
+  EXPECT_EQ(parsed.warnings, "");
+  EXPECT_EQ(parsed.config.settings.wrap.kind, openvpn::WrapKind::kTlsAuth);
+  EXPECT_EQ(parsed.config.settings.wrap.direction, 0) << "which the line says";
+  EXPECT_NE(parse(text + key, loader).errors.find("ca: says that a block follows, but there is no <ca> behind it"),
+            std::string::npos);
 }
 
 TEST(OpenvpnConf, CertificatesThatAreNotRequired) {
@@ -392,6 +418,10 @@ TEST(OpenvpnConf, Process) {
   EXPECT_EQ(good("verb 1\n").log_level, openvpn::LogLevel::kWarning);
   EXPECT_EQ(good("verb 0\n").log_level, openvpn::LogLevel::kError);
   EXPECT_EQ(good("dev vpn\ndev-type tun\n").dev_name, "vpn");
+  EXPECT_FALSE(good("").tls.finite_fields);
+  EXPECT_FALSE(good("dh none\n").tls.finite_fields);
+  EXPECT_TRUE(good("dh dh.pem\n").tls.finite_fields);
+  EXPECT_TRUE(good("dh [inline]\n<dh>\nparameters\n</dh>\n").tls.finite_fields);
   EXPECT_EQ(good("setenv opt port 99\n").listen[0].local.port, 99);
   good("setenv opt blub 1\n", "etc/server.conf:9: warning: setenv: 'blub' is not known, and skipped\n");
   good("ignore-unknown-option blub\nblub 1\n",

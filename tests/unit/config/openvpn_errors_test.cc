@@ -286,16 +286,16 @@ TEST(OpenvpnErrors, OneWrapOnly) {
 }
 
 TEST(OpenvpnWarnings, WhatIsMissing) {
-  EXPECT_EQ(parse("ca ca.crt\ncert server.crt\nkey server.key\nserver 10.8.0.0 255.255.255.0\n").warnings,
-            "etc/server.conf: warning: no topology: subnet is used (2.6 would use net30, later versions subnet); write "
-            "topology "
-            "subnet\n"
-            "etc/server.conf: warning: no keepalive: a client that vanishes keeps its session; add keepalive 10 60\n"
-            "etc/server.conf: warning: no remote-cert-tls: any certificate of the CA gets in, also a server's; write "
-            "remote-cert-tls client\n"
-            "etc/server.conf: warning: no tls-crypt-v2, tls-crypt or tls-auth: anyone can begin a TLS handshake; "
-            "`culvert init` "
-            "shows how\n");
+  EXPECT_EQ(
+      parse("ca ca.crt\ncert server.crt\nkey server.key\nserver 10.8.0.0 255.255.255.0\n").warnings,
+      "etc/server.conf: warning: no topology: subnet is used, as by 2.7, where 2.6 uses net30; write topology net30 to "
+      "keep the addresses that clients had, and files of client-config-dir made for it, else topology subnet\n"
+      "etc/server.conf: warning: no keepalive: a client that vanishes keeps its session; add keepalive 10 60\n"
+      "etc/server.conf: warning: no remote-cert-tls: any certificate of the CA gets in, also a server's; write "
+      "remote-cert-tls client\n"
+      "etc/server.conf: warning: no tls-crypt-v2, tls-crypt or tls-auth: anyone can begin a TLS handshake; "
+      "`culvert init` "
+      "shows how\n");
 }
 
 TEST(OpenvpnWarnings, SecretsThatOthersCanRead) {

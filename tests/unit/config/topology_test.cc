@@ -71,6 +71,11 @@ TEST(TopologyConf, PoolsWithoutTheHelper) {
                 .find("ifconfig: with topology net30 the second argument is the tunnel's other end, such as 10.8.0.2, "
                       "not '255.255.255.0'"),
             std::string::npos);
+  EXPECT_NE(
+      error("ifconfig 10.8.0.1 10.8.0.2\nifconfig-pool 10.8.0.4 10.8.0.251\n")
+          .find("ifconfig: '10.8.0.2' is no netmask, which topology subnet wants: if it is the tunnel's other end, "
+                "write topology net30 (which 2.6 uses where none is written) or topology p2p"),
+      std::string::npos);
   EXPECT_NE(error("topology net30\nifconfig 10.8.0.1 10.8.0.2\nifconfig-pool 10.8.0.2 10.8.0.99\n")
                 .find("ifconfig-pool: holds the gateway's own address 10.8.0.1: leave it out"),
             std::string::npos)
@@ -89,6 +94,36 @@ TEST(TopologyConf, RoutesOfTheKernel) {
             "192.168.4.0/32 via 10.8.0.9 metric 3\n192.168.5.0/24 via 10.8.0.9 metric 7\nfd44::/48 metric 7\n");
   EXPECT_EQ(routes(good("topology net30\nserver 10.8.0.0 255.255.255.0\nroute 192.168.4.0\nroute-noexec\n")),
             "10.8.0.0/24\n");
+}
+
+/// Many a server.conf asks for the route that `server` or the TUN's address gives in any case; the kernel would refuse
+/// it.
+TEST(TopologyConf, RoutesThatAreThereAnyway) {
+  const std::string subnet = "topology subnet\nserver 10.8.0.0 255.255.255.0\nserver-ipv6 fd12::/64\n";
+  const std::string warning = "has no effect: this network is reached through the tunnel in any case\n";
+  auto reads = [](const std::string& text, const std::string& warnings, const std::string& left) {
+    Parsed parsed = parse(kFrame + text);
+    EXPECT_EQ(parsed.errors, "") << text;
+    EXPECT_EQ(parsed.warnings, warnings) << text;
+    EXPECT_EQ(routes(parsed.config), left) << text;
+  };
+  reads(subnet + "route 10.8.0.0 255.255.255.0\nroute-ipv6 fd12::/64\nroute 10.8.0.0 255.255.0.0\n",
+        "etc/server.conf:10: warning: route: " + warning + "etc/server.conf:11: warning: route-ipv6: " + warning,
+        "10.8.0.0/16\n");
+  reads(
+      "topology subnet\nifconfig 10.8.0.1 255.255.255.0\nifconfig-pool 10.8.0.9 10.8.0.99\nroute-gateway 10.8.0.1\n"
+      "route 10.8.0.0 255.255.255.0\n",
+      "etc/server.conf:11: warning: route: " + warning, "");
+  reads("topology net30\nserver 10.8.0.0 255.255.255.0\nroute 10.8.0.0 255.255.255.0\nroute 10.9.0.1\nroute 10.9.0.1\n",
+        "etc/server.conf:9: warning: route: " + warning + "etc/server.conf:11: warning: route: " + warning,
+        "10.8.0.0/24\n10.9.0.1/32\n");
+}
+
+TEST(TopologyConf, TheServersOwnAddressIsNoGatewayToTheKernel) {
+  const std::string subnet = "topology subnet\nserver 10.8.0.0 255.255.255.0\nserver-ipv6 fd12::/64\n";
+  EXPECT_EQ(routes(good(subnet + "route-gateway 10.8.0.1\nroute-ipv6-gateway fd12::1\nroute 192.168.4.0 255.255.255.0\n"
+                                 "route-ipv6 fd44::/48\n")),
+            "192.168.4.0/24\nfd44::/48\n");
 }
 
 TEST(TopologyConf, PersistentPool) {

@@ -77,6 +77,23 @@ TEST(TlsKinds, EveryGroupWorks) {
   for (const char* group : {"brainpoolP256r1", "secp256k1", "sect283k1"}) agree(TlsVersion::kTls12, group);
 }
 
+TEST(TlsKinds, FiniteFieldsOnlyWhereTheyAreAskedFor) {
+  for (const char* kind : {"rsa", "p256"}) {
+    const bool signs = std::string(kind) == "rsa";  // no suite has DHE and ECDSA
+    TlsSettings server = at(TlsVersion::kTls12, with_key(TlsRole::kServer, kind));
+    TlsSettings client = at(TlsVersion::kTls12, with_key(TlsRole::kClient, kind));
+    client.ciphers = "DHE-RSA-AES256-GCM-SHA384";
+    EXPECT_EQ(handshake(server, client, kWall, kWall).server->status(), TlsStatus::kFailed) << kind;
+    server.finite_fields = true;
+    Pair pair = handshake(server, client, kWall, kWall);
+    EXPECT_EQ(pair.server->status(), signs ? TlsStatus::kEstablished : TlsStatus::kFailed) << pair.server->error();
+    client.ciphers.clear();
+    pair = handshake(server, client, kWall, kWall);
+    expect_established(pair, kind);
+    EXPECT_TRUE(pair.server->cipher().starts_with("ECDHE-")) << "which goes first: " << pair.server->cipher();
+  }
+}
+
 /// Where a key share of `size` bytes of this group begins in a ClientHello; 0: nowhere.
 size_t key_share(const std::vector<uint8_t>& hello, uint8_t group, size_t size) {
   const std::array<uint8_t, 5> begin = {0, group, static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size), 4};

@@ -78,7 +78,9 @@ TEST(ServerEnvironment, TheOperatorsVariablesGoFirst) {
   server.file = "/etc/server.conf";
   server.pool4 = {.network = {10, 8, 0, 0}, .prefix = 24, .gateway = {10, 8, 0, 1}, .first = {}, .last = {}};
   server.hooks.variables = {{"PROFILE_ID", "office"}, {"dev_type", "mine"}};
+  server.hooks.folder = "/etc";
   Environment environment = server_environment(server, "tun7", {});
+  EXPECT_EQ(environment.folder(), "/etc");
   EXPECT_EQ(value(environment, "PROFILE_ID"), "office");
   EXPECT_EQ(value(environment, "dev_type"), "mine");
   EXPECT_EQ(value(environment, "dev"), "tun7");

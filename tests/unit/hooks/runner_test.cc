@@ -63,6 +63,28 @@ TEST_F(RunnerTest, PassesArgumentsAndNothingButTheGivenEnvironment) {
   EXPECT_EQ(content("out"), "a b|$(id)|al ice|\n");
 }
 
+TEST_F(RunnerTest, StartsInItsFolder) {
+  make({});
+  auto in = [&](const std::string& where, const std::string& script) {
+    Command command = shell(script);
+    command.folder = where;
+    return run(std::move(command));
+  };
+  std::ofstream(folder / "data") << "here\n";
+  EXPECT_TRUE(in(folder / "", "cat data > seen").ok()) << "relative paths count from it";
+  EXPECT_EQ(content("seen"), "here\n");
+  const std::string here = std::filesystem::current_path();
+  EXPECT_TRUE(in(folder / "missing", "pwd > " + (folder / "seen")).ok()) << "no reason not to run";
+  EXPECT_EQ(content("seen"), here + "\n");
+  // The program's own path has been put together by whoever read the configuration, and counts from where we are.
+  Command relative{.argv = {std::filesystem::relative("/bin/sh"), "-c", "exit 7"},
+                   .environment = {},
+                   .folder = folder / "",
+                   .label = "test",
+                   .client = "a"};
+  EXPECT_EQ(run(std::move(relative)).status, 7);
+}
+
 TEST_F(RunnerTest, InheritsNoDescriptorAndNoBlockedSignal) {
   make({});
   io::Fd open_fd(open("/dev/null", O_RDONLY));
