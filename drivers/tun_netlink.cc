@@ -3,8 +3,6 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <net/if.h>
-#include <netlink/addr.h>
-#include <netlink/cache.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
@@ -16,6 +14,7 @@
 #include <vector>
 
 #include "dataplane/abi/endpoint_text.h"
+#include "drivers/netlink_objects.h"
 
 namespace culvert::drivers {
 namespace {
@@ -26,17 +25,10 @@ struct FreeLink {
 struct FreeAddress {
   void operator()(rtnl_addr* address) const { rtnl_addr_put(address); }
 };
-struct FreeNlAddress {
-  void operator()(nl_addr* address) const { nl_addr_put(address); }
-};
-struct FreeCache {
-  void operator()(nl_cache* cache) const { nl_cache_free(cache); }
-};
 using Link = std::unique_ptr<rtnl_link, FreeLink>;
 using Address = std::unique_ptr<rtnl_addr, FreeAddress>;
-using NlAddress = std::unique_ptr<nl_addr, FreeNlAddress>;
 
-bool is_same(rtnl_addr* present, const abi::TunAddress& wanted) {
+bool is_same_address(rtnl_addr* present, const abi::TunAddress& wanted) {
   nl_addr* local = rtnl_addr_get_local(present);
   size_t length = wanted.address.family == abi::Family::kIpv4 ? 4 : 16;
   return nl_addr_get_len(local) == length && rtnl_addr_get_prefixlen(present) == wanted.prefix &&
@@ -106,12 +98,12 @@ Result<size_t> TunNetlink::set_addresses(const TunSettings& settings, Surplus su
   nl_cache* raw = nullptr;
   if (int error = rtnl_addr_alloc_cache(socket_.get(), &raw); error < 0)
     return Error{std::string("cannot list addresses: ") + nl_geterror(error)};
-  std::unique_ptr<nl_cache, FreeCache> cache(raw);
+  NlCache cache(raw);
   for (nl_object* object = nl_cache_get_first(raw); object != nullptr; object = nl_cache_get_next(object)) {
     auto* present = reinterpret_cast<rtnl_addr*>(object);
     if (rtnl_addr_get_ifindex(present) != index_ || is_link_local(present)) continue;
-    auto match =
-        std::find_if(missing.begin(), missing.end(), [&](const abi::TunAddress& one) { return is_same(present, one); });
+    auto match = std::find_if(missing.begin(), missing.end(),
+                              [&](const abi::TunAddress& one) { return is_same_address(present, one); });
     if (match != missing.end()) {
       missing.erase(match);
       continue;

@@ -1,5 +1,4 @@
 // Routes into the TUN.
-#include <netlink/cache.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
 #include <netlink/route/nexthop.h>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "dataplane/abi/endpoint_text.h"
+#include "drivers/netlink_objects.h"
 #include "drivers/tun_netlink.h"
 
 namespace culvert::drivers {
@@ -20,14 +20,7 @@ constexpr uint32_t kDefaultMetricIpv6 = 1024;  // what the kernel makes of 0 (IP
 struct FreeRoute {
   void operator()(rtnl_route* route) const { rtnl_route_put(route); }
 };
-struct FreeNlAddress {
-  void operator()(nl_addr* address) const { nl_addr_put(address); }
-};
-struct FreeCache {
-  void operator()(nl_cache* cache) const { nl_cache_free(cache); }
-};
 using Route = std::unique_ptr<rtnl_route, FreeRoute>;
-using NlAddress = std::unique_ptr<nl_addr, FreeNlAddress>;
 
 NlAddress build(const abi::IpAddress& address) {
   bool is_ip4 = address.family == abi::Family::kIpv4;
@@ -51,7 +44,7 @@ bool same_network(nl_addr* present, const abi::TunRoute& wanted) {
   return nl_addr_get_prefixlen(present) == wanted.prefix && same_address(present, wanted.network);
 }
 
-bool is_same(rtnl_route* present, const abi::TunRoute& wanted) {
+bool is_same_route(rtnl_route* present, const abi::TunRoute& wanted) {
   uint32_t metric = wanted.metric;
   if (metric == 0 && wanted.network.family == abi::Family::kIpv6) metric = kDefaultMetricIpv6;
   return same_network(rtnl_route_get_dst(present), wanted) && rtnl_route_get_priority(present) == metric &&
@@ -95,15 +88,15 @@ Result<size_t> TunNetlink::set_routes(const TunSettings& settings, Surplus surpl
   nl_cache* raw = nullptr;
   if (int error = rtnl_route_alloc_cache(socket_.get(), AF_UNSPEC, 0, &raw); error < 0)
     return Error{std::string("cannot list routes: ") + nl_geterror(error)};
-  std::unique_ptr<nl_cache, FreeCache> cache(raw);
+  NlCache cache(raw);
   for (nl_object* object = nl_cache_get_first(raw); object != nullptr; object = nl_cache_get_next(object)) {
     auto* present = reinterpret_cast<rtnl_route*>(object);
     rtnl_nexthop* hop = rtnl_route_get_nnexthops(present) > 0 ? rtnl_route_nexthop_n(present, 0) : nullptr;
     bool ours = rtnl_route_get_protocol(present) == kRouteProtocol && hop != nullptr &&
                 rtnl_route_nh_get_ifindex(hop) == index_;
     if (!ours) continue;
-    auto match =
-        std::find_if(missing.begin(), missing.end(), [&](const abi::TunRoute& one) { return is_same(present, one); });
+    auto match = std::find_if(missing.begin(), missing.end(),
+                              [&](const abi::TunRoute& one) { return is_same_route(present, one); });
     if (match != missing.end()) {
       missing.erase(match);
       continue;

@@ -2,7 +2,8 @@
 // their names and their order, so that they can't drift apart.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,19 +39,5 @@ struct Field {
 /// The fields of a row type; every row type of rows.h has a specialization.
 template <class Row>
 const std::vector<Field<Row>>& fields();
-
-template <class Row>
-ordered_json to_json(const Row& row) {
-  ordered_json object = ordered_json::object();
-  for (const Field<Row>& field : fields<Row>()) object[std::string(field.name)] = field.value(row);
-  return object;
-}
-
-template <class Row>
-ordered_json to_json(const std::vector<Row>& rows) {
-  ordered_json list = ordered_json::array();
-  for (const Row& row : rows) list.push_back(to_json(row));
-  return list;
-}
 
 }  // namespace culvert::admin

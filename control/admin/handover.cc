@@ -1,13 +1,10 @@
 #include "control/admin/handover.h"
+#include "control/admin/to_json.h"
 
 #include <utility>
 
 namespace culvert::admin {
 namespace {
-
-ordered_json text_or_null(const std::string& text) {
-  return text.empty() ? ordered_json() : ordered_json(text);
-}
 
 template <class Value>
 ordered_json value_or_null(const std::optional<Value>& value) {

@@ -4,14 +4,11 @@
 
 #include <array>
 
+#include "control/admin/to_json.h"
 #include "dataplane/abi/layout.h"
 
 namespace culvert::admin {
 namespace {
-
-ordered_json text_or_null(const std::string& text) {
-  return text.empty() ? ordered_json() : ordered_json(text);
-}
 
 template <class Number>
 ordered_json number_or_null(const std::optional<Number>& number) {

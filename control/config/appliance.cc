@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kSections[] = {"dataplane", "tun", "control", "clients", "log", "port", "openvpn"};
 /// Sections that other versions, or other programs of this one, have: and what to do instead.
-constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+constexpr std::pair<std::string_view, std::string_view> kNoSections[] = {
     {"wireguard", "not supported in this version: remove it"},
     {"metrics", "there is no such section: `culvert metrics --listen 127.0.0.1:9194` serves them"}};
 
@@ -76,7 +76,7 @@ void read_top(const Reading& reading, std::string_view name, const toml::node& n
     for (const auto& [key, value] : *node.as_table()) read_key(reading, name, key.str(), value);
     return;
   }
-  for (const auto& [section_name, instead] : kElsewhere)
+  for (const auto& [section_name, instead] : kNoSections)
     if (section_name == name) return reading.error(node, "[" + std::string(name) + "]: " + std::string(instead));
   bool is_section = node.is_table() || node.is_array_of_tables();
   if (!is_section) return read_key(reading, "", name, node);

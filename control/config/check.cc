@@ -11,8 +11,6 @@
 namespace culvert::config {
 namespace {
 
-constexpr size_t kConfLimit = 4 << 20;
-
 CheckedDirective judge(const Said& said, const Report& report) {
   CheckedDirective checked{said.file, said.line, said.name, said.arguments, "honoured", ""};
   const Directive* directive = find_directive(said.name);

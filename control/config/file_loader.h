@@ -27,6 +27,9 @@ class FileLoader {
   virtual Status executable(const std::string&) { return {}; }
 };
 
+/// Longest server.conf that is read, in bytes.
+inline constexpr size_t kConfLimit = 4 << 20;
+
 /// What load() says when the user we run as may not read the file.
 inline constexpr std::string_view kNotReadable =
     "not readable for this user: check owner and mode of the file and its folders";

@@ -52,7 +52,7 @@ std::string_view kind_of(std::string_view text) {
 }
 
 /// The text of a file directive, inline or from disk; nothing (and a report) when it can't be had.
-std::optional<std::string> load(Draft& draft, const Statement& statement, size_t limit, bool secret) {
+std::optional<std::string> load_named(Draft& draft, const Statement& statement, size_t limit, bool secret) {
   if (statement.inlined) return statement.args[0];
   if (statement.announces_block()) {
     draft.error(statement, "says that a block follows, but there is no <" + statement.name + "> behind it");
@@ -78,11 +78,11 @@ std::optional<std::string> load(Draft& draft, const Statement& statement, size_t
   return std::move(loaded->bytes);
 }
 
-/// Like load(), and the text must hold `wanted` (a mark of kind_of).
+/// Like load_named(), and the text must hold `wanted` (a mark of kind_of).
 std::string load_pem(Draft& draft, std::string_view name, std::string_view wanted, size_t limit, bool secret) {
   const Statement* statement = draft.find(name);
   if (statement == nullptr) return "";
-  std::optional<std::string> text = load(draft, *statement, limit, secret);
+  std::optional<std::string> text = load_named(draft, *statement, limit, secret);
   if (!text) return "";
   std::string_view kind = kind_of(*text);
   // A certificate file may begin with a key, and a key file with a certificate: what counts is that it is there.
@@ -99,7 +99,7 @@ std::string load_pem(Draft& draft, std::string_view name, std::string_view wante
 void take_password(Draft& draft) {
   const Statement* statement = draft.find("askpass");
   if (statement == nullptr || statement->args.empty()) return;
-  std::optional<std::string> text = load(draft, *statement, kKeyLimit, true);
+  std::optional<std::string> text = load_named(draft, *statement, kKeyLimit, true);
   if (!text) return;
   std::string line = text->substr(0, text->find_first_of("\r\n"));
   if (line.empty()) return draft.error(*statement, "the file's first line should be the key's password, but is empty");
@@ -210,7 +210,7 @@ void check_peer_policy(Draft& draft) {
 }
 
 void take_static_key(Draft& draft, const Statement& statement, openvpn::WrapKind kind) {
-  std::optional<std::string> text = load(draft, statement, kKeyLimit, true);
+  std::optional<std::string> text = load_named(draft, statement, kKeyLimit, true);
   if (!text) return;
   Result<openvpn::StaticKey> key = openvpn::parse_static_key(*text);
   explicit_bzero(text->data(), text->size());
@@ -222,7 +222,7 @@ void take_static_key(Draft& draft, const Statement& statement, openvpn::WrapKind
 }
 
 void take_server_key(Draft& draft, const Statement& statement) {
-  std::optional<std::string> text = load(draft, statement, kKeyLimit, true);
+  std::optional<std::string> text = load_named(draft, statement, kKeyLimit, true);
   if (!text) return;
   Result<openvpn::TlsCryptV2ServerKey> key = openvpn::parse_tls_crypt_v2_server_key(*text);
   explicit_bzero(text->data(), text->size());
@@ -234,7 +234,7 @@ void take_server_key(Draft& draft, const Statement& statement) {
 void take_token_secret(Draft& draft) {
   const Statement* statement = draft.find("auth-gen-token-secret");
   if (statement == nullptr) return;
-  std::optional<std::string> text = load(draft, *statement, kKeyLimit, true);
+  std::optional<std::string> text = load_named(draft, *statement, kKeyLimit, true);
   if (!text) return;
   Result<openvpn::AuthTokenKey> key = openvpn::parse_auth_token_key(*text);
   explicit_bzero(text->data(), text->size());

@@ -8,7 +8,6 @@ namespace culvert::config {
 namespace {
 
 constexpr size_t kTomlLimit = 1 << 20;
-constexpr size_t kConfLimit = 4 << 20;
 
 }  // namespace
 

@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view kDefault = "default";
 
 /// Routes through another interface are the machine's own, not the tunnel's.
-constexpr std::string_view kElsewhere =
+constexpr std::string_view kNotInTunnel =
     " is not a gateway inside the tunnel: leave it out, or set this route with `ip route add … via …`";
 
 /// Argument `index`, or the argument of directive `otherwise`; null: neither says one.
@@ -63,7 +63,7 @@ void finish_route4(Draft& draft, const Statement& statement) {
   const std::string* gateway = argument_or(draft, statement, 2, "route-gateway");
   if (gateway != nullptr && *gateway != "vpn_gateway") {
     std::optional<Ip4> address = parse_ip4(*gateway);
-    if (!address || !inside(draft, *address)) return draft.error(statement, *gateway + std::string(kElsewhere));
+    if (!address || !inside(draft, *address)) return draft.error(statement, *gateway + std::string(kNotInTunnel));
     // The server's own address is no gateway to the kernel; what is meant is the TUN.
     if (*address != draft.config.pool4->gateway) route.gateway = abi::ipv4(*address);
   }
@@ -84,7 +84,7 @@ void finish_route6(Draft& draft, const Statement& statement) {
     std::optional<Prefix6> address = parse_prefix6(*gateway + "/128");
     const std::optional<Pool6>& pool = draft.config.pool6;
     if (!address || !pool || network_of(address->address, pool->prefix) != pool->network)
-      return draft.error(statement, *gateway + std::string(kElsewhere));
+      return draft.error(statement, *gateway + std::string(kNotInTunnel));
     if (address->address != pool->gateway) route.gateway = abi::ipv6(address->address);
   }
   route.metric = metric_of(draft, statement, 2);

@@ -11,7 +11,7 @@
 namespace culvert::gateway {
 namespace {
 
-constexpr auto kLookEvery = std::chrono::milliseconds(200);
+constexpr auto kVerdictLookEvery = std::chrono::milliseconds(200);
 constexpr auto kLastCount = std::chrono::milliseconds(100);  // a worker has carried out its commands by then
 constexpr size_t kMaxAnswer = 256 * 1024;
 
@@ -90,7 +90,7 @@ void Gateway::look_at_deferred(size_t index, abi::SessionRef session) {
   if (state.starts_with('2')) {
     // Bounded by the handshake's own time limit, at which the session ends.
     entering.timer =
-        loop_.at(io::mono_now() + kLookEvery, [this, index, session] { look_at_deferred(index, session); });
+        loop_.at(io::mono_now() + kVerdictLookEvery, [this, index, session] { look_at_deferred(index, session); });
     return;
   }
   if (state.starts_with('0')) {

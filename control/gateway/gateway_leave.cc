@@ -8,7 +8,7 @@
 namespace culvert::gateway {
 namespace {
 
-constexpr auto kLookEvery = std::chrono::milliseconds(10);
+constexpr auto kLeaveLookEvery = std::chrono::milliseconds(10);
 
 void keep_most(admin::Unfinished& most, const admin::Unfinished& now) {
   most.handshakes = std::max(most.handshakes, now.handshakes);
@@ -23,7 +23,7 @@ void Gateway::leave(MonoClock::duration within, MonoClock::duration at_least) {
   if (stopping_ || leaving_ || finished_) return;
   MonoTime now = io::mono_now();
   // Not at once: whoever has asked is to have the answer.
-  leaving_ = Leaving{.deadline = now + within, .not_before = now + at_least, .look_at = now + kLookEvery};
+  leaving_ = Leaving{.deadline = now + within, .not_before = now + at_least, .look_at = now + kLeaveLookEvery};
   for (auto& instance : instances_)
     if (instance->server) instance->server->leave();
   if (admin_) admin_->leave_file();
@@ -56,7 +56,7 @@ bool Gateway::handed_on() {
 void Gateway::look_at_leaving() {
   MonoTime now = io::mono_now();
   if (now < leaving_->look_at) return;
-  leaving_->look_at = now + kLookEvery;
+  leaving_->look_at = now + kLeaveLookEvery;
   admin::Unfinished open = unfinished();
   keep_most(leaving_->waited_for, open);
   const bool done = open == admin::Unfinished{} && handed_on();

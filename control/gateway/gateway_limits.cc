@@ -10,7 +10,7 @@
 namespace culvert::gateway {
 namespace {
 
-constexpr auto kLookEvery = std::chrono::seconds(1);
+constexpr auto kPassEvery = std::chrono::seconds(1);
 /// Each may have a file to be read, and renegotiations wait meanwhile.
 constexpr size_t kSessionsPerPass = 64;
 
@@ -71,7 +71,7 @@ std::vector<std::string> Gateway::follow_next_limits() {
 }
 
 void Gateway::watch_sessions() {
-  loop_.at(io::mono_now() + kLookEvery, [this] {
+  loop_.at(io::mono_now() + kPassEvery, [this] {
     look_at_sessions();
     look_at_memory();
     watch_sessions();

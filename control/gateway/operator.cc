@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "control/admin/to_json.h"
 #include "control/config/bit_rate.h"
 #include "control/gateway/gateway.h"
 #include "control/gateway/nic_rows.h"

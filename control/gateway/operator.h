@@ -1,7 +1,7 @@
 // What the operator asks over the admin socket (`culvert …`), answered from engines, pools and the link.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

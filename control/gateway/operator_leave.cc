@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "control/admin/to_json.h"
 #include "control/gateway/gateway.h"
 #include "control/gateway/names.h"
 #include "control/gateway/operator.h"

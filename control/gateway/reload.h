@@ -1,7 +1,7 @@
 // A new configuration for a running gateway: what can be taken over now, and what waits for a restart.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -12,7 +12,7 @@
 namespace culvert::io {
 namespace {
 
-Error failed(const char* what) {
+Error step_failed(const char* what) {
   return Error{std::string(what) + ": " + std::strerror(errno)};
 }
 
@@ -37,16 +37,16 @@ Result<Identity> identity_of(const std::string& user, const std::string& group) 
 }
 
 Status become(const Identity& identity, bool runs_scripts) {
-  if (!runs_scripts && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("no_new_privs");
+  if (!runs_scripts && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return step_failed("no_new_privs");
   bool other = (identity.uid && *identity.uid != geteuid()) || (identity.gid && *identity.gid != getegid());
   if (!other) return {};
   // The kernel forgets the signal that our parent's death should bring when the user changes (prctl(2)).
   int death_signal = 0;
   prctl(PR_GET_PDEATHSIG, &death_signal);
   pid_t parent = getppid();
-  if (setgroups(0, nullptr) != 0) return failed("setgroups");
-  if (identity.gid && setresgid(*identity.gid, *identity.gid, *identity.gid) != 0) return failed("setresgid");
-  if (identity.uid && setresuid(*identity.uid, *identity.uid, *identity.uid) != 0) return failed("setresuid");
+  if (setgroups(0, nullptr) != 0) return step_failed("setgroups");
+  if (identity.gid && setresgid(*identity.gid, *identity.gid, *identity.gid) != 0) return step_failed("setresgid");
+  if (identity.uid && setresuid(*identity.uid, *identity.uid, *identity.uid) != 0) return step_failed("setresuid");
   // A process that changes its user becomes dumpable again (prctl(2)).
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_PDEATHSIG, death_signal);

@@ -28,7 +28,7 @@ Error too_long(const std::string& path) {
   return Error{path + ": a socket's path has at most 107 bytes: choose a shorter --run-dir"};
 }
 
-Error failed(const std::string& path) {
+Error path_failed(const std::string& path) {
   return Error{path + ": " + std::strerror(errno)};
 }
 
@@ -45,8 +45,8 @@ Result<Fd> connect_unix(const std::string& path, int type) {
   auto address = address_of(path);
   if (!address) return too_long(path);
   Fd fd(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return failed(path);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) return failed(path);
+  if (!fd) return path_failed(path);
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) return path_failed(path);
   return fd;
 }
 
@@ -54,7 +54,7 @@ Result<Fd> listen_unix(const std::string& path, int type, mode_t mode, int backl
   auto address = address_of(path);
   if (!address) return too_long(path);
   Fd fd(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return failed(path);
+  if (!fd) return path_failed(path);
   struct stat status {};
   if (lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode))
@@ -66,7 +66,7 @@ Result<Fd> listen_unix(const std::string& path, int type, mode_t mode, int backl
   mode_t before = umask(static_cast<mode_t>(~mode & 0777));
   int result = bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
   umask(before);
-  if (result != 0 || listen(fd.get(), backlog) != 0) return failed(path);
+  if (result != 0 || listen(fd.get(), backlog) != 0) return path_failed(path);
   return fd;
 }
 

@@ -11,7 +11,7 @@
 namespace culvert::management {
 namespace {
 
-constexpr std::string_view kVersion = "5";
+constexpr std::string_view kInterfaceVersion = "5";
 
 /// Takes as long for a wrong text as for the right one, whatever they have in common.
 bool same_secret(std::string_view given, std::string_view wanted) {
@@ -36,7 +36,7 @@ void Dialogue::say(std::string_view line) {
 }
 
 void Dialogue::welcome() {
-  say(">INFO:OpenVPN Management Interface Version " + std::string(kVersion) + " -- type 'help' for more info");
+  say(">INFO:OpenVPN Management Interface Version " + std::string(kInterfaceVersion) + " -- type 'help' for more info");
   if (board_.waiting) say(kHoldNotice);
 }
 

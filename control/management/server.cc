@@ -22,7 +22,7 @@ namespace {
 /// As the reference makes it: who may talk is decided by the folder, management-client-user and the password.
 constexpr mode_t kSocketMode = 0777;
 
-std::string seconds_text() {
+std::string seconds_now() {
   return std::to_string(io::now().wall.time_since_epoch().count());
 }
 
@@ -238,7 +238,7 @@ void Server::listen_again() {
 }
 
 void Server::on_log(io::LogLevel level, std::string_view text) {
-  std::string entry = seconds_text() + "," + flag_of(level) + "," + std::string(text);
+  std::string entry = seconds_now() + "," + flag_of(level) + "," + std::string(text);
   board_.log.add(entry);
   if (!dialogue_ || !connected() || leaving_) return;
   dialogue_->on_log(entry);
@@ -251,7 +251,7 @@ void Server::on_log(io::LogLevel level, std::string_view text) {
 }
 
 void Server::set_state(std::string_view state, std::string_view details) {
-  std::string entry = seconds_text() + "," + std::string(state) + "," + std::string(details);
+  std::string entry = seconds_now() + "," + std::string(state) + "," + std::string(details);
   board_.state.add(entry);
   if (!connected() || leaving_) return;
   dialogue_->on_state(entry);

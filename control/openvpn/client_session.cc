@@ -10,7 +10,6 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto kAskEvery = 5s;  // push.c, PUSH_REQUEST_INTERVAL
-constexpr auto kLinger = 5s;
 constexpr auto kGoodbye = 15s;  // for a goodbye that does not arrive at once
 }  // namespace
 

@@ -26,7 +26,7 @@ constexpr std::array kNames = {
     Name{MessageKind::kPushUpdate, "PUSH_UPDATE", true},
 };
 
-ControlMessage parse_one(std::string_view message) {
+ControlMessage parse_message(std::string_view message) {
   for (const Name& name : kNames) {
     if (!message.starts_with(name.text)) continue;
     std::string_view rest = message.substr(name.text.size());
@@ -61,7 +61,7 @@ std::vector<ControlMessage> parse_messages(std::span<const uint8_t> record, bool
       bad = true;
       break;
     } else if (closed) {
-      messages.push_back(parse_one({reinterpret_cast<const char*>(&*at), static_cast<size_t>(end - at)}));
+      messages.push_back(parse_message({reinterpret_cast<const char*>(&*at), static_cast<size_t>(end - at)}));
     }
     at = closed ? end + 1 : end;
   }

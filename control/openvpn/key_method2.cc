@@ -10,7 +10,7 @@ constexpr uint8_t kKeyMethod = 2;
 constexpr uint8_t kKeyMethodMask = 0x0F;  // the high bits are flags that nobody uses
 constexpr size_t kMaxPeerInfoLine = 255;  // misc.c, output_peer_info_env
 
-bool printable(char c) {
+bool is_printable(char c) {
   return c >= 0x20 && c < 0x7F;
 }
 bool control_character(char c) {
@@ -86,7 +86,7 @@ std::string clean_peer_info(std::string_view text) {
     clean += name;
     clean += '=';
     for (char c : line.substr(equals + 1))
-      clean += printable(c) && c != ' ' && c != '$' && c != '(' && c != '`' ? c : '_';
+      clean += is_printable(c) && c != ' ' && c != '$' && c != '(' && c != '`' ? c : '_';
     clean += '\n';
   }
   return clean;

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "control/crypto/tls.h"
+#include "control/openvpn/key_layout.h"
 
 namespace culvert::openvpn {
 namespace {
 
 using crypto::bytes_of;
 
-constexpr size_t kHalf = 128;  // (cipher 64, HMAC 64)
-constexpr size_t kCipherPart = 64;
 constexpr size_t kImplicitIvSize = 8;  // nonce without the packet-id (crypto.c, key_ctx_update_implicit_iv)
 
 constexpr std::string_view kDataKeysLabel = "EXPORTER-OpenVPN-datakeys";

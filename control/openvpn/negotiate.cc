@@ -26,7 +26,7 @@ char upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
-uint32_t number(std::string_view text) {
+uint32_t number_or_zero(std::string_view text) {
   uint32_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size() ? value : 0;
@@ -95,15 +95,15 @@ bool disagrees_about_digest(const Agreement& agreement, std::string_view peer_op
 
 PeerCapabilities parse_capabilities(std::string_view peer_info) {
   PeerCapabilities peer;
-  peer.proto = number(peer_info_value(peer_info, "IV_PROTO"));
-  peer.max_mtu = number(peer_info_value(peer_info, "IV_MTU"));
+  peer.proto = number_or_zero(peer_info_value(peer_info, "IV_PROTO"));
+  peer.max_mtu = number_or_zero(peer_info_value(peer_info, "IV_MTU"));
   peer.version = printable(peer_info_value(peer_info, "IV_VER"), 31);
   peer.platform = printable(peer_info_value(peer_info, "IV_PLAT"), 15);
   peer.peer_id = announced_peer_id(peer_info);
   peer.stub_v2 = peer_info_value(peer_info, "IV_COMP_STUBv2") == "1";
   std::string_view list = peer_info_value(peer_info, "IV_CIPHERS");
   peer.sent_iv_ciphers = !list.empty();
-  if (list.empty() && number(peer_info_value(peer_info, "IV_NCP")) >= 2) list = "AES-256-GCM:AES-128-GCM";
+  if (list.empty() && number_or_zero(peer_info_value(peer_info, "IV_NCP")) >= 2) list = "AES-256-GCM:AES-128-GCM";
   peer.names_ciphers = !list.empty();
   peer.cipher_text = printable(list, 256);
   each_item(list, ':', [&](std::string_view name) {

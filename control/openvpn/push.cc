@@ -21,10 +21,6 @@ constexpr size_t room(std::string_view head) {
   return kPushBundle - 1 - head.size() - kMoreFollows.size();
 }
 
-std::string_view keyword(std::string_view option) {
-  return option.substr(0, option.find(' '));
-}
-
 bool names(const std::vector<std::string>& options, std::string_view word) {
   return std::ranges::any_of(options, [&](const std::string& option) { return keyword(option) == word; });
 }
@@ -67,7 +63,7 @@ std::vector<std::string_view> words(std::string_view option) {
   return out;
 }
 
-std::optional<uint32_t> number(std::string_view text, uint32_t max) {
+std::optional<uint32_t> number_up_to(std::string_view text, uint32_t max) {
   uint32_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value > max) return std::nullopt;
@@ -84,7 +80,7 @@ Status read_option(std::string_view option, const ClientSettings& settings, Push
   if (word.empty()) return {};
   auto argument = [&](size_t i) { return i < word.size() ? word[i] : std::string_view(); };
   auto take = [&](std::optional<uint32_t>& field, uint32_t max) -> Status {
-    field = number(argument(1), max);
+    field = number_up_to(argument(1), max);
     if (!field) return bad(option);
     return {};
   };

@@ -16,6 +16,11 @@ namespace culvert::openvpn {
 
 inline constexpr size_t kPushBundle = 1024;  ///< longest PUSH_REPLY that every client takes, with its NUL (common.h)
 
+/// The name of an option: what stands in front of its arguments.
+inline std::string_view keyword(std::string_view option) {
+  return option.substr(0, option.find(' '));
+}
+
 /// Longest single option that fits a PUSH_REPLY.
 size_t longest_push_option();
 

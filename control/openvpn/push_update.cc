@@ -5,6 +5,7 @@
 #include <set>
 
 #include "control/openvpn/control_message.h"
+#include "control/openvpn/push.h"
 
 namespace culvert::openvpn {
 namespace {
@@ -24,15 +25,11 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::string_view keyword(std::string_view option) {
-  return option.substr(0, option.find(' '));
-}
-
 std::string quoted(std::string_view text) {
   return "\"" + printable(text, 80) + "\"";
 }
 
-Result<PushChange> parse_one(std::string_view item) {
+Result<PushChange> parse_change(std::string_view item) {
   PushChange change;
   std::string_view rest = item;
   if (rest.starts_with("?-")) return Error{quoted(item) + ": write -? instead of ?-"};
@@ -71,7 +68,7 @@ Result<std::vector<PushChange>> parse_push_update(std::string_view text) {
     std::string_view item = trimmed(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (item.empty()) continue;
-    auto change = parse_one(item);
+    auto change = parse_change(item);
     if (!change) return Error{change.error()};
     if (changes.size() == kMostChanges) return Error{"more than " + std::to_string(kMostChanges) + " options"};
     changes.push_back(std::move(*change));

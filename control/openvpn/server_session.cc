@@ -10,8 +10,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// How long a closed session still acknowledges what its client repeats (push.c, receive_exit_message).
-constexpr auto kLinger = 5s;
 /// Over TCP the client repeats nothing: time for our last packet to be on its way before the connection is closed.
 constexpr auto kLingerOverTcp = 1s;
 /// A client that asks again after so long has lost the answer (push.c, process_incoming_push_request).

@@ -7,6 +7,7 @@
 //                                  │ failed: session over  │ failed: done_ and its key stay ──┘ tried again
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +26,9 @@
 #include "control/openvpn/wrap.h"
 
 namespace culvert::openvpn {
+
+/// How long a closed session still acknowledges what its peer repeats (push.c, receive_exit_message).
+inline constexpr std::chrono::seconds kLinger{5};
 
 /// What an engine shares with its sessions. Outlives them.
 struct Engine {

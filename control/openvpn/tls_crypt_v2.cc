@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/crypto/primitives.h"
+#include "control/openvpn/key_layout.h"
 #include "dataplane/wire/byte_order.h"
 #include "dataplane/wire/openvpn.h"
 
@@ -11,8 +12,6 @@ namespace {
 
 using crypto::Bytes;
 
-constexpr size_t kTagSize = 32;
-constexpr size_t kIvSize = 16;
 constexpr size_t kKeySize = 256;
 constexpr size_t kLengthSize = 2;
 constexpr size_t kServerKeyPart = 64;  // Ke, then Ka: 64 bytes each, of which 32 are used

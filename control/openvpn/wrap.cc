@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "control/openvpn/key_layout.h"
 #include "dataplane/wire/byte_order.h"
 
 namespace culvert::openvpn {
@@ -12,10 +13,6 @@ using crypto::Bytes;
 
 constexpr size_t kHeaderSize = 1 + wire::kSessionIdSize;
 constexpr size_t kReplaySize = 8;
-constexpr size_t kTagSize = 32;
-constexpr size_t kIvSize = 16;
-constexpr size_t kHalf = 128;       // bytes of a static key for one direction
-constexpr size_t kCipherPart = 64;  // of a half; the HMAC part follows
 
 using HeaderBytes = std::array<uint8_t, kHeaderSize>;
 using ReplayBytes = std::array<uint8_t, kReplaySize>;

@@ -15,7 +15,6 @@ namespace {
 
 using std::chrono::sys_seconds;
 
-constexpr std::chrono::hours kClockSkew{1};
 constexpr uint32_t kMostDays = 36500;
 
 std::string in(const std::string& folder, std::string_view name) {

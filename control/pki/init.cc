@@ -23,7 +23,6 @@ namespace {
 using std::chrono::sys_seconds;
 
 constexpr std::chrono::days kAuthorityLife{3652};  // ten years
-constexpr std::chrono::hours kClockSkew{1};        // a client whose clock is behind must not find it "not yet valid"
 
 struct NewFile {
   std::string name;

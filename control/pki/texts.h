@@ -1,6 +1,7 @@
 // The files that init and client add write, as text.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,6 +13,9 @@ namespace culvert::pki {
 
 /// Common name of the server's certificate; profiles check it.
 inline constexpr std::string_view kServerName = "culvert-server";
+
+/// Certificates and lists begin so much earlier: a client whose clock is behind must not find them "not yet valid".
+inline constexpr std::chrono::hours kClockSkew{1};
 
 /// Where clients connect to.
 struct Remote {

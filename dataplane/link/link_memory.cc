@@ -18,7 +18,7 @@
 namespace culvert::dataplane {
 namespace {
 
-Error fail(const char* what) {
+Error no_link(const char* what) {
   return Error{std::string("cannot make the link: ") + what + ": " + std::strerror(errno)};
 }
 
@@ -50,21 +50,21 @@ Result<LinkMemory> LinkMemory::make(uint32_t workers, uint32_t sessions, const c
   LinkMemory link;
   link.size_ = abi::layout_for(workers, sessions).total_size;
   link.memory_ = drivers::FileDescriptor(memfd_create("culvert-link", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!link.memory_) return fail("memfd_create");
-  if (ftruncate(link.memory_.get(), static_cast<off_t>(link.size_)) != 0) return fail("no memory");
+  if (!link.memory_) return no_link("memfd_create");
+  if (ftruncate(link.memory_.get(), static_cast<off_t>(link.size_)) != 0) return no_link("no memory");
   // Neither side can change the size any more, so neither can make the other fault on a page that is gone.
-  if (fcntl(link.memory_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return fail("sealing");
+  if (fcntl(link.memory_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return no_link("sealing");
   link.base_ = mmap(nullptr, link.size_, PROT_READ | PROT_WRITE, MAP_SHARED, link.memory_.get(), 0);
   if (link.base_ == MAP_FAILED) {
     link.base_ = nullptr;
-    return fail("no memory");
+    return no_link("no memory");
   }
   link.locked_ = mlock2(link.base_, link.size_, MLOCK_ONFAULT) == 0;
   madvise(link.base_, link.size_, MADV_DONTDUMP);
   for (uint32_t i = 0; i < workers; ++i) {
     link.worker_doorbells_.emplace_back(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     link.control_doorbells_.emplace_back(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!link.worker_doorbells_.back() || !link.control_doorbells_.back()) return fail("eventfd");
+    if (!link.worker_doorbells_.back() || !link.control_doorbells_.back()) return no_link("eventfd");
   }
   link.view_ = abi::LinkView(link.base_, workers, sessions);
   fill_header(link.view_, link.size_, version);

@@ -13,7 +13,7 @@
 namespace culvert::dataplane {
 namespace {
 
-Error fail(const char* what) {
+Error no_trace_memory(const char* what) {
   return Error{std::string("cannot make the memory of a trace: ") + what + ": " + std::strerror(errno)};
 }
 
@@ -24,12 +24,13 @@ Result<std::unique_ptr<TraceMemory>> TraceMemory::make(uint32_t workers, const a
   made->shape_ = abi::TraceShape::of(workers, request.snap);
   size_t size = made->shape_.total_size();
   made->memory_ = drivers::FileDescriptor(memfd_create("culvert-trace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!made->memory_) return fail("memfd_create");
-  if (ftruncate(made->memory_.get(), static_cast<off_t>(size)) != 0) return fail("no memory");
+  if (!made->memory_) return no_trace_memory("memfd_create");
+  if (ftruncate(made->memory_.get(), static_cast<off_t>(size)) != 0) return no_trace_memory("no memory");
   // A reader that could cut it would make workers fault.
-  if (fcntl(made->memory_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return fail("sealing");
+  if (fcntl(made->memory_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return no_trace_memory("sealing");
   void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, made->memory_.get(), 0);
-  if (base == MAP_FAILED) return fail("no memory");
+  if (base == MAP_FAILED) return no_trace_memory("no memory");
   made->base_ = static_cast<std::byte*>(base);
   madvise(base, size, MADV_DONTDUMP);  // decrypted packets
   size_t per_worker = steps::kBurst * size_t{request.snap};

@@ -26,7 +26,7 @@ std::string text_of(const abi::TraceRequest& request) {
   return text;
 }
 
-bool send_reply(int fd, const abi::TraceReply& reply, std::span<const int> descriptors = {}) {
+bool send_trace_reply(int fd, const abi::TraceReply& reply, std::span<const int> descriptors = {}) {
   return send_message(fd, std::as_bytes(std::span(&reply, 1)), descriptors);
 }
 
@@ -34,7 +34,7 @@ void refuse(int fd, const std::string& why) {
   abi::TraceReply reply{};
   reply.failed = 1;
   std::copy_n(why.begin(), std::min(why.size(), reply.text.size() - 1), reply.text.begin());
-  send_reply(fd, reply);
+  send_trace_reply(fd, reply);
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ void TraceServer::start(Connection connection, const abi::TraceRequest& request)
   tell_workers(active_.memory.get());
   log(text_of(request) + ": begun by " + to_text(active_.connection.peer));
   int fd = active_.memory->fd();
-  if (!send_reply(active_.connection.fd.get(), reply, {&fd, 1})) stop();
+  if (!send_trace_reply(active_.connection.fd.get(), reply, {&fd, 1})) stop();
 }
 
 void TraceServer::stop() {

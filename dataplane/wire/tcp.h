@@ -24,7 +24,14 @@ struct TcpHeader {
 };
 static_assert(sizeof(TcpHeader) == 20 && alignof(TcpHeader) == 1);
 
-inline constexpr uint8_t kTcpSyn = 2;
+// Flags.
+inline constexpr uint8_t kTcpFin = 0x01;
+inline constexpr uint8_t kTcpSyn = 0x02;
+inline constexpr uint8_t kTcpPush = 0x08;
+inline constexpr uint8_t kTcpAck = 0x10;
+inline constexpr uint8_t kTcpEce = 0x40;
+inline constexpr uint8_t kTcpCwr = 0x80;
+// Options.
 inline constexpr uint8_t kTcpOptionEnd = 0;
 inline constexpr uint8_t kTcpOptionNop = 1;
 inline constexpr uint8_t kTcpOptionMss = 2;

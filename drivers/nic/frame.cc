@@ -24,7 +24,7 @@ size_t length_by_header(uint16_t type, std::span<const uint8_t> packet) {
 }
 
 /// IPv4 without options or fragmentation; IPv6 whose transport header stands right behind its own.
-bool is_plain(std::span<const uint8_t> packet, const wire::IpView& ip) {
+bool is_plain_packet(std::span<const uint8_t> packet, const wire::IpView& ip) {
   if (ip.version == 4) {
     constexpr uint16_t kMoreFragments = 0x2000;
     uint16_t fragment = reinterpret_cast<const Ipv4Header*>(packet.data())->fragment.get();
@@ -83,7 +83,7 @@ FrameKind read_frame(std::span<const uint8_t> bytes, bool ip_checksum_known, Fra
   packet = packet.first(length);
   auto ip = wire::read_ip(packet);
   if (!ip) return FrameKind::kMalformed;
-  if (!is_plain(packet, *ip)) return FrameKind::kOther;
+  if (!is_plain_packet(packet, *ip)) return FrameKind::kOther;
   if (ip->version == 4 && !ip_checksum_known &&
       wire::finish_checksum(wire::add_to_checksum(packet.first(sizeof(Ipv4Header)))) != 0)
     return FrameKind::kMalformed;

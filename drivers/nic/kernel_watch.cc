@@ -22,7 +22,7 @@ namespace {
 
 constexpr int kReceiveBuffer = 8 << 20;  ///< bytes: a full BGP table changes in a burst
 
-Error fail(const char* what, int error) {
+Error netlink_error(const char* what, int error) {
   return Error{std::string(what) + ": " + nl_geterror(error)};
 }
 
@@ -47,7 +47,7 @@ KernelRoute::Type to_type(uint8_t type) {
 }
 
 /// Does the kernel treat packets of this route like all others? Not where it is to take an MTU of the route's own.
-bool is_plain(rtnl_route* route) {
+bool is_plain_route(rtnl_route* route) {
   uint32_t mtu = 0;
   return rtnl_route_get_metric(route, RTAX_MTU, &mtu) < 0;
 }
@@ -72,7 +72,7 @@ std::vector<KernelRoute> to_routes(rtnl_route* from, bool is_gone) {
   nl_addr* destination = rtnl_route_get_dst(from);
   unsigned length = destination != nullptr ? nl_addr_get_prefixlen(destination) : 0;
   route.prefix = make_ip_prefix(to_address(destination, family), static_cast<uint8_t>(length));
-  route.type = is_plain(from) ? to_type(rtnl_route_get_type(from)) : KernelRoute::Type::kOther;
+  route.type = is_plain_route(from) ? to_type(rtnl_route_get_type(from)) : KernelRoute::Type::kOther;
   route.is_local_table = table == RT_TABLE_LOCAL;
   route.metric = rtnl_route_get_priority(from);
   std::vector<KernelRoute> routes;
@@ -126,11 +126,12 @@ Status KernelWatch::open() {
   nl_socket_disable_auto_ack(socket_.get());
   nl_socket_modify_cb(socket_.get(), NL_CB_VALID, NL_CB_CUSTOM, on_message, this);
   for (nl_sock* one : {socket_.get(), requests_.get()})
-    if (int error = nl_connect(one, NETLINK_ROUTE); error < 0) return fail("cannot open a netlink socket", error);
+    if (int error = nl_connect(one, NETLINK_ROUTE); error < 0)
+      return netlink_error("cannot open a netlink socket", error);
   // Before the first dump, so that nothing falls between.
   int error = nl_socket_add_memberships(socket_.get(), RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE,
                                         RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0);
-  if (error < 0) return fail("cannot listen to the kernel's routes", error);
+  if (error < 0) return netlink_error("cannot listen to the kernel's routes", error);
   int bytes = kReceiveBuffer;
   if (setsockopt(nl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
     nl_socket_set_buffer_size(socket_.get(), kReceiveBuffer, 0);
@@ -164,10 +165,10 @@ Status KernelWatch::dump(int type, int family) {
   header.rtgen_family = static_cast<unsigned char>(family);
   // The kernel accepts this short header for dumps of every kind.
   if (int error = nl_send_simple(socket_.get(), type, NLM_F_DUMP, &header, sizeof header); error < 0)
-    return fail("cannot ask the kernel for its routes", error);
+    return netlink_error("cannot ask the kernel for its routes", error);
   while (!done)
     if (int error = nl_recvmsgs_default(socket_.get()); error < 0 && !is_passing(error))
-      return fail("cannot read the kernel's routes", error);
+      return netlink_error("cannot read the kernel's routes", error);
   return {};
 }
 
@@ -199,7 +200,7 @@ Status KernelWatch::serve() {
   while (true) {
     int error = nl_recvmsgs_default(socket_.get());
     if (error == -NLE_AGAIN) break;
-    if (error < 0 && !is_passing(error)) return fail("cannot read the kernel's routes", error);
+    if (error < 0 && !is_passing(error)) return netlink_error("cannot read the kernel's routes", error);
   }
   return must_read_again_ ? read_everything() : Status{};
 }

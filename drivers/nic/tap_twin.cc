@@ -22,7 +22,7 @@ namespace {
 
 using abi::DropReason;
 
-Error fail(const TwinSettings& settings, const std::string& what) {
+Error twin_error(const TwinSettings& settings, const std::string& what) {
   return Error{"twin " + settings.name + ": " + what};
 }
 
@@ -44,7 +44,7 @@ Status set_mac(int queue, const TwinSettings& settings) {
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   std::memcpy(request.ifr_hwaddr.sa_data, settings.mac.data(), settings.mac.size());
   if (ioctl(queue, SIOCSIFHWADDR, &request) != 0)
-    return fail(settings, std::string("cannot give it the port's MAC address: ") + std::strerror(errno));
+    return twin_error(settings, std::string("cannot give it the port's MAC address: ") + std::strerror(errno));
   return {};
 }
 
@@ -61,16 +61,16 @@ int attach(int queue, std::string& name, bool one_of_several) {
 
 /// A queue of the device `name`, which is set to its real name.
 Result<FileDescriptor> open_queue(const TwinSettings& settings, std::string& name, bool one_of_several) {
-  if (name.size() >= IFNAMSIZ) return fail(settings, "the name is longer than 15 characters");
+  if (name.size() >= IFNAMSIZ) return twin_error(settings, "the name is longer than 15 characters");
   for (bool again = true;; again = false) {
     FileDescriptor queue(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
-    if (!queue) return fail(settings, std::string("cannot open /dev/net/tun: ") + std::strerror(errno));
+    if (!queue) return twin_error(settings, std::string("cannot open /dev/net/tun: ") + std::strerror(errno));
     int reason = attach(queue.get(), name, one_of_several);
     if (reason == 0) return queue;
     // A killed dataplane's device may be of the other kind, if it had one worker and we have several, or the reverse:
     // it goes, and a new one is made.
     if (reason != EINVAL || !again || attach(queue.get(), name, !one_of_several) != 0)
-      return fail(settings, attach_error(reason));
+      return twin_error(settings, attach_error(reason));
     ioctl(queue.get(), TUNSETPERSIST, 0);
   }
 }

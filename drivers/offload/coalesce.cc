@@ -5,6 +5,7 @@
 #include "dataplane/wire/checksum.h"
 #include "dataplane/wire/tcp.h"
 #include "dataplane/wire/udp.h"
+#include "drivers/offload/at.h"
 #include "drivers/offload/sum.h"
 
 namespace culvert::drivers::offload {
@@ -13,15 +14,9 @@ namespace {
 using wire::be16;
 using wire::Ipv4Header;
 using wire::Ipv6Header;
+using wire::kTcpPush;
 using wire::TcpHeader;
 using wire::UdpHeader;
-
-constexpr uint8_t kTcpPush = 0x08;
-
-template <class T>
-T& at(std::span<uint8_t> packet, size_t offset = 0) {
-  return *reinterpret_cast<T*>(packet.data() + offset);
-}
 
 bool is_ip6(std::span<const uint8_t> packet) {
   return packet[0] >> 4 == 6;

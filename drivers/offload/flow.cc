@@ -5,6 +5,7 @@
 #include "dataplane/wire/checksum.h"
 #include "dataplane/wire/tcp.h"
 #include "dataplane/wire/udp.h"
+#include "drivers/offload/at.h"
 #include "drivers/offload/sum.h"
 #include "drivers/offload/vnet_header.h"
 
@@ -13,20 +14,15 @@ namespace {
 
 using wire::Ipv4Header;
 using wire::Ipv6Header;
+using wire::kTcpAck;
+using wire::kTcpEce;
+using wire::kTcpPush;
 using wire::TcpHeader;
 using wire::UdpHeader;
 
-constexpr uint8_t kTcpPush = 0x08;
-constexpr uint8_t kTcpAck = 0x10;
-constexpr uint8_t kTcpEce = 0x40;
 constexpr uint8_t kReservedBits = 0x0F;  // beside the header length; one of them is AccECN's
 constexpr uint16_t kMoreFragments = 0x2000;
 constexpr uint8_t kPlainIpv4 = 0x45;  // no options
-
-template <class T>
-const T& at(std::span<const uint8_t> packet, size_t offset = 0) {
-  return *reinterpret_cast<const T*>(packet.data() + offset);
-}
 
 bool same_bytes(std::span<const uint8_t> a, std::span<const uint8_t> b, size_t from, size_t to) {
   return std::memcmp(a.data() + from, b.data() + from, to - from) == 0;

@@ -7,25 +7,16 @@
 #include "dataplane/wire/ip.h"
 #include "dataplane/wire/tcp.h"
 #include "dataplane/wire/udp.h"
+#include "drivers/offload/at.h"
 #include "drivers/offload/sum.h"
 
 namespace culvert::drivers::offload {
 namespace {
 
 using wire::be16;
-
-constexpr uint8_t kTcpFin = 0x01;
-constexpr uint8_t kTcpPush = 0x08;
-constexpr uint8_t kTcpCwr = 0x80;
-
-template <class T>
-T& at(uint8_t* packet, size_t offset) {
-  return *reinterpret_cast<T*>(packet + offset);
-}
-template <class T>
-const T& at(const uint8_t* packet, size_t offset) {
-  return *reinterpret_cast<const T*>(packet + offset);
-}
+using wire::kTcpCwr;
+using wire::kTcpFin;
+using wire::kTcpPush;
 
 /// Length of the transport header at `transport`, 0 when there is no whole one.
 size_t transport_header(std::span<const uint8_t> packet, size_t transport, bool udp) {

@@ -45,7 +45,6 @@ std::string read_names(const char* option, const std::vector<std::string>& texts
 }
 
 constexpr uint32_t kMinSize = 40;  ///< an IPv6 header
-constexpr uint32_t kMaxSize = 1500;
 
 /// Sizes in bytes, "imix", or "any", likewise.
 std::string read_sizes(const std::vector<std::string>& texts, std::vector<uint32_t>& sizes) {

@@ -25,6 +25,9 @@ inline constexpr uint32_t kImix = 0;
 inline constexpr uint32_t kAnySize = 1;
 inline constexpr uint32_t kLeastOfAny = 40, kMostOfAny = 1400;
 
+/// Most bytes of an inner packet.
+inline constexpr uint32_t kMaxSize = 1500;
+
 struct Options {
   std::vector<Direction> directions = {Direction::kInnerToOuter, Direction::kOuterToInner};
   std::vector<abi::Cipher> ciphers = {abi::Cipher::kAes256Gcm, abi::Cipher::kChacha20Poly1305};

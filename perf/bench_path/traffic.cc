@@ -15,7 +15,6 @@ using wire::DataV2Header;
 namespace {
 
 constexpr uint32_t kServer = 0xC0000201;  // 192.0.2.1
-constexpr size_t kMaxSize = 1500;
 
 std::array<uint8_t, 4> bytes_of(uint32_t address) {
   return {static_cast<uint8_t>(address >> 24), static_cast<uint8_t>(address >> 16), static_cast<uint8_t>(address >> 8),

@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kChecksumEvery = 16;  ///< received outer packets whose UDP checksum is looked at: one of so many
 
-std::span<uint8_t> bytes_of(rte_mbuf* frame) {
+std::span<uint8_t> frame_bytes(rte_mbuf* frame) {
   return {rte_pktmbuf_mtod(frame, uint8_t*), frame->data_len};
 }
 
@@ -142,7 +142,7 @@ void Traffic::take_outer(std::span<rte_mbuf*> frames, uint64_t now_tsc) {
 
 bool Traffic::sort_outer(rte_mbuf* frame, uint32_t& client, aead::Job& job) {
   Counts& counts = parts_.judge.counts();
-  auto view = read_outer(bytes_of(frame));
+  auto view = read_outer(frame_bytes(frame));
   if (!view || view->source != gateway_) {
     ++counts.foreign;
     return false;
@@ -153,7 +153,7 @@ bool Traffic::sort_outer(rte_mbuf* frame, uint32_t& client, aead::Job& job) {
     ++counts.foreign;
     return false;
   }
-  if (++received_ % kChecksumEvery == 0 && !udp_checksum_is_right(bytes_of(frame), view->payload.size())) {
+  if (++received_ % kChecksumEvery == 0 && !udp_checksum_is_right(frame_bytes(frame), view->payload.size())) {
     ++counts.of(outer_brings_).damaged;
     return false;
   }
@@ -186,7 +186,7 @@ void Traffic::take_opened(const aead::Job& job, uint32_t client, uint64_t now_ts
 
 void Traffic::take_inner(std::span<rte_mbuf*> frames, uint64_t now_tsc) {
   for (rte_mbuf* frame : frames) {
-    std::span<uint8_t> bytes = bytes_of(frame);
+    std::span<uint8_t> bytes = frame_bytes(frame);
     wire::EthernetHeader ethernet;
     if (packets_of_.empty() || bytes.size() < sizeof ethernet + wire::kSmallestInnerPacket) {
       ++parts_.judge.counts().foreign;

@@ -18,13 +18,13 @@
 namespace culvert::swarm {
 namespace {
 
-constexpr int kBufferBytes = 16 << 20;
+constexpr int kInnerBufferBytes = 16 << 20;
 constexpr size_t kReceiveSize = 64 << 10;
 constexpr int kMostReads = 16;     ///< of a pass, so that sending gets its turn
 constexpr long kPauseNs = 50'000;  ///< while packets are on the way
 constexpr long kIdlePauseNs = 1'000'000;
 
-Error failed(const std::string& what) {
+Error host_failed(const std::string& what) {
   return Error{what + ": " + std::strerror(errno)};
 }
 
@@ -36,7 +36,7 @@ drivers::FileDescriptor udp_socket(uint16_t port) {
   int on = 1;
   if (!fd || setsockopt(fd.get(), SOL_UDP, UDP_GRO, &on, sizeof on) != 0) return {};
   for (int option : {SO_RCVBUFFORCE, SO_SNDBUFFORCE})
-    if (setsockopt(fd.get(), SOL_SOCKET, option, &kBufferBytes, sizeof kBufferBytes) != 0) return {};
+    if (setsockopt(fd.get(), SOL_SOCKET, option, &kInnerBufferBytes, sizeof kInnerBufferBytes) != 0) return {};
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
   return fd;
 }
@@ -51,13 +51,13 @@ union SegmentControl {
 
 Result<std::unique_ptr<InnerHost>> InnerHost::start(const std::string& net_namespace) {
   drivers::FileDescriptor there(open(net_namespace.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!there) return failed(net_namespace);
+  if (!there) return host_failed(net_namespace);
   std::unique_ptr<InnerHost> host(new InnerHost);
   host->buffer_.resize(kReceiveSize);
   std::promise<Status> opened;
   host->thread_ = std::thread([host = host.get(), &there, &opened] {
     bool entered = setns(there.get(), CLONE_NEWNET) == 0;
-    Status status = entered ? host->open_sockets() : Status(failed("entering the gateway's namespace"));
+    Status status = entered ? host->open_sockets() : Status(host_failed("entering the gateway's namespace"));
     bool good = status ? true : false;
     opened.set_value(std::move(status));
     if (good) host->run();
@@ -73,15 +73,15 @@ InnerHost::~InnerHost() {
 
 Status InnerHost::open_sockets() {
   data_ = udp_socket(kDataPort);
-  if (!data_) return failed("UDP port " + std::to_string(kDataPort) + " in the gateway's namespace");
+  if (!data_) return host_failed("UDP port " + std::to_string(kDataPort) + " in the gateway's namespace");
   echo_ = udp_socket(kEchoPort);
-  if (!echo_) return failed("UDP port " + std::to_string(kEchoPort) + " in the gateway's namespace");
-  if (!ask_for_times(echo_.get())) return failed("SO_TIMESTAMPNS");
+  if (!echo_) return host_failed("UDP port " + std::to_string(kEchoPort) + " in the gateway's namespace");
+  if (!ask_for_times(echo_.get())) return host_failed("SO_TIMESTAMPNS");
   epoll_ = drivers::FileDescriptor(epoll_create1(EPOLL_CLOEXEC));
   for (const auto* fd : {&data_, &echo_}) {
     epoll_event event{};
     event.events = EPOLLIN;
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd->get(), &event) != 0) return failed("epoll");
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd->get(), &event) != 0) return host_failed("epoll");
   }
   return {};
 }

@@ -16,7 +16,7 @@
 namespace culvert::swarm {
 namespace {
 
-constexpr int kBufferBytes = 4 << 20;
+constexpr int kOuterBufferBytes = 4 << 20;
 constexpr size_t kMostQueued = 256 << 10;  ///< of a TCP connection: control packets and the rest of one burst
 
 class UdpOuter final : public OuterSocket {
@@ -140,7 +140,7 @@ bool set_int(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
-Error failed(const char* what) {
+Error socket_failed(const char* what) {
   return Error{std::string(what) + ": " + std::strerror(errno)};
 }
 
@@ -150,28 +150,28 @@ Result<std::unique_ptr<OuterSocket>> open_outer(const abi::Endpoint& server, con
   bool udp = server.transport == abi::Transport::kUdp;
   int family = server.address.family == abi::Family::kIpv4 ? AF_INET : AF_INET6;
   drivers::FileDescriptor fd(socket(family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return failed("socket");
+  if (!fd) return socket_failed("socket");
   if (source.family != abi::Family::kNone) {
     abi::Endpoint from;
     from.address = source;
     drivers::SocketAddress address{};
     socklen_t length = drivers::to_socket_address(from, family, address);
     (void)set_int(fd.get(), IPPROTO_IP, IP_FREEBIND, 1);
-    if (bind(fd.get(), &address.any, length) != 0) return failed("bind");
+    if (bind(fd.get(), &address.any, length) != 0) return socket_failed("bind");
   }
   if (udp) {
-    if (!set_int(fd.get(), SOL_UDP, UDP_GRO, 1)) return failed("UDP_GRO");
-    if (!ask_for_times(fd.get())) return failed("SO_TIMESTAMPNS");
-    if (!set_int(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, kBufferBytes))
-      (void)set_int(fd.get(), SOL_SOCKET, SO_RCVBUF, kBufferBytes);
-    if (!set_int(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, kBufferBytes))
-      (void)set_int(fd.get(), SOL_SOCKET, SO_SNDBUF, kBufferBytes);
+    if (!set_int(fd.get(), SOL_UDP, UDP_GRO, 1)) return socket_failed("UDP_GRO");
+    if (!ask_for_times(fd.get())) return socket_failed("SO_TIMESTAMPNS");
+    if (!set_int(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, kOuterBufferBytes))
+      (void)set_int(fd.get(), SOL_SOCKET, SO_RCVBUF, kOuterBufferBytes);
+    if (!set_int(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, kOuterBufferBytes))
+      (void)set_int(fd.get(), SOL_SOCKET, SO_SNDBUF, kOuterBufferBytes);
   } else {
     (void)set_int(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   }
   drivers::SocketAddress to{};
   socklen_t length = drivers::to_socket_address(server, family, to);
-  if (connect(fd.get(), &to.any, length) != 0 && errno != EINPROGRESS) return failed("connect");
+  if (connect(fd.get(), &to.any, length) != 0 && errno != EINPROGRESS) return socket_failed("connect");
   if (udp) return std::unique_ptr<OuterSocket>(std::make_unique<UdpOuter>(std::move(fd)));
   return std::unique_ptr<OuterSocket>(std::make_unique<TcpOuter>(std::move(fd)));
 }

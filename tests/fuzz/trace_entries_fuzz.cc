@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "control/admin/to_json.h"
 #include "tests/fuzz/input.h"
 #include "tools/culvert/capture_file.h"
 #include "tools/culvert/table.h"

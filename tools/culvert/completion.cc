@@ -61,7 +61,7 @@ const char* kind_of(const std::string& value) {
   return value == "FILE" ? "file" : value == "DIR" ? "folder" : "";
 }
 
-void add(Script& script, const CLI::App& app, const std::string& path) {
+void complete_command(Script& script, const CLI::App& app, const std::string& path) {
   const bool whole = app.get_parent() == nullptr;
   std::string commands = whole ? "help" : "";
   std::string options;
@@ -86,7 +86,7 @@ void add(Script& script, const CLI::App& app, const std::string& path) {
   if (!whole) options += " --run-dir";
   script.lines +=
       "      '" + path + "') commands='" + commands + "' options='" + options + "' kind='" + kind + "' ;;\n";
-  for (const CLI::App* command : commands_of(app)) add(script, *command, path + " " + command->get_name());
+  for (const CLI::App* command : commands_of(app)) complete_command(script, *command, path + " " + command->get_name());
 }
 
 void replace_all(std::string& text, const std::string& what, const std::string& by) {
@@ -98,7 +98,7 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 
 std::string bash_completion(const CLI::App& program) {
   Script script;
-  add(script, program, program.get_name());
+  complete_command(script, program, program.get_name());
   std::string text = kBegin;
   replace_all(text, "VALUED", script.valued);
   replace_all(text, "COMMANDS", script.commands);

@@ -25,10 +25,6 @@ struct Shape {
   std::string session;
 };
 
-void print_json(const ordered_json& data, bool one_line) {
-  std::printf("%s\n", data.dump(one_line ? -1 : 2, ' ', false, ordered_json::error_handler_t::replace).c_str());
-}
-
 void print(const Shape& shape, const std::vector<Column>& columns, const ordered_json& data, const char* when_empty) {
   if (shape.json) return print_json(data, shape.watch > 0);
   if (data.is_array() && data.empty()) {
@@ -134,7 +130,7 @@ void add_session_limit(CLI::App& session, Context& context, const char* which) {
     if (!request) return context.wrong_use(request.error());
     Result<ordered_json> data = ask(context.run_dir_or_default(), *request);
     if (!data) return context.fail(data.error());
-    if (shape->json) return print_json(*data, false);
+    if (shape->json) return print_json(*data);
     auto limit = [&data](const char* name) {
       const ordered_json& bits = (*data)[name];
       return bits.is_null() ? std::string("no limit") : cell_text(bits, admin::Format::kBitRate);
@@ -171,7 +167,7 @@ void add_session(CLI::App& app, Context& context) {
         {"command", "session kill"}, {"session", kill_shape->session}, {"restart", kill_shape->restart}};
     Result<ordered_json> data = ask(context.run_dir_or_default(), request);
     if (!data) return context.fail(data.error());
-    if (kill_shape->json) return print_json(*data, false);
+    if (kill_shape->json) return print_json(*data);
     std::printf("ended session %s of %s from %s\n", cell_text((*data)["id"], admin::Format::kPlain).c_str(),
                 cell_text((*data)["common_name"], admin::Format::kPlain).c_str(),
                 cell_text((*data)["remote"], admin::Format::kPlain).c_str());
@@ -198,7 +194,7 @@ void add_push_update(CLI::App& app, Context& context) {
     if (!shape->session.empty()) request["session"] = shape->session;
     Result<ordered_json> data = ask(context.run_dir_or_default(), request);
     if (!data) return context.fail(data.error());
-    if (shape->json) return print_json(*data, false);
+    if (shape->json) return print_json(*data);
     std::printf("told %s client(s); %s can't take it\n", cell_text((*data)["told"], admin::Format::kPlain).c_str(),
                 cell_text((*data)["left_out"], admin::Format::kPlain).c_str());
   });

@@ -23,7 +23,7 @@ MetricFamily family(const std::string& name, const std::string& help, MetricType
   return made;
 }
 
-void add(MetricFamily& to, Labels labels, double value) {
+void add_value(MetricFamily& to, Labels labels, double value) {
   ClientMetric metric;
   metric.label = std::move(labels);
   if (to.type == MetricType::Counter)
@@ -35,7 +35,7 @@ void add(MetricFamily& to, Labels labels, double value) {
 
 MetricFamily gauge(const std::string& name, const std::string& help, double value) {
   MetricFamily made = family(name, help, MetricType::Gauge);
-  add(made, {}, value);
+  add_value(made, {}, value);
   return made;
 }
 
@@ -51,7 +51,7 @@ double number(const ordered_json& value) {
 }
 
 /// A field of rows that is a metric.
-struct Column {
+struct MetricColumn {
   const char* field;
   const char* metric;
   MetricType type;
@@ -59,18 +59,18 @@ struct Column {
 };
 
 /// A family for each column, in which each row has a metric with its labels.
-void add_columns(std::vector<MetricFamily>& families, const ordered_json& rows, const std::vector<Column>& columns,
-                 Labels (*labels)(const ordered_json& row)) {
-  for (const Column& column : columns) {
+void add_columns(std::vector<MetricFamily>& families, const ordered_json& rows,
+                 const std::vector<MetricColumn>& columns, Labels (*labels)(const ordered_json& row)) {
+  for (const MetricColumn& column : columns) {
     MetricFamily made = family(column.metric, column.help, column.type);
     for (const ordered_json& row : rows)
       if (auto found = row.find(column.field); found != row.end() && (found->is_number() || found->is_boolean()))
-        add(made, labels(row), number(*found));
+        add_value(made, labels(row), number(*found));
     families.push_back(std::move(made));
   }
 }
 
-const std::vector<Column> kStatusColumns = {
+const std::vector<MetricColumn> kStatusColumns = {
     {"ready", "ready", MetricType::Gauge, "1: ready for clients"},
     {"sessions", "sessions", MetricType::Gauge, "clients that are connected"},
     {"max_sessions", "sessions_limit", MetricType::Gauge, "clients that may be connected"},
@@ -79,7 +79,7 @@ const std::vector<Column> kStatusColumns = {
     {"addresses", "pool_addresses", MetricType::Gauge, "addresses of the pools"},
 };
 
-const std::vector<Column> kWorkerColumns = {
+const std::vector<MetricColumn> kWorkerColumns = {
     {"rx_packets", "worker_rx_packets_total", MetricType::Counter, "packets received by a worker"},
     {"tx_packets", "worker_tx_packets_total", MetricType::Counter, "packets sent by a worker"},
     {"polls", "worker_polls_total", MetricType::Counter, "passes of a worker's poll loop"},
@@ -93,7 +93,7 @@ const std::vector<Column> kWorkerColumns = {
     {"drops", "worker_drops_total", MetricType::Counter, "packets that did not go on, at a worker"},
 };
 
-const std::vector<Column> kSessionColumns = {
+const std::vector<MetricColumn> kSessionColumns = {
     {"rx_bytes", "session_rx_bytes_total", MetricType::Counter, "bytes from a client"},
     {"tx_bytes", "session_tx_bytes_total", MetricType::Counter, "bytes to a client"},
     {"rx_packets", "session_rx_packets_total", MetricType::Counter, "packets from a client"},
@@ -104,7 +104,7 @@ const std::vector<Column> kSessionColumns = {
     {"renegotiations", "session_renegotiations_total", MetricType::Counter, "new keys of a session"},
 };
 
-const std::vector<Column> kPortColumns = {
+const std::vector<MetricColumn> kPortColumns = {
     {"rx_missed", "port_rx_missed_total", MetricType::Counter, "packets lost in front of a UDP listener"},
 };
 
@@ -121,9 +121,9 @@ Labels no_labels(const ordered_json&) {
   return {};
 }
 
-void add_status(std::vector<MetricFamily>& families, const ordered_json& status) {
+void add_status_metrics(std::vector<MetricFamily>& families, const ordered_json& status) {
   MetricFamily build = family("build_info", "the version of control", MetricType::Gauge);
-  add(build, {{"version", text(status, "version")}, {"config", text(status, "config")}}, 1);
+  add_value(build, {{"version", text(status, "version")}, {"config", text(status, "config")}}, 1);
   families.push_back(std::move(build));
   add_columns(families, ordered_json::array({status}), kStatusColumns, no_labels);
   auto warnings = status.find("warnings");
@@ -133,7 +133,7 @@ void add_status(std::vector<MetricFamily>& families, const ordered_json& status)
   MetricFamily uptime = family("uptime_seconds", "since a process was started", MetricType::Gauge);
   for (const char* process : {"control", "dataplane"})
     if (auto found = status.find(std::string(process) + "_uptime_s"); found != status.end() && found->is_number())
-      add(uptime, {{"process", process}}, number(*found));
+      add_value(uptime, {{"process", process}}, number(*found));
   families.push_back(std::move(uptime));
 }
 
@@ -141,7 +141,7 @@ void add_status(std::vector<MetricFamily>& families, const ordered_json& status)
 void add_counters(std::vector<MetricFamily>& families, const ordered_json& counters) {
   for (const ordered_json& row : counters) {
     MetricFamily made = family(text(row, "name") + "_total", text(row, "text"), MetricType::Counter);
-    add(made, {}, row.value("count", 0.0));
+    add_value(made, {}, row.value("count", 0.0));
     families.push_back(std::move(made));
   }
 }
@@ -150,7 +150,7 @@ void add_drops(std::vector<MetricFamily>& families, const ordered_json& drops) {
   MetricFamily made =
       family("drops_total", "packets that did not go on; `culvert drops` explains the reasons", MetricType::Counter);
   for (const ordered_json& row : drops)
-    add(made, {{"reason", text(row, "name")}, {"side", text(row, "side")}}, row.value("count", 0.0));
+    add_value(made, {{"reason", text(row, "name")}, {"side", text(row, "side")}}, row.value("count", 0.0));
   families.push_back(std::move(made));
 }
 
@@ -158,7 +158,7 @@ void add_drops(std::vector<MetricFamily>& families, const ordered_json& drops) {
 void add_states(std::vector<MetricFamily>& families, const ordered_json& rows, MetricFamily made,
                 std::initializer_list<std::string_view> well, Labels (*labels)(const ordered_json& row)) {
   for (const ordered_json& row : rows)
-    add(made, labels(row), std::ranges::find(well, text(row, "state")) != well.end() ? 1 : 0);
+    add_value(made, labels(row), std::ranges::find(well, text(row, "state")) != well.end() ? 1 : 0);
   families.push_back(std::move(made));
 }
 
@@ -174,7 +174,7 @@ Labels port_labels(const ordered_json& row) {
 std::vector<MetricFamily> metrics_of(const GatewayRows& rows) {
   std::vector<MetricFamily> families;
   families.push_back(gauge("up", "1: the gateway answers", 1));
-  add_status(families, rows.status);
+  add_status_metrics(families, rows.status);
   add_drops(families, rows.drops);
   add_counters(families, rows.counters);
   add_states(families, rows.workers, family("worker_ok", "1: the worker moves", MetricType::Gauge), {"ok"},

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "control/admin/rows.h"
+#include "control/admin/to_json.h"
 #include "control/io/clock.h"
 #include "control/pki/pki.h"
 #include "tools/culvert/admin_client.h"
@@ -31,10 +32,6 @@ admin::ClientRow row_of(const pki::ClientRow& client) {
     row.revoked = client.revoked;
   }
   return row;
-}
-
-void print_json(const ordered_json& data) {
-  std::printf("%s\n", data.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
 }
 
 std::chrono::sys_seconds today() {

@@ -13,8 +13,8 @@ namespace culvert::cli {
 namespace {
 
 constexpr auto kReadyWithin = std::chrono::seconds(20);
-constexpr auto kLookEvery = std::chrono::milliseconds(50);
-constexpr auto kEndWithin = std::chrono::seconds(25);
+constexpr auto kReadyLookEvery = std::chrono::milliseconds(50);
+constexpr auto kChildEndsWithin = std::chrono::seconds(25);
 constexpr auto kSteadyAfter = std::chrono::seconds(10);
 constexpr auto kLongestPause = std::chrono::milliseconds(5000);
 
@@ -90,7 +90,7 @@ void Supervisor::look_for_ready() {
   if (io::mono_now() >= start_deadline_)
     return give_up("the gateway is not ready after " + std::to_string(kReadyWithin.count()) +
                    " s: " + (status ? status->value("state", "") : status.error()));
-  loop_.at(io::mono_now() + kLookEvery, [this] { look_for_ready(); });
+  loop_.at(io::mono_now() + kReadyLookEvery, [this] { look_for_ready(); });
 }
 
 void Supervisor::on_child_signal() {
@@ -163,7 +163,7 @@ void Supervisor::stop_next() {
     return;
   }
   next->child.signal(SIGTERM);
-  kill_timer_ = loop_.at(io::mono_now() + kEndWithin, [next] {
+  kill_timer_ = loop_.at(io::mono_now() + kChildEndsWithin, [next] {
     say(next->child.name() + " does not end: killing it");
     next->child.signal(SIGKILL);
   });

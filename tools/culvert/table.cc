@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "control/config/bit_rate.h"
@@ -195,6 +197,10 @@ std::string details_text(const std::vector<Column>& columns, const ordered_json&
              "\n";
   }
   return out;
+}
+
+void print_json(const ordered_json& data, bool one_line) {
+  std::printf("%s\n", data.dump(one_line ? -1 : 2, ' ', false, ordered_json::error_handler_t::replace).c_str());
 }
 
 }  // namespace culvert::cli

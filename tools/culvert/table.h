@@ -58,4 +58,7 @@ class TableStream {
   bool began_ = false;
 };
 
+/// Prints JSON, on one line or indented. Bytes that are no UTF-8 are replaced.
+void print_json(const nlohmann::ordered_json& data, bool one_line = false);
+
 }  // namespace culvert::cli

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "control/admin/rows.h"
+#include "control/admin/to_json.h"
 #include "control/io/clock.h"
 #include "tools/culvert/capture_file.h"
 #include "tools/culvert/commands.h"

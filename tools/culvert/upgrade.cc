@@ -20,10 +20,10 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::ordered_json;
 
-constexpr auto kLookEvery = 5ms;
-constexpr auto kFollowEvery = 50ms;  // an old control, while it leaves
-constexpr auto kEndWithin = 10s;     // behind its own deadline
-constexpr auto kKeysWithin = 15s;    // adopted sessions renegotiate within 10 s
+constexpr auto kExitLookEvery = 5ms;
+constexpr auto kFollowEvery = 50ms;   // an old control, while it leaves
+constexpr auto kOldEndsWithin = 10s;  // behind its own deadline
+constexpr auto kKeysWithin = 15s;     // adopted sessions renegotiate within 10 s
 constexpr const char* kNothing = "; nothing was changed";
 
 uint64_t ms(MonoClock::duration time) {
@@ -165,7 +165,7 @@ std::optional<admin::HandoverRow> Upgrade::wait_for(const std::function<bool(con
     if (row && wanted(*row)) return *row;
     last = row ? (*row).state : row.error();
     if (io::mono_now() >= deadline) return std::nullopt;
-    poll(nullptr, 0, static_cast<int>(kLookEvery.count()));
+    poll(nullptr, 0, static_cast<int>(kExitLookEvery.count()));
   }
 }
 
@@ -188,7 +188,7 @@ Status Upgrade::replace_dataplane() {
   if (!process || syscall(SYS_pidfd_send_signal, process.get(), SIGINT, nullptr, 0) != 0)
     return Error{"the dataplane, process " + std::to_string(dataplane_->pid()) +
                  ", can't be told to end: " + std::strerror(errno) + ": run this as root" + kNothing};
-  if (!ends_within(process, kEndWithin))
+  if (!ends_within(process, kOldEndsWithin))
     return Error{"the dataplane, process " + std::to_string(dataplane_->pid()) +
                  ", does not end: `kill -KILL` it, and control installs the sessions in the next one"};
   auto is_back = [this](const Row& row) {
@@ -207,7 +207,7 @@ Status Upgrade::replace_dataplane() {
 
 Status Upgrade::wait_for_end(const io::Fd& process, Row last, MonoTime asked) {
   MonoTime seen = asked;
-  const MonoTime deadline = asked + options_.wait + kEndWithin;
+  const MonoTime deadline = asked + options_.wait + kOldEndsWithin;
   while (!ends_within(process, kFollowEvery)) {
     if (io::mono_now() >= deadline)
       return Error{"culvert-control, process " + std::to_string(before_.control_pid) + ", was asked to leave " +

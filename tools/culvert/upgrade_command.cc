@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "control/admin/to_json.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/help.h"
 #include "tools/culvert/upgrade.h"

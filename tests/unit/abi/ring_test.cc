@@ -25,7 +25,7 @@ Message message(uint64_t number) {
   return made;
 }
 
-class RingTest : public testing::Test {
+class RingTest : public ::testing::Test {
  protected:
   void fill(uint64_t first, uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) ASSERT_EQ(producer_.push(message(first + i)), RingStatus::kOk);

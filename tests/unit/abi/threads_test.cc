@@ -199,7 +199,7 @@ struct Shared {
   std::atomic<uint64_t> progress;
 };
 
-class TwoProcesses : public testing::Test {
+class TwoProcesses : public ::testing::Test {
  protected:
   void SetUp() override {
     void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -9,11 +9,11 @@ using namespace std::chrono_literals;
 using std::chrono::days;
 using std::chrono::sys_seconds;
 
-constexpr sys_seconds kNow = std::chrono::sys_days{std::chrono::year{2026} / 6 / 1};
-constexpr Validity kYear{kNow, kNow + days{365}};
+constexpr sys_seconds kIssued = std::chrono::sys_days{std::chrono::year{2026} / 6 / 1};
+constexpr Validity kFirstYear{kIssued, kIssued + days{365}};
 
 Identity authority(KeyKind kind = KeyKind::kEcP256) {
-  auto made = make_authority("test CA", kYear, kind);
+  auto made = make_authority("test CA", kFirstYear, kind);
   EXPECT_TRUE(made) << made.error();
   return *made;
 }
@@ -25,8 +25,8 @@ TEST(Authority, IsACertificateAuthority) {
     EXPECT_EQ(info->common_name, "test CA");
     EXPECT_EQ(info->issuer, "CN=test CA");
     EXPECT_TRUE(info->authority);
-    EXPECT_EQ(info->validity.from, kYear.from);
-    EXPECT_EQ(info->validity.until, kYear.until);
+    EXPECT_EQ(info->validity.from, kFirstYear.from);
+    EXPECT_EQ(info->validity.until, kFirstYear.until);
     EXPECT_EQ(info->sha256.size(), 32U);
   }
 }
@@ -35,7 +35,7 @@ TEST(Issue, MakesALeafOfItsOwn) {
   const Identity ca = authority();
   const CertificateRequest request{.common_name = "gate.example",
                                    .use = CertificateUse::kServer,
-                                   .validity = {kNow, kNow + days{30}},
+                                   .validity = {kIssued, kIssued + days{30}},
                                    .dns_names = {"gate.example", "other.example"},
                                    .ip_addresses = {"192.0.2.1", "2001:db8::1"}};
   auto first = issue_certificate(ca, request);
@@ -57,7 +57,7 @@ TEST(Issue, MakesALeafOfItsOwn) {
 
 TEST(Issue, RefusesWhatWouldNotWork) {
   const Identity ca = authority();
-  CertificateRequest good{.common_name = "alice", .validity = {kNow, kNow + days{1}}};
+  CertificateRequest good{.common_name = "alice", .validity = {kIssued, kIssued + days{1}}};
   auto refused = [&ca](const CertificateRequest& request) { return !issue_certificate(ca, request); };
   EXPECT_FALSE(refused(good));
   CertificateRequest request = good;
@@ -80,21 +80,21 @@ TEST(Issue, RefusesWhatWouldNotWork) {
 }
 
 TEST(Issue, TakesTheLongestName) {
-  auto made = issue_certificate(authority(), {.common_name = std::string(64, 'a'), .validity = kYear});
+  auto made = issue_certificate(authority(), {.common_name = std::string(64, 'a'), .validity = kFirstYear});
   ASSERT_TRUE(made) << made.error();
   EXPECT_EQ(read_certificate(made->certificate_pem)->common_name, std::string(64, 'a'));
 }
 
 TEST(Crl, GrowsAndKeepsItsNumber) {
   const Identity ca = authority();
-  const Validity week{kNow, kNow + days{7}};
+  const Validity week{kIssued, kIssued + days{7}};
   auto empty = make_crl(ca, {}, 1, week);
   ASSERT_TRUE(empty) << empty.error();
-  auto one = add_to_crl(*empty, ca, {"123456789012345678901234567890", kNow + 1h}, week);
+  auto one = add_to_crl(*empty, ca, {"123456789012345678901234567890", kIssued + 1h}, week);
   ASSERT_TRUE(one) << one.error();
-  auto two = add_to_crl(*one, ca, {"7", kNow + 2h}, {kNow + 2h, kNow + days{9}});
+  auto two = add_to_crl(*one, ca, {"7", kIssued + 2h}, {kIssued + 2h, kIssued + days{9}});
   ASSERT_TRUE(two) << two.error();
-  auto again = add_to_crl(*two, ca, {"7", kNow + 3h}, week);
+  auto again = add_to_crl(*two, ca, {"7", kIssued + 3h}, week);
   ASSERT_TRUE(again) << again.error();
   auto info = read_crl(*again);
   ASSERT_TRUE(info) << info.error();
@@ -103,25 +103,25 @@ TEST(Crl, GrowsAndKeepsItsNumber) {
   EXPECT_TRUE(info->expires);
   EXPECT_EQ(info->validity.until, week.until);
   ASSERT_EQ(info->revoked.size(), 2U);
-  EXPECT_EQ(read_crl(*two)->validity.until, kNow + days{9});
+  EXPECT_EQ(read_crl(*two)->validity.until, kIssued + days{9});
   for (const Revocation& entry : info->revoked) {
     const bool second = entry.serial == "7";
     EXPECT_TRUE(second || entry.serial == "123456789012345678901234567890") << entry.serial;
-    EXPECT_EQ(entry.when, second ? kNow + 2h : kNow + 1h);
+    EXPECT_EQ(entry.when, second ? kIssued + 2h : kIssued + 1h);
   }
 }
 
 TEST(Crl, RefusesOddSerialsAndForeignLists) {
   const Identity ca = authority();
   const Identity other = authority();
-  auto list = make_crl(ca, {}, 1, kYear);
+  auto list = make_crl(ca, {}, 1, kFirstYear);
   ASSERT_TRUE(list) << list.error();
   for (const char* serial : {"", "0x12", "12a", " 1"})
-    EXPECT_FALSE(add_to_crl(*list, ca, {serial, kNow}, kYear)) << serial;
-  auto foreign = add_to_crl(*list, other, {"1", kNow}, kYear);
+    EXPECT_FALSE(add_to_crl(*list, ca, {serial, kIssued}, kFirstYear)) << serial;
+  auto foreign = add_to_crl(*list, other, {"1", kIssued}, kFirstYear);
   ASSERT_FALSE(foreign);
   EXPECT_NE(foreign.error().find("not signed by this CA"), std::string::npos) << foreign.error();
-  EXPECT_FALSE(make_crl(ca, {}, 1, {kNow, kNow}));
+  EXPECT_FALSE(make_crl(ca, {}, 1, {kIssued, kIssued}));
 }
 
 TEST(Read, SaysWhatIsWrong) {
@@ -136,7 +136,7 @@ TEST(Read, SaysWhatIsWrong) {
 }
 
 TEST(TimeText, IsUtc) {
-  EXPECT_EQ(time_text(kNow + 3h + 4min + 5s), "2026-06-01 03:04:05 UTC");
+  EXPECT_EQ(time_text(kIssued + 3h + 4min + 5s), "2026-06-01 03:04:05 UTC");
 }
 
 }  // namespace

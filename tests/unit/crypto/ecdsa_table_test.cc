@@ -16,8 +16,8 @@
 namespace culvert::crypto {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
-using Digest = std::array<uint8_t, 32>;
+using Octets = std::vector<uint8_t>;
+using HashBytes = std::array<uint8_t, 32>;
 using OwnedEcKey = Owned<EC_KEY, EC_KEY_free>;
 using OwnedPoint = Owned<EC_POINT, EC_POINT_free>;
 using OwnedSignature = Owned<ECDSA_SIG, ECDSA_SIG_free>;
@@ -54,16 +54,16 @@ std::shared_ptr<const EcdsaTable> table_of(EC_KEY* key) {
   return EcdsaTable::of(read.get());
 }
 
-Bytes der_of(const ECDSA_SIG* signature) {
+Octets der_of(const ECDSA_SIG* signature) {
   unsigned char* der = nullptr;
   const int size = i2d_ECDSA_SIG(signature, &der);
-  Bytes out(der, der + size);
+  Octets out(der, der + size);
   OPENSSL_free(der);
   return out;
 }
 /// Also of numbers that OpenSSL puts into no signature.
-Bytes der_of(const BIGNUM* r, const BIGNUM* s) {
-  Bytes both;
+Octets der_of(const BIGNUM* r, const BIGNUM* s) {
+  Octets both;
   for (const BIGNUM* number : {r, s}) {
     const OwnedAsn1Integer integer(BN_to_ASN1_INTEGER(number, nullptr));
     unsigned char* der = nullptr;
@@ -105,8 +105,8 @@ struct Curve {
     EXPECT_EQ(EC_POINT_get_affine_coordinates(group, point, x.get(), nullptr, work.get()), 1);
     return x;
   }
-  Digest digest(const BIGNUM* e) const {
-    Digest out{};
+  HashBytes digest(const BIGNUM* e) const {
+    HashBytes out{};
     BN_bn2binpad(e, out.data(), out.size());
     return out;
   }
@@ -121,7 +121,7 @@ struct Judges {
   OwnedEcKey key;
   std::shared_ptr<const EcdsaTable> table = table_of(key.get());
 
-  bool good(const Digest& digest, const Bytes& signature) const {
+  bool good(const HashBytes& digest, const Octets& signature) const {
     if (!table) {
       ADD_FAILURE() << "no table";
       return false;
@@ -136,13 +136,13 @@ struct Judges {
   }
 };
 
-Digest some_digest(std::mt19937& random) {
-  Digest digest{};
+HashBytes some_digest(std::mt19937& random) {
+  HashBytes digest{};
   for (uint8_t& byte : digest) byte = static_cast<uint8_t>(random());
   return digest;
 }
 
-OwnedSignature sign(const Digest& digest, EC_KEY* key) {
+OwnedSignature sign(const HashBytes& digest, EC_KEY* key) {
   return OwnedSignature(ECDSA_do_sign(digest.data(), static_cast<int>(digest.size()), key));
 }
 
@@ -152,14 +152,14 @@ TEST(EcdsaTable, GivesTheVerdictsOfOpenssl) {
     const Judges judges{new_key()};
     ASSERT_TRUE(judges.table);
     for (int round = 0; round < 40; ++round) {
-      const Digest digest = some_digest(random);
-      const Bytes signature = der_of(sign(digest, judges.key.get()).get());
+      const HashBytes digest = some_digest(random);
+      const Octets signature = der_of(sign(digest, judges.key.get()).get());
       EXPECT_TRUE(judges.good(digest, signature));
       EXPECT_FALSE(judges.good(some_digest(random), signature));
-      Digest near = digest;
+      HashBytes near = digest;
       near[random() % near.size()] ^= static_cast<uint8_t>(1U << random() % 8);
       EXPECT_FALSE(judges.good(near, signature));
-      Bytes damaged = signature;
+      Octets damaged = signature;
       damaged[random() % damaged.size()] ^= static_cast<uint8_t>(1U << random() % 8);
       EXPECT_FALSE(judges.good(digest, damaged));
     }
@@ -170,14 +170,14 @@ TEST(EcdsaTable, RefusesASignatureOfAnotherKey) {
   std::mt19937 random(2);
   const Judges judges{new_key()};
   const OwnedEcKey other = new_key();
-  const Digest digest = some_digest(random);
+  const HashBytes digest = some_digest(random);
   EXPECT_FALSE(judges.good(digest, der_of(sign(digest, other.get()).get())));
 }
 
 TEST(EcdsaTable, NumbersMustLieBetweenZeroAndTheOrder) {
   std::mt19937 random(3);
   const Judges judges{new_key()};
-  const Digest digest = some_digest(random);
+  const HashBytes digest = some_digest(random);
   const OwnedSignature signature = sign(digest, judges.key.get());
   const BIGNUM* r = ECDSA_SIG_get0_r(signature.get());
   const BIGNUM* s = ECDSA_SIG_get0_s(signature.get());
@@ -208,22 +208,22 @@ TEST(EcdsaTable, NumbersMustLieBetweenZeroAndTheOrder) {
 TEST(EcdsaTable, TakesDerOnly) {
   std::mt19937 random(4);
   const Judges judges{new_key()};
-  const Digest digest = some_digest(random);
-  const Bytes der = der_of(sign(digest, judges.key.get()).get());
+  const HashBytes digest = some_digest(random);
+  const Octets der = der_of(sign(digest, judges.key.get()).get());
   ASSERT_EQ(der[0], 0x30);
   ASSERT_EQ(der[2], 0x02);
   EXPECT_FALSE(judges.good(digest, {}));
   for (size_t size = 1; size < der.size(); ++size)
-    EXPECT_FALSE(judges.good(digest, Bytes(der.begin(), der.begin() + static_cast<std::ptrdiff_t>(size))));
-  Bytes longer = der;
+    EXPECT_FALSE(judges.good(digest, Octets(der.begin(), der.begin() + static_cast<std::ptrdiff_t>(size))));
+  Octets longer = der;
   longer.push_back(0);  // behind the end
   EXPECT_FALSE(judges.good(digest, longer));
   longer[1] = static_cast<uint8_t>(longer[1] + 1);  // … and inside
   EXPECT_FALSE(judges.good(digest, longer));
-  Bytes long_form = der;
+  Octets long_form = der;
   long_form.insert(long_form.begin() + 1, 0x81);  // the length in two bytes
   EXPECT_FALSE(judges.good(digest, long_form));
-  Bytes padded = der;
+  Octets padded = der;
   padded.insert(padded.begin() + 4, 0x00);  // a zero before r
   padded[1] = static_cast<uint8_t>(padded[1] + 1);
   padded[3] = static_cast<uint8_t>(padded[3] + 1);
@@ -232,22 +232,22 @@ TEST(EcdsaTable, TakesDerOnly) {
 
 TEST(EcdsaTable, TakesDigestsAtTheEdgesOfTheirRange) {
   const Judges judges{new_key()};
-  Digest highest;
+  HashBytes highest;
   highest.fill(0xFF);
   OwnedBignum below = copy(curve().n);
   BN_sub_word(below.get(), 1);
   OwnedBignum above = copy(curve().n);
   BN_add_word(above.get(), 1);
-  for (const Digest& digest : {Digest{}, highest, curve().digest(curve().n), curve().digest(below.get()),
-                               curve().digest(above.get()), curve().digest(small(1).get())}) {
-    const Bytes signature = der_of(sign(digest, judges.key.get()).get());
+  for (const HashBytes& digest : {HashBytes{}, highest, curve().digest(curve().n), curve().digest(below.get()),
+                                  curve().digest(above.get()), curve().digest(small(1).get())}) {
+    const Octets signature = der_of(sign(digest, judges.key.get()).get());
     EXPECT_TRUE(judges.good(digest, signature));
-    Digest other = digest;
+    HashBytes other = digest;
     other[5] ^= 1;
     EXPECT_FALSE(judges.good(other, signature));
   }
   // Digests that are the same number modulo the order are the same to ECDSA.
-  const Bytes signature = der_of(sign(Digest{}, judges.key.get()).get());
+  const Octets signature = der_of(sign(HashBytes{}, judges.key.get()).get());
   EXPECT_TRUE(judges.good(curve().digest(curve().n), signature));
 }
 
@@ -260,8 +260,8 @@ struct Crafted {
     s = curve().times(r.get(), curve().inverse(u2).get());
     e = curve().times(u1, s.get());
   }
-  Bytes der() const { return der_of(r.get(), s.get()); }
-  Digest digest() const { return curve().digest(e.get()); }
+  Octets der() const { return der_of(r.get(), s.get()); }
+  HashBytes digest() const { return curve().digest(e.get()); }
 };
 
 TEST(EcdsaTable, TakesAnXAboveTheOrder) {
@@ -307,7 +307,7 @@ TEST(EcdsaTable, AddsPointsThatAreEqualOrOpposite) {
       // The key's half alone: u1 = 0.
       const OwnedPoint alone = c.combined(small(0).get(), point.get(), u2.get());
       const Crafted no_digest(alone.get(), small(0).get(), u2.get());
-      EXPECT_EQ(no_digest.digest(), Digest{});
+      EXPECT_EQ(no_digest.digest(), HashBytes{});
       EXPECT_TRUE(judges.good(no_digest.digest(), no_digest.der()));
     }
   }

@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdlib>
 #include <fstream>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -15,16 +14,11 @@
 namespace culvert::crypto {
 namespace {
 
+using culvert::testing::counted;
 using culvert::testing::from_hex;
 using Octets = std::vector<uint8_t>;
 
 constexpr std::array kDigests = {Digest::kSha1, Digest::kSha224, Digest::kSha256, Digest::kSha384, Digest::kSha512};
-
-Octets counted(size_t size, uint8_t first) {
-  Octets bytes(size);
-  std::iota(bytes.begin(), bytes.end(), first);
-  return bytes;
-}
 
 Octets openssl_hmac(Digest digest, const Octets& key, const Octets& text) {
   const std::string name(digest_name(digest));
@@ -60,7 +54,7 @@ TEST(Hasher, GoesBelowEvpOnAMachineLikeThis) {
 }
 
 /// OpenSSL may not be started yet when the first hash is wanted.
-int under(const char* configuration, bool below_evp) {
+int hashers_under(const char* configuration, bool below_evp) {
   const std::string path = ::testing::TempDir() + "hasher_test.cnf";
   std::ofstream(path) << configuration;
   setenv("OPENSSL_CONF", path.c_str(), 1);
@@ -74,8 +68,8 @@ int under(const char* configuration, bool below_evp) {
 TEST(Hasher, LeavesOtherProvidersToTheConfiguration) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const std::string begin = "openssl_conf = begin\n[begin]\nproviders = all\n[on]\nactivate = 1\n[all]\ndefault = on\n";
-  EXPECT_EXIT(std::_Exit(under(begin.c_str(), true)), ::testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(std::_Exit(under((begin + "base = on\n").c_str(), false)), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(std::_Exit(hashers_under(begin.c_str(), true)), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(std::_Exit(hashers_under((begin + "base = on\n").c_str(), false)), ::testing::ExitedWithCode(0), "");
 }
 
 // FIPS 180-4's example "abc".

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <openssl/core_names.h>
 
-#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,25 +11,14 @@
 #include "control/crypto/openssl.h"
 #include "control/crypto/tls_library.h"
 #include "control/crypto/tls_recent_keys.h"
+#include "tests/unit/support/vectors.h"
 
 namespace culvert::crypto {
 namespace {
 
+using culvert::testing::counted;
+using culvert::testing::from_hex;
 using Octets = std::vector<uint8_t>;
-
-Octets counted(size_t size, uint8_t first) {
-  Octets bytes(size);
-  std::iota(bytes.begin(), bytes.end(), first);
-  return bytes;
-}
-
-Octets from_hex(const std::string& hex) {
-  long size = 0;
-  unsigned char* bytes = OPENSSL_hexstr2buf(hex.c_str(), &size);
-  Octets out(bytes, bytes + size);
-  OPENSSL_free(bytes);
-  return out;
-}
 
 /// What libssl asks for. Absent parameters are not given at all.
 struct Derivation {
@@ -82,7 +70,7 @@ void expect_same(const Derivation& wanted, const std::string& which) {
   EXPECT_EQ(derive(tls_library(), wanted), openssl) << which;
 }
 /// Both libraries refuse.
-void expect_refused(const Derivation& wanted, const std::string& which) {
+void expect_not_derived(const Derivation& wanted, const std::string& which) {
   EXPECT_TRUE(derive(nullptr, wanted).empty()) << which;
   EXPECT_TRUE(derive(tls_library(), wanted).empty()) << which;
 }
@@ -126,7 +114,7 @@ TEST(TlsKeyDerivation, TakesEverySizeOfInput) {
       expect_same({.digest = digest, .key = counted(32, 1), .label = std::string(size, 'l')}, which + " of label");
       expect_same({.digest = digest, .key = counted(32, 1), .prefix = std::string(size, 'p')}, which + " of prefix");
     }
-  expect_refused({.key = counted(48, 1), .data = Octets()}, "data that are nowhere");
+  expect_not_derived({.key = counted(48, 1), .data = Octets()}, "data that are nowhere");
   expect_same({.key = counted(48, 1), .label = std::string(249, 'l'), .data = counted(255, 0)}, "all that fits");
 }
 
@@ -196,14 +184,14 @@ TEST(TlsKeyDerivation, RemembersNothingByItself) {
 }
 
 TEST(TlsKeyDerivation, RefusesWhatOpensslRefuses) {
-  expect_refused({.key = counted(48, 1), .size = 255 * 48 + 1}, "too much");
+  expect_not_derived({.key = counted(48, 1), .size = 255 * 48 + 1}, "too much");
   expect_same({.key = counted(48, 1), .size = 255 * 48}, "as much as there is");
-  expect_refused({.key = counted(48, 1), .label = std::string(250, 'l')}, "label and prefix too long");
-  expect_refused({.key = counted(48, 1), .data = counted(256, 1)}, "too much data");
-  expect_refused({.digest = "SHA2-999", .key = counted(48, 1)}, "no such digest");
-  expect_refused({.mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND, .key = counted(48, 1)}, "both modes at once");
-  expect_refused({.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY, .key = counted(48, 1), .label = "derived", .size = 47},
-                 "less than the hash");
+  expect_not_derived({.key = counted(48, 1), .label = std::string(250, 'l')}, "label and prefix too long");
+  expect_not_derived({.key = counted(48, 1), .data = counted(256, 1)}, "too much data");
+  expect_not_derived({.digest = "SHA2-999", .key = counted(48, 1)}, "no such digest");
+  expect_not_derived({.mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND, .key = counted(48, 1)}, "both modes at once");
+  expect_not_derived({.mode = EVP_KDF_HKDF_MODE_EXTRACT_ONLY, .key = counted(48, 1), .label = "derived", .size = 47},
+                     "less than the hash");
 }
 
 /// Ways of asking that libssl does not have.

@@ -14,7 +14,7 @@ namespace {
 using Message = std::vector<uint8_t>;
 using OwnedKeyManager = Owned<EVP_KEYMGMT, EVP_KEYMGMT_free>;
 
-Message der_of(const std::string& kind) {
+Message certificate_der(const std::string& kind) {
   const auto certificates = must(load_certificates(culvert::testing::read_vector("tls/kinds/" + kind + ".crt")));
   unsigned char* der = nullptr;
   const int size = i2d_X509(certificates.front().get(), &der);
@@ -23,7 +23,7 @@ Message der_of(const std::string& kind) {
   return bytes;
 }
 
-Message counted(size_t count_size, const Message& bytes) {
+Message with_length(size_t count_size, const Message& bytes) {
   Message out;
   for (size_t at = count_size; at > 0; --at) out.push_back(static_cast<uint8_t>(bytes.size() >> (8 * (at - 1))));
   out.insert(out.end(), bytes.begin(), bytes.end());
@@ -34,15 +34,15 @@ Message counted(size_t count_size, const Message& bytes) {
 Message certificate_message(bool tls13, const std::vector<Message>& certificates) {
   Message list;
   for (const Message& certificate : certificates) {
-    const Message entry = counted(3, certificate);
+    const Message entry = with_length(3, certificate);
     list.insert(list.end(), entry.begin(), entry.end());
     if (tls13) list.insert(list.end(), {0, 3, 1, 2, 3});  // an extension
   }
   Message body = tls13 ? Message{0} : Message{};
-  const Message counted_list = counted(3, list);
+  const Message counted_list = with_length(3, list);
   body.insert(body.end(), counted_list.begin(), counted_list.end());
   Message message = {SSL3_MT_CERTIFICATE};
-  const Message counted_body = counted(3, body);
+  const Message counted_body = with_length(3, body);
   message.insert(message.end(), counted_body.begin(), counted_body.end());
   return message;
 }
@@ -51,7 +51,7 @@ TEST(TlsKeyKinds, AreSeenInACertificateMessage) {
   for (const bool tls13 : {false, true}) {
     const auto only_ec = [&](const std::vector<std::string>& kinds) {
       std::vector<Message> certificates;
-      for (const std::string& kind : kinds) certificates.push_back(der_of(kind));
+      for (const std::string& kind : kinds) certificates.push_back(certificate_der(kind));
       return has_only_ec_keys(certificate_message(tls13, certificates), tls13);
     };
     EXPECT_TRUE(only_ec({}));
@@ -67,7 +67,7 @@ TEST(TlsKeyKinds, AreSeenInACertificateMessage) {
 
 TEST(TlsKeyKinds, WhatCannotBeReadMayBeOfAnyKind) {
   for (const bool tls13 : {false, true}) {
-    const Message whole = certificate_message(tls13, {der_of("p256"), der_of("sub")});
+    const Message whole = certificate_message(tls13, {certificate_der("p256"), certificate_der("sub")});
     ASSERT_TRUE(has_only_ec_keys(whole, tls13));
     EXPECT_FALSE(has_only_ec_keys(whole, !tls13));
     for (size_t size = 0; size < whole.size(); ++size)
@@ -83,7 +83,7 @@ TEST(TlsKeyKinds, WhatCannotBeReadMayBeOfAnyKind) {
 
 /// Any byte may be anything: nothing is read beyond the message (sanitizers), and no error stays behind.
 TEST(TlsKeyKinds, GarbledMessagesAreRead) {
-  const Message whole = certificate_message(true, {der_of("p256")});
+  const Message whole = certificate_message(true, {certificate_der("p256")});
   for (size_t at = 0; at < whole.size(); ++at)
     for (const uint8_t value : {0x00, 0x7F, 0x80, 0x84, 0xFF}) {
       Message garbled = whole;

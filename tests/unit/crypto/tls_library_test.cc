@@ -88,7 +88,7 @@ TEST(TlsLibrary, HasLittleElse) {
 
 /// 0 when everything is as expected, else the number of the first thing that is not. Runs in a process of its own, with
 /// OpenSSL not started yet.
-int under(const std::string& configuration, bool own_library, const std::string& version) {
+int library_under(const std::string& configuration, bool own_library, const std::string& version) {
   const std::string path = ::testing::TempDir() + "tls_library_test.cnf";
   std::ofstream(path) << configuration;
   setenv("OPENSSL_CONF", path.c_str(), 1);
@@ -107,15 +107,15 @@ TEST(TlsLibrary, LeavesOtherProvidersToTheConfiguration) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const std::string providers =
       "openssl_conf = begin\n[begin]\nproviders = all\n[on]\nactivate = 1\n[all]\ndefault = on\n";
-  EXPECT_EXIT(std::_Exit(under(providers, true, "TLSv1.3")), ::testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(std::_Exit(under(providers + "base = on\n", false, "TLSv1.3")), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(std::_Exit(library_under(providers, true, "TLSv1.3")), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(std::_Exit(library_under(providers + "base = on\n", false, "TLSv1.3")), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(TlsLibrary, KeepsThePolicyOfTheConfiguration) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const std::string policy =
       "openssl_conf = begin\n[begin]\nssl_conf = all\n[all]\nsystem_default = tls\n[tls]\nMaxProtocol = TLSv1.2\n";
-  EXPECT_EXIT(std::_Exit(under(policy, true, "TLSv1.2")), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(std::_Exit(library_under(policy, true, "TLSv1.2")), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

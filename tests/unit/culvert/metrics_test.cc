@@ -8,6 +8,7 @@
 #include <set>
 
 #include "control/admin/rows.h"
+#include "control/admin/to_json.h"
 #include "dataplane/abi/counters.h"
 #include "tests/unit/culvert/fake_control.h"
 #include "tools/culvert/commands.h"

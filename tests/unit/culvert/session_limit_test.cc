@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "control/admin/rows.h"
+#include "control/admin/to_json.h"
 #include "tests/unit/culvert/fake_control.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/table.h"

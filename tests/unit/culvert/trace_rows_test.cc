@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "control/admin/to_json.h"
 #include "dataplane/abi/endpoint_text.h"
 #include "tools/culvert/table.h"
 

@@ -1,5 +1,6 @@
 // The account of an upgrade: in words, and in JSON with fields that are always there.
 #include "tools/culvert/upgrade_text.h"
+#include "control/admin/to_json.h"
 
 #include <gtest/gtest.h>
 

@@ -7,14 +7,14 @@ namespace culvert::dataplane {
 namespace {
 
 constexpr uint64_t kMillisecond = 1'000'000;
-constexpr uint64_t kApart = 5 * kMillisecond;  // lone packets: a window each
-constexpr uint64_t kFullRate = 2 * FullRate::kBegins * kApart / 1'000'000'000;
+constexpr uint64_t kWindowApart = 5 * kMillisecond;  // lone packets: a window each
+constexpr uint64_t kFullRate = 2 * FullRate::kBegins * kWindowApart / 1'000'000'000;
 
 class InterruptPolicyTest : public ::testing::Test {
  protected:
   /// A packet wakes the worker, which had to wait for a core for `waited` ns.
   bool wake(uint64_t waited, size_t packets = 1) {
-    now_ += kApart;
+    now_ += kWindowApart;
     waited_ += waited;
     policy_.slept();
     EXPECT_TRUE(policy_.passed(now_, packets));
@@ -50,7 +50,7 @@ TEST_F(InterruptPolicyTest, AfterALongWaitItInterruptsForAWhile) {
   wake(0);
   uint64_t first = interrupts_for();
   EXPECT_GE(first, InterruptPolicy::kShortestWhile);
-  EXPECT_LE(first, InterruptPolicy::kShortestWhile + kApart);
+  EXPECT_LE(first, InterruptPolicy::kShortestWhile + kWindowApart);
 }
 
 TEST_F(InterruptPolicyTest, WhilesGrowWhereLongWaitsGoOnAndShrinkWhenTheyAreForgotten) {
@@ -59,11 +59,11 @@ TEST_F(InterruptPolicyTest, WhilesGrowWhereLongWaitsGoOnAndShrinkWhenTheyAreForg
   for (int i = 0; i < 10; ++i) {
     uint64_t found = interrupts_for();
     EXPECT_GE(found, expected);
-    EXPECT_LE(found, expected + kApart);
+    EXPECT_LE(found, expected + kWindowApart);
     expected = std::min(2 * expected, InterruptPolicy::kLongestWhile);
   }
   for (uint64_t end = now_ + InterruptPolicy::kForgottenAfter; now_ < end;) EXPECT_FALSE(wake(0));
-  EXPECT_LE(interrupts_for(), InterruptPolicy::kShortestWhile + kApart);
+  EXPECT_LE(interrupts_for(), InterruptPolicy::kShortestWhile + kWindowApart);
 }
 
 TEST_F(InterruptPolicyTest, NeverAtFullRate) {
@@ -75,7 +75,7 @@ TEST_F(InterruptPolicyTest, NeverAtFullRate) {
 
 TEST_F(InterruptPolicyTest, WhereNobodyKnowsTheWaitItInterruptsBelowFullRate) {
   auto decide = [&](size_t packets) {
-    now_ += kApart;
+    now_ += kWindowApart;
     policy_.slept();
     EXPECT_TRUE(policy_.passed(now_, packets));
     policy_.decide(now_, std::nullopt);

@@ -13,7 +13,7 @@ namespace {
 using abi::Counter;
 using abi::DropReason;
 
-constexpr uint64_t kSecond = Worker::kCountLossesEvery;
+constexpr uint64_t kCountEvery = Worker::kCountLossesEvery;
 
 /// A port that has nothing, and in front of which packets are lost.
 class LossyPort final : public drivers::Port {
@@ -54,7 +54,7 @@ class WorkerLosses : public ::testing::Test {
 TEST_F(WorkerLosses, AreCountedOnceASecondUnderLoad) {
   uint32_t before = port_->asked;
   port_->lost = 5;
-  for (uint64_t from_ns = rig_.now; rig_.now < from_ns + 3 * kSecond; rig_.now += 1'000'000) rig_.pass();
+  for (uint64_t from_ns = rig_.now; rig_.now < from_ns + 3 * kCountEvery; rig_.now += 1'000'000) rig_.pass();
   EXPECT_GE(port_->asked - before, 2u);
   EXPECT_LE(port_->asked - before, 3u);
   EXPECT_EQ(published(), 5u);
@@ -62,7 +62,7 @@ TEST_F(WorkerLosses, AreCountedOnceASecondUnderLoad) {
 
 TEST_F(WorkerLosses, ArePublishedAtOnce) {
   port_->lost = 5;
-  rig_.now += kSecond;
+  rig_.now += kCountEvery;
   rig_.pass();
   EXPECT_EQ(published(), 5u);
 }
@@ -96,17 +96,17 @@ TEST_F(WorkerLosses, WakeTheMainThreadOnlyWhenPacketsHaveCome) {
   };
   rung();
   for (int second = 0; second < 5; ++second) {
-    rig_.now += kSecond;
+    rig_.now += kCountEvery;
     rig_.pass();
     EXPECT_FALSE(rung()) << "nothing came, so nothing was lost";
   }
   rig_.tun.inject(rig_.pool.packet(testing::ipv4_packet("192.0.2.1", "10.8.0.2")));
   rig_.pass();
   EXPECT_FALSE(rung()) << "not for each packet";
-  rig_.now += kSecond;
+  rig_.now += kCountEvery;
   rig_.pass();
   EXPECT_TRUE(rung());
-  rig_.now += kSecond;
+  rig_.now += kCountEvery;
   rig_.pass();
   EXPECT_FALSE(rung());
   PortTable none;
@@ -138,7 +138,7 @@ TEST_F(TunInFront, WhatItsQueueHadNoRoomForIsCounted) {
   for (int round = 0; round < 2; ++round) {
     overflow();
     for (int second = 0; second < 3; ++second) {
-      rig_.now += kSecond;
+      rig_.now += kCountEvery;
       for (int passes = 0; passes < 3; ++passes) rig_.pass();
       gateway_.look_after(rig_.now);
     }

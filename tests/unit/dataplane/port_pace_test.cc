@@ -7,12 +7,12 @@
 namespace culvert::dataplane {
 namespace {
 
-constexpr uint64_t kNow = 1'000'000'000;
+constexpr uint64_t kFirst = 1'000'000'000;
 
 TEST(PortPace, APortThatHasNothingIsAskedLessAndLessOften) {
   PortPace pace(true);
-  EXPECT_TRUE(pace.is_due(kNow)) << "at first at once";
-  uint64_t now = kNow, wait = 0;
+  EXPECT_TRUE(pace.is_due(kFirst)) << "at first at once";
+  uint64_t now = kFirst, wait = 0;
   for (int i = 0; i < 20; ++i) {
     pace.asked(now, false);
     wait = std::min(wait + PortPace::kStep, PortPace::kLongest);
@@ -25,17 +25,17 @@ TEST(PortPace, APortThatHasNothingIsAskedLessAndLessOften) {
 
 TEST(PortPace, OneThatHasSomethingIsAskedAgainAtOnce) {
   PortPace pace(true);
-  for (int i = 0; i < 20; ++i) pace.asked(kNow, false);
-  pace.asked(kNow, true);
-  EXPECT_TRUE(pace.is_due(kNow));
-  pace.asked(kNow, false);
-  EXPECT_TRUE(pace.is_due(kNow + PortPace::kStep)) << "what was before does not count any more";
+  for (int i = 0; i < 20; ++i) pace.asked(kFirst, false);
+  pace.asked(kFirst, true);
+  EXPECT_TRUE(pace.is_due(kFirst));
+  pace.asked(kFirst, false);
+  EXPECT_TRUE(pace.is_due(kFirst + PortPace::kStep)) << "what was before does not count any more";
 }
 
 TEST(PortPace, PortsThatAreNotTheKernelsAreAlwaysDue) {
   PortPace pace(false);
-  for (int i = 0; i < 20; ++i) pace.asked(kNow, false);
-  EXPECT_TRUE(pace.is_due(kNow));
+  for (int i = 0; i < 20; ++i) pace.asked(kFirst, false);
+  EXPECT_TRUE(pace.is_due(kFirst));
 }
 
 }  // namespace

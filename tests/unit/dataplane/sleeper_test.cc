@@ -9,7 +9,7 @@
 namespace culvert::dataplane {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
+constexpr uint64_t kOneSecond = 1'000'000'000;
 
 class SleeperTest : public ::testing::Test {
  protected:
@@ -24,12 +24,12 @@ TEST_F(SleeperTest, TellsWhichPortsAreReadableUntilTheyAreEmpty) {
   sleeper_.add(one_.get(), 1);
   sleeper_.add(two_.get(), 2);
   ring(two_);
-  EXPECT_EQ(sleeper_.wait(60 * kSecond), 2u);
+  EXPECT_EQ(sleeper_.wait(60 * kOneSecond), 2u);
   ring(one_);
-  EXPECT_EQ(sleeper_.wait(60 * kSecond), 3u) << "what was not read is told again";
+  EXPECT_EQ(sleeper_.wait(60 * kOneSecond), 3u) << "what was not read is told again";
   eventfd_t value;
   ASSERT_EQ(eventfd_read(two_.get(), &value), 0);
-  EXPECT_EQ(sleeper_.wait(60 * kSecond), 1u);
+  EXPECT_EQ(sleeper_.wait(60 * kOneSecond), 1u);
   sleeper_.remove(one_.get());
   EXPECT_EQ(sleeper_.wait(1), 0u);
 }
@@ -38,8 +38,8 @@ TEST_F(SleeperTest, ADoorbellIsNoPortAndRingsOnce) {
   sleeper_.add(one_.get(), 1);
   ring(bell_);
   uint64_t from_ns = monotonic_ns();
-  EXPECT_EQ(sleeper_.wait(60 * kSecond), 0u);
-  EXPECT_LT(monotonic_ns() - from_ns, 60 * kSecond) << "it has woken the sleeper";
+  EXPECT_EQ(sleeper_.wait(60 * kOneSecond), 0u);
+  EXPECT_LT(monotonic_ns() - from_ns, 60 * kOneSecond) << "it has woken the sleeper";
   from_ns = monotonic_ns();
   EXPECT_EQ(sleeper_.wait(2'000'000), 0u);
   EXPECT_GE(monotonic_ns() - from_ns, 2'000'000u) << "nobody reads it, and yet it does not wake for ever";

@@ -30,7 +30,7 @@ abi::TraceRequest everything() {
   return request;
 }
 
-struct Answer {
+struct TraceAnswer {
   abi::TraceReply reply{};
   FileDescriptor memory;
 };
@@ -46,8 +46,8 @@ class Client {
   void send(const void* bytes, size_t length) {
     EXPECT_EQ(::send(fd_.get(), bytes, length, MSG_NOSIGNAL), static_cast<ssize_t>(length));
   }
-  std::optional<Answer> answer() {
-    Answer answer;
+  std::optional<TraceAnswer> answer() {
+    TraceAnswer answer;
     iovec data{&answer.reply, sizeof answer.reply};
     msghdr message{};
     message.msg_iov = &data;
@@ -88,14 +88,14 @@ class TraceServerTest : public ::testing::Test {
     for (int i = 0; i < 4; ++i) server_->serve(now_);
   }
   void adopt(size_t worker) { mailboxes_[worker].adopt(mailboxes_[worker].posted()); }
-  Answer ask(Client& client, const abi::TraceRequest& request) {
+  TraceAnswer ask(Client& client, const abi::TraceRequest& request) {
     client.send(&request, sizeof request);
     serve();
     auto answer = client.answer();
     EXPECT_TRUE(answer);
-    return answer ? *std::move(answer) : Answer{};
+    return answer ? *std::move(answer) : TraceAnswer{};
   }
-  static std::string text(const Answer& answer) { return answer.reply.text.data(); }
+  static std::string text(const TraceAnswer& answer) { return answer.reply.text.data(); }
 
   testing::TemporaryFolder folder_;
   std::string path_ = folder_.path() + "/trace.sock";
@@ -113,7 +113,7 @@ TEST_F(TraceServerTest, GivesSealedMemoryAndTellsEveryWorker) {
   request.content = abi::PacketContent::kInner;
   request.snap = 128;
   request.session = {7, 3};
-  Answer answer = ask(client, request);
+  TraceAnswer answer = ask(client, request);
   ASSERT_EQ(answer.reply.failed, 0u) << text(answer);
   abi::TraceShape shape{answer.reply.workers, answer.reply.slots, answer.reply.slot_size};
   EXPECT_EQ(shape, abi::TraceShape::of(2, 128));
@@ -161,7 +161,7 @@ TEST_F(TraceServerTest, MemoryGoesWhenTheLastWorkerHasLetGo) {
   serve();
   EXPECT_EQ(log_.size(), 1u) << "worker 1 still writes there";
   Client next(path_);
-  Answer refused = ask(next, everything());
+  TraceAnswer refused = ask(next, everything());
   EXPECT_EQ(refused.reply.failed, 1u);
   adopt(1);
   serve();
@@ -175,7 +175,7 @@ TEST_F(TraceServerTest, MemoryGoesWhenTheLastWorkerHasLetGo) {
 TEST_F(TraceServerTest, OneAtATime) {
   Client first(path_), second(path_);
   EXPECT_EQ(ask(first, everything()).reply.failed, 0u);
-  Answer refused = ask(second, everything());
+  TraceAnswer refused = ask(second, everything());
   EXPECT_EQ(refused.reply.failed, 1u);
   EXPECT_FALSE(refused.memory);
   EXPECT_NE(text(refused).find("somebody else is looking at packets (pid "), std::string::npos) << text(refused);
@@ -218,7 +218,7 @@ TEST_F(TraceServerTest, RequestsThatMakeNoSenseAreRefused) {
     ASSERT_EQ(why_not_traceable(request), nullptr);
     c.spoil(request);
     Client client(path_);
-    Answer answer = ask(client, request);
+    TraceAnswer answer = ask(client, request);
     EXPECT_EQ(answer.reply.failed, 1u) << c.what;
     EXPECT_FALSE(answer.memory) << c.what;
     EXPECT_FALSE(server_->is_tracing()) << c.what;

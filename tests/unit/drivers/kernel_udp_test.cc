@@ -35,9 +35,10 @@ abi::Endpoint at(const std::string& address, uint16_t port) {
 }
 
 /// A client: a socket of the test's own, bound to `address`.
-class Client {
+class UdpClient {
  public:
-  explicit Client(const std::string& address) : family_(address.find(':') == std::string::npos ? AF_INET : AF_INET6) {
+  explicit UdpClient(const std::string& address)
+      : family_(address.find(':') == std::string::npos ? AF_INET : AF_INET6) {
     fd_ = FileDescriptor(socket(family_, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     SocketAddress bound;
     socklen_t length = to_socket_address(at(address, 0), family_, bound);
@@ -108,7 +109,7 @@ class KernelUdp : public ::testing::Test {
 /// Sends to `server_address`, checks what the port says of the packet, answers, checks where the answer came from.
 void exchange(KernelUdpPort& port, const std::string& client_address, const std::string& server_address,
               abi::Tally& tally) {
-  Client client(client_address);
+  UdpClient client(client_address);
   client.send("hello", at(server_address, port.local().port));
   ASSERT_TRUE(testing::wait_readable(port.wake_fd()));
   std::array<rte_mbuf*, 4> burst;
@@ -160,7 +161,7 @@ TEST_F(KernelUdp, Ipv6OnlySocketLeavesIpv4Alone) {
 
 TEST_F(KernelUdp, BurstsInOrderBothWays) {
   auto port = open("127.0.0.1");
-  Client client("127.0.0.1");
+  UdpClient client("127.0.0.1");
   for (int i = 0; i < 150; ++i) client.send("packet " + std::to_string(i), port->local());
   std::vector<rte_mbuf*> packets = receive(*port, 150);
   ASSERT_EQ(packets.size(), 150u);
@@ -173,7 +174,7 @@ TEST_F(KernelUdp, BurstsInOrderBothWays) {
 
 TEST_F(KernelUdp, LongestPacketPassesLongerIsCountedNotCut) {
   auto port = open("127.0.0.1");
-  Client client("127.0.0.1");
+  UdpClient client("127.0.0.1");
   client.send(std::string(kMaxPacket + 1, 'l'), port->local());
   client.send(std::string(kMaxPacket, 'f'), port->local());
   client.send("", port->local());
@@ -187,7 +188,7 @@ TEST_F(KernelUdp, LongestPacketPassesLongerIsCountedNotCut) {
 
 TEST_F(KernelUdp, EmptyPoolThrowsAwayAndRecovers) {
   auto port = open("127.0.0.1");
-  Client client("127.0.0.1");
+  UdpClient client("127.0.0.1");
   std::vector<rte_mbuf*> taken(255);
   ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool_.get(), taken.data(), 255), 0);
   for (int i = 0; i < 10; ++i) client.send("lost", port->local());
@@ -207,7 +208,7 @@ TEST_F(KernelUdp, EmptyPoolThrowsAwayAndRecovers) {
 
 TEST_F(KernelUdp, RefusedPacketsDoNotHoldUpTheirBurst) {
   auto port = open("127.0.0.1");
-  Client client("127.0.0.1");
+  UdpClient client("127.0.0.1");
   std::vector<rte_mbuf*> packets = {
       packet_to(client.local, "first"),
       packet_to(at("::1", 5), "other family"),      // this socket can't
@@ -231,10 +232,10 @@ TEST_F(KernelUdp, IcmpErrorsDoNotStopReceiving) {
   ASSERT_EQ(setsockopt(port->wake_fd(), IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
   abi::Endpoint closed;
   {
-    Client gone("127.0.0.1");
+    UdpClient gone("127.0.0.1");
     closed = gone.local;
   }
-  Client client("127.0.0.1");
+  UdpClient client("127.0.0.1");
   for (int i = 0; i < 3; ++i) {
     rte_mbuf* packet = packet_to(closed, "anybody there?");
     port->tx_burst({&packet, 1}, tally_);

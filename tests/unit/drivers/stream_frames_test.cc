@@ -14,7 +14,7 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-Bytes frame(size_t length, uint8_t fill) {
+Bytes filled_frame(size_t length, uint8_t fill) {
   Bytes bytes(kFrameHeader + length, fill);
   bytes[0] = static_cast<uint8_t>(length >> 8);
   bytes[1] = static_cast<uint8_t>(length);
@@ -22,7 +22,7 @@ Bytes frame(size_t length, uint8_t fill) {
 }
 
 TEST(CutFrame, WaitsForEveryByte) {
-  Bytes whole = frame(300, 7);
+  Bytes whole = filled_frame(300, 7);
   for (size_t length = 0; length < whole.size(); ++length)
     EXPECT_EQ(cut_frame(std::span(whole).first(length)).verdict, Cut::kNeedMore) << length;
   whole.push_back(1);
@@ -83,9 +83,9 @@ Bytes take(StreamSendQueue& queue, size_t count) {
 }
 
 TEST(SendQueue, ControlGoesBeforeDataButNeverIntoAFrame) {
-  Bytes first = frame(10, 1);
-  Bytes second = frame(20, 2);
-  Bytes control = frame(5, 9);
+  Bytes first = filled_frame(10, 1);
+  Bytes second = filled_frame(20, 2);
+  Bytes control = filled_frame(5, 9);
   // Wherever the write before stopped, control stands between two frames.
   for (size_t before = 0; before <= first.size() + second.size(); ++before) {
     StreamSendQueue queue;
@@ -107,10 +107,10 @@ TEST(SendQueue, ControlGoesBeforeDataButNeverIntoAFrame) {
 }
 
 TEST(SendQueue, FinishesWhatWasBegunOutsideOfIt) {
-  Bytes begun = frame(100, 1);
+  Bytes begun = filled_frame(100, 1);
   StreamSendQueue queue;
   queue.push_rest(begun, 40);
-  ASSERT_TRUE(queue.push(Lane::kControl, frame(5, 9)));
+  ASSERT_TRUE(queue.push(Lane::kControl, filled_frame(5, 9)));
   Bytes all = take(queue, 1000);
   ASSERT_EQ(all.size(), 62u + 7u);
   EXPECT_EQ(all[61], 1);
@@ -119,7 +119,8 @@ TEST(SendQueue, FinishesWhatWasBegunOutsideOfIt) {
 }
 
 TEST(SendQueue, SaysWhichPacketsAreWhole) {
-  const std::vector<Bytes> frames = {frame(100, 1), frame(1, 2), frame(300, 3), frame(20, 9), frame(7, 9)};
+  const std::vector<Bytes> frames = {filled_frame(100, 1), filled_frame(1, 2), filled_frame(300, 3),
+                                     filled_frame(20, 9), filled_frame(7, 9)};
   for (size_t step = 1; step < 200; ++step) {
     StreamSendQueue queue;
     queue.push_rest(frames[0], 1 + step % (frames[0].size() - 1));
@@ -140,7 +141,7 @@ TEST(SendQueue, TakesWhatWasSealedBeforeItShowedThatItIsFull) {
   // The path asks for 16 packets at once, and 63 may stand staged from before: each of the longest inner packet with
   // all that a tunnel adds.
   constexpr size_t kSealed = 63 + 16;
-  const Bytes packet = frame(kMaxTunMtu + kTunnelOverhead, 1);
+  const Bytes packet = filled_frame(kMaxTunMtu + kTunnelOverhead, 1);
   StreamSendQueue queue;
   while (queue.size() + packet.size() < StreamSendQueue::kSoftLimit) ASSERT_TRUE(queue.push(Lane::kData, packet));
   ASSERT_TRUE(queue.has_room());
@@ -149,7 +150,7 @@ TEST(SendQueue, TakesWhatWasSealedBeforeItShowedThatItIsFull) {
 
 TEST(SendQueue, HasBounds) {
   StreamSendQueue queue;
-  Bytes packet = frame(1400, 1);
+  Bytes packet = filled_frame(1400, 1);
   while (queue.has_room()) ASSERT_TRUE(queue.push(Lane::kData, packet));
   EXPECT_LE(queue.size(), StreamSendQueue::kSoftLimit + packet.size());
   while (queue.push(Lane::kData, packet)) {

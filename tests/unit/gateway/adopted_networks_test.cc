@@ -11,7 +11,7 @@ using Networks = std::vector<abi::InnerPrefix>;
 const abi::InnerPrefix kOffice{abi::ipv4({198, 51, 100, 0}), 24};
 const abi::InnerPrefix kLab{abi::ipv6({0xfd, 0x44}), 64};
 
-class AdoptedNetworks : public testing::Test {
+class AdoptedNetworks : public ::testing::Test {
  protected:
   /// Networks that the next dataplane is told to route to the session. Sessions are installed with all that they have
   /// before control goes on.
@@ -35,7 +35,7 @@ class AdoptedNetworks : public testing::Test {
   io::FakeLink next_{GatewayRig::kWorkers, 16, 2};
 };
 
-bool same(const Networks& a, const Networks& b) {
+bool are_same(const Networks& a, const Networks& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const auto& x, const auto& y) { return x.address == y.address && x.length == y.length; });
 }
@@ -45,10 +45,10 @@ TEST_F(AdoptedNetworks, AreRoutedByANewDataplaneAndByTheOneAfterIt) {
   rig_.leave_networks(alice, Networks{kOffice, kLab});
   rig_.start();
   rig_.replace_dataplane(next_);
-  EXPECT_TRUE(same(routed_in(next_, alice), {kOffice, kLab}));
+  EXPECT_TRUE(are_same(routed_in(next_, alice), {kOffice, kLab}));
   auto carried = read_networks(next_.view.networks(3), alice.generation);
   ASSERT_TRUE(carried) << "and a control that takes over from this one knows as well";
-  EXPECT_TRUE(same(*carried, {kOffice, kLab}));
+  EXPECT_TRUE(are_same(*carried, {kOffice, kLab}));
 }
 
 TEST_F(AdoptedNetworks, WhatTheFileOfTheClientSaysByNowIsNotWhatIsRouted) {
@@ -59,7 +59,7 @@ TEST_F(AdoptedNetworks, WhatTheFileOfTheClientSaysByNowIsNotWhatIsRouted) {
   rig_.leave_networks(alice, Networks{kOffice});
   rig_.start();
   rig_.replace_dataplane(next_);
-  EXPECT_TRUE(same(routed_in(next_, alice), {kOffice}));
+  EXPECT_TRUE(are_same(routed_in(next_, alice), {kOffice}));
 }
 
 TEST_F(AdoptedNetworks, OfTwoThatHaveTheSameTheYoungerKeepsIt) {
@@ -71,22 +71,22 @@ TEST_F(AdoptedNetworks, OfTwoThatHaveTheSameTheYoungerKeepsIt) {
     rig_.link.view.session(session.peer_id).control.write(record);
   }
   rig_.start();
-  EXPECT_TRUE(same(read_networks(rig_.link.view.networks(4), older.generation).value_or(Networks{kLab}), {}));
+  EXPECT_TRUE(are_same(read_networks(rig_.link.view.networks(4), older.generation).value_or(Networks{kLab}), {}));
   rig_.replace_dataplane(next_);
-  EXPECT_TRUE(same(routed_in(next_, younger), {kOffice}));
-  EXPECT_TRUE(same(read_networks(next_.view.networks(4), older.generation).value_or(Networks{kLab}), {}));
+  EXPECT_TRUE(are_same(routed_in(next_, younger), {kOffice}));
+  EXPECT_TRUE(are_same(read_networks(next_.view.networks(4), older.generation).value_or(Networks{kLab}), {}));
 }
 
 TEST_F(AdoptedNetworks, WhatMakesNoSenseIsSaidAndNotRouted) {
   abi::SessionRef alice = rig_.leave_session(3, "alice", 0);
   rig_.leave_networks(alice, Networks{kOffice});
   rig_.link.view.networks(3).count = UINT32_MAX;
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   rig_.start();
-  std::string log = testing::internal::GetCapturedStderr();
+  std::string log = ::testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("the networks behind alice (id 3) makes no sense"), std::string::npos) << log;
   rig_.replace_dataplane(next_);
-  EXPECT_TRUE(same(routed_in(next_, alice), {}));
+  EXPECT_TRUE(are_same(routed_in(next_, alice), {}));
 }
 
 TEST_F(AdoptedNetworks, LearnAddressIsToldOfTheirEnd) {

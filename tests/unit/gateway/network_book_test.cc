@@ -16,7 +16,7 @@ const abi::InnerPrefix kNet = network("10.1.0.0", 16);
 constexpr abi::SessionRef kFirst{0, 1};
 constexpr abi::SessionRef kSecond{1, 1};
 
-class NetworkBookTest : public testing::Test {
+class NetworkBookTest : public ::testing::Test {
  protected:
   NetworkBookTest() {
     sessions_.open(kFirst, 0, 0);

@@ -20,12 +20,12 @@ abi::InnerPrefix net6(uint8_t second) {
   return {abi::ipv6({0xfd, second}), 64};
 }
 
-bool same(const std::optional<Networks>& got, const Networks& wanted) {
+bool reads_as(const std::optional<Networks>& got, const Networks& wanted) {
   return got && std::equal(got->begin(), got->end(), wanted.begin(), wanted.end(),
                            [](const auto& a, const auto& b) { return a.address == b.address && a.length == b.length; });
 }
 
-class NetworkListTest : public testing::Test {
+class NetworkListTest : public ::testing::Test {
  protected:
   std::unique_ptr<abi::NetworkList> list_ = std::make_unique<abi::NetworkList>();
 };
@@ -33,9 +33,9 @@ class NetworkListTest : public testing::Test {
 TEST_F(NetworkListTest, WhatWasWrittenIsRead) {
   const Networks networks = {net4(100), net6(1), net4(101, 32), {abi::ipv4({128, 0, 0, 0}), 1}};
   write_networks(*list_, 7, networks);
-  EXPECT_TRUE(same(read_networks(*list_, 7), networks));
+  EXPECT_TRUE(reads_as(read_networks(*list_, 7), networks));
   write_networks(*list_, 8, Networks{net4(9)});
-  EXPECT_TRUE(same(read_networks(*list_, 8), {net4(9)}));
+  EXPECT_TRUE(reads_as(read_networks(*list_, 8), {net4(9)}));
 }
 
 TEST_F(NetworkListTest, AnotherLifesListIsNone) {
@@ -50,19 +50,19 @@ TEST_F(NetworkListTest, KeepsAsManyAsAWorkerRoutes) {
     networks.push_back({abi::ipv4({10, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), 0}), 24});
   write_networks(*list_, 1, networks);
   networks.resize(abi::kMaxSessionRoutes);
-  EXPECT_TRUE(same(read_networks(*list_, 1), networks));
+  EXPECT_TRUE(reads_as(read_networks(*list_, 1), networks));
 }
 
 TEST_F(NetworkListTest, WhatWasTakenAwayIsGone) {
   write_networks(*list_, 7, Networks{net4(100), net4(101), net6(1)});
   take_away(*list_, 6, net4(101));
-  EXPECT_TRUE(same(read_networks(*list_, 7), {net4(100), net4(101), net6(1)})) << "that was another life";
+  EXPECT_TRUE(reads_as(read_networks(*list_, 7), {net4(100), net4(101), net6(1)})) << "that was another life";
   take_away(*list_, 7, net4(101));
   take_away(*list_, 7, net4(101, 32));
-  EXPECT_TRUE(same(read_networks(*list_, 7), {net4(100), net6(1)}));
+  EXPECT_TRUE(reads_as(read_networks(*list_, 7), {net4(100), net6(1)}));
   take_away(*list_, 7, net4(100));
   take_away(*list_, 7, net6(1));
-  EXPECT_TRUE(same(read_networks(*list_, 7), {}));
+  EXPECT_TRUE(reads_as(read_networks(*list_, 7), {}));
 }
 
 TEST_F(NetworkListTest, NothingElseIsBelieved) {

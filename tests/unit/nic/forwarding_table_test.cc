@@ -26,25 +26,25 @@ NextHop at(const ForwardingTable& table, const std::string& address) {
   return table.look_up(wanted.family == abi::Family::kIpv4 ? 4 : 6, wanted.bytes.data());
 }
 
-IpPrefix prefix(const std::string& address, uint8_t length) {
+IpPrefix prefix_of(const std::string& address, uint8_t length) {
   return {*abi::parse_ip(address), length};
 }
 
 TEST(ForwardingTable, LongestPrefixOfBothFamilies) {
   auto table = make("longest");
   table->set_next_hop(5, NextHop::through(1, testing::kNeighbour));
-  ASSERT_TRUE(table->set_route(prefix("0.0.0.0", 0), kHopTun));
-  ASSERT_TRUE(table->set_route(prefix("10.0.0.0", 8), 5));
-  ASSERT_TRUE(table->set_route(prefix("10.1.1.1", 32), kHopLocal));
+  ASSERT_TRUE(table->set_route(prefix_of("0.0.0.0", 0), kHopTun));
+  ASSERT_TRUE(table->set_route(prefix_of("10.0.0.0", 8), 5));
+  ASSERT_TRUE(table->set_route(prefix_of("10.1.1.1", 32), kHopLocal));
   EXPECT_EQ(at(*table, "11.0.0.1").kind(), NextHop::Kind::kTun);
   EXPECT_EQ(at(*table, "10.9.9.9"), NextHop::through(1, testing::kNeighbour));
   EXPECT_EQ(at(*table, "10.1.1.1").kind(), NextHop::Kind::kLocal);
-  table->remove_route(prefix("10.1.1.1", 32));
+  table->remove_route(prefix_of("10.1.1.1", 32));
   EXPECT_EQ(at(*table, "10.1.1.1").kind(), NextHop::Kind::kNic);
 
   EXPECT_EQ(at(*table, "2001:db8::1").kind(), NextHop::Kind::kKernel);
-  ASSERT_TRUE(table->set_route(prefix("2001:db8::", 32), kHopTun));
-  ASSERT_TRUE(table->set_route(prefix("2001:db8::1", 128), kHopLocal));
+  ASSERT_TRUE(table->set_route(prefix_of("2001:db8::", 32), kHopTun));
+  ASSERT_TRUE(table->set_route(prefix_of("2001:db8::1", 128), kHopLocal));
   EXPECT_EQ(at(*table, "2001:db8::1").kind(), NextHop::Kind::kLocal);
   EXPECT_EQ(at(*table, "2001:db8::2").kind(), NextHop::Kind::kTun);
 }
@@ -52,7 +52,7 @@ TEST(ForwardingTable, LongestPrefixOfBothFamilies) {
 TEST(ForwardingTable, ANextHopChangesForAllItsPrefixesAtOnce) {
   auto table = make("change");
   table->set_next_hop(3, NextHop(NextHop::Kind::kKernel));
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(table->set_route(prefix("10." + std::to_string(i) + ".0.0", 16), 3));
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(table->set_route(prefix_of("10." + std::to_string(i) + ".0.0", 16), 3));
   EXPECT_EQ(at(*table, "10.7.0.1").kind(), NextHop::Kind::kKernel);
   EXPECT_FALSE(table->take_used(3));
   table->set_next_hop(3, NextHop::through(0, testing::kNeighbour));
@@ -63,7 +63,7 @@ TEST(ForwardingTable, ANextHopChangesForAllItsPrefixesAtOnce) {
 
 TEST(ForwardingTable, AnIncompleteOneLeavesAllToTheKernel) {
   auto table = make("incomplete");
-  ASSERT_TRUE(table->set_route(prefix("10.0.0.0", 8), kHopTun));
+  ASSERT_TRUE(table->set_route(prefix_of("10.0.0.0", 8), kHopTun));
   table->set_complete(false);
   EXPECT_EQ(at(*table, "10.1.1.1").kind(), NextHop::Kind::kKernel);
   table->set_complete(true);
@@ -74,7 +74,7 @@ TEST(ForwardingTable, SaysWhenItIsFull) {
   auto table = make("full");
   uint32_t added = 0;
   while (added < 2 * kRoutes &&
-         table->set_route(prefix("10." + std::to_string(added / 256) + "." + std::to_string(added % 256) + ".0", 24),
+         table->set_route(prefix_of("10." + std::to_string(added / 256) + "." + std::to_string(added % 256) + ".0", 24),
                           kHopTun))
     ++added;
   EXPECT_GT(added, kRoutes / 4);  // inner nodes of the tree count as well

@@ -45,14 +45,14 @@ class Table final : public RouteSink {
   std::set<uint16_t> used;
 };
 
-IpPrefix prefix(const std::string& text) {
+IpPrefix parse_prefix(const std::string& text) {
   size_t slash = text.find('/');
   return {*abi::parse_ip(text.substr(0, slash)), static_cast<uint8_t>(std::stoi(text.substr(slash + 1)))};
 }
 
 KernelRoute route(const std::string& to, int interface, const std::string& gateway = "", uint32_t metric = 0) {
   KernelRoute made;
-  made.prefix = prefix(to);
+  made.prefix = parse_prefix(to);
   made.interface = interface;
   made.metric = metric;
   if (!gateway.empty()) made.gateway = *abi::parse_ip(gateway);
@@ -319,9 +319,9 @@ TEST_F(RouteMirrorTest, WhoeverFillsTheDetoursKeepsNobodyElseOut) {
   mirror.add_detour(*abi::parse_ip(forged(0)), 3000);  // said again
   mirror.add_detour(*abi::parse_ip("192.0.2.7"), 3000);
   EXPECT_EQ(table.routes.size(), RouteMirror::kMaxDetours);
-  EXPECT_TRUE(table.routes.contains(prefix("192.0.2.7/32")));
-  EXPECT_TRUE(table.routes.contains(prefix(forged(0) + "/32")));
-  EXPECT_FALSE(table.routes.contains(prefix(forged(1) + "/32"))) << "the one that was to end first made room";
+  EXPECT_TRUE(table.routes.contains(parse_prefix("192.0.2.7/32")));
+  EXPECT_TRUE(table.routes.contains(parse_prefix(forged(0) + "/32")));
+  EXPECT_FALSE(table.routes.contains(parse_prefix(forged(1) + "/32"))) << "the one that was to end first made room";
 }
 
 TEST_F(RouteMirrorTest, NumbersOfNextHopsAreUsedAgain) {

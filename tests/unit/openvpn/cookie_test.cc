@@ -14,7 +14,7 @@ using std::chrono::seconds;
 constexpr std::array<uint8_t, 32> kSecret = {1, 2, 3};
 constexpr wire::SessionId kClient = {1, 2, 3, 4, 5, 6, 7, 8};
 
-Now at(MonoClock::duration mono, int64_t wall = 1700000000) {
+Now now_at(MonoClock::duration mono, int64_t wall = 1700000000) {
   return {MonoTime(mono), std::chrono::sys_seconds(seconds(wall))};
 }
 
@@ -29,16 +29,16 @@ const abi::Endpoint kRemote = endpoint("192.0.2.1", 1194);
 
 TEST(Cookie, AcceptsItsOwn) {
   const Cookie cookie(kSecret, seconds(60));
-  const auto id = cookie.make(kClient, kRemote, at(seconds(1000)));
+  const auto id = cookie.make(kClient, kRemote, now_at(seconds(1000)));
   EXPECT_NE(id, wire::SessionId{});
-  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, at(seconds(1000))));
+  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, now_at(seconds(1000))));
   const abi::Endpoint six = endpoint("2001:db8::1", 1194);
-  EXPECT_TRUE(cookie.accepts(cookie.make(kClient, six, at(seconds(1000))), kClient, six, at(seconds(1000))));
+  EXPECT_TRUE(cookie.accepts(cookie.make(kClient, six, now_at(seconds(1000))), kClient, six, now_at(seconds(1000))));
 }
 
 TEST(Cookie, RefusesAnotherAddressPortTransportOrClient) {
   const Cookie cookie(kSecret, seconds(60));
-  const Now now = at(seconds(1000));
+  const Now now = now_at(seconds(1000));
   const auto id = cookie.make(kClient, kRemote, now);
   std::vector<abi::Endpoint> others = {endpoint("192.0.2.2", 1194), endpoint("192.0.2.1", 1195),
                                        endpoint("192.0.2.1", 1194 + 256), endpoint("192.0.2.1", 0),
@@ -58,7 +58,7 @@ TEST(Cookie, RefusesAnotherAddressPortTransportOrClient) {
 
 TEST(Cookie, RefusesEveryFlippedBitAndZero) {
   const Cookie cookie(kSecret, seconds(60));
-  const Now now = at(seconds(1000));
+  const Now now = now_at(seconds(1000));
   const auto id = cookie.make(kClient, kRemote, now);
   for (size_t bit = 0; bit < 64; ++bit) {
     auto changed = id;
@@ -70,7 +70,7 @@ TEST(Cookie, RefusesEveryFlippedBitAndZero) {
 
 TEST(Cookie, RefusesAnotherSecret) {
   const Cookie cookie(kSecret, seconds(60));
-  const Now now = at(seconds(1000));
+  const Now now = now_at(seconds(1000));
   const auto id = cookie.make(kClient, kRemote, now);
   for (size_t i = 0; i < kSecret.size(); ++i) {
     auto secret = kSecret;
@@ -81,32 +81,33 @@ TEST(Cookie, RefusesAnotherSecret) {
 
 TEST(Cookie, LivesForTheSlotItIsMadeInAndTwoMore) {
   const Cookie cookie(kSecret, seconds(60));  // slots of 30 s: 990 begins one
-  const auto id = cookie.make(kClient, kRemote, at(seconds(990)));
-  EXPECT_EQ(id, cookie.make(kClient, kRemote, at(seconds(1020) - milliseconds(1))));
-  EXPECT_NE(id, cookie.make(kClient, kRemote, at(seconds(1020))));
-  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, at(seconds(1020))));
-  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, at(seconds(1080) - milliseconds(1))));
-  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, at(seconds(1080))));
-  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, at(seconds(100000))));
+  const auto id = cookie.make(kClient, kRemote, now_at(seconds(990)));
+  EXPECT_EQ(id, cookie.make(kClient, kRemote, now_at(seconds(1020) - milliseconds(1))));
+  EXPECT_NE(id, cookie.make(kClient, kRemote, now_at(seconds(1020))));
+  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, now_at(seconds(1020))));
+  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, now_at(seconds(1080) - milliseconds(1))));
+  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, now_at(seconds(1080))));
+  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, now_at(seconds(100000))));
   // From the future: not before its slot begins.
-  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, at(seconds(990) - milliseconds(1))));
-  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, at(seconds(0))));
+  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, now_at(seconds(990) - milliseconds(1))));
+  EXPECT_FALSE(cookie.accepts(id, kClient, kRemote, now_at(seconds(0))));
 }
 
 TEST(Cookie, SlotIsHalfOfTheHandWindow) {
   const Cookie odd(kSecret, seconds(5));  // 3 s
-  const auto id = odd.make(kClient, kRemote, at(seconds(9)));
-  EXPECT_TRUE(odd.accepts(id, kClient, kRemote, at(seconds(18) - milliseconds(1))));
-  EXPECT_FALSE(odd.accepts(id, kClient, kRemote, at(seconds(18))));
+  const auto id = odd.make(kClient, kRemote, now_at(seconds(9)));
+  EXPECT_TRUE(odd.accepts(id, kClient, kRemote, now_at(seconds(18) - milliseconds(1))));
+  EXPECT_FALSE(odd.accepts(id, kClient, kRemote, now_at(seconds(18))));
   const Cookie shortest(kSecret, seconds(0));
-  EXPECT_TRUE(shortest.accepts(shortest.make(kClient, kRemote, at(seconds(9))), kClient, kRemote, at(seconds(9))));
+  EXPECT_TRUE(
+      shortest.accepts(shortest.make(kClient, kRemote, now_at(seconds(9))), kClient, kRemote, now_at(seconds(9))));
 }
 
 TEST(Cookie, DoesNotMindTheWallClock) {
   const Cookie cookie(kSecret, seconds(60));
-  const auto id = cookie.make(kClient, kRemote, at(seconds(1000)));
-  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, at(seconds(1001), 0)));
-  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, at(seconds(1001), 1700000000 + 50LL * 365 * 86400)));
+  const auto id = cookie.make(kClient, kRemote, now_at(seconds(1000)));
+  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, now_at(seconds(1001), 0)));
+  EXPECT_TRUE(cookie.accepts(id, kClient, kRemote, now_at(seconds(1001), 1700000000 + 50LL * 365 * 86400)));
 }
 
 }  // namespace

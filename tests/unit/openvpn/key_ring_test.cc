@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using Floor = std::optional<std::pair<uint64_t, uint64_t>>;
-constexpr MonoTime kStart{1000s};
+constexpr MonoTime kFirstKeyAt{1000s};
 
 KeyRing::Key key(uint8_t id) {
   KeyRing::Key out;
@@ -36,9 +36,9 @@ std::string text(Commands& commands) {
 
 struct Ring : ::testing::Test {
   void SetUp() override {
-    ring.install(key(0), kStart, out);
+    ring.install(key(0), kFirstKeyAt, out);
     ASSERT_EQ(text(out), "install+send 0");
-    ring.install(key(1), kStart + 3600s, out);
+    ring.install(key(1), kFirstKeyAt + 3600s, out);
     ASSERT_EQ(text(out), "install 1");
     ASSERT_EQ(ring.sending(), 0);
   }
@@ -57,33 +57,33 @@ TEST_F(Ring, FirstUseByThePeerSwitches) {
 }
 
 TEST_F(Ring, TimeSwitchesOnlyAfterTheNegotiation) {
-  ring.tick(kStart + 3599s, out);
+  ring.tick(kFirstKeyAt + 3599s, out);
   EXPECT_EQ(text(out), "") << "the peer may not have our key message";
-  ring.negotiated(1, kStart + 60s);
-  ring.tick(kStart + 59s, out);
+  ring.negotiated(1, kFirstKeyAt + 60s);
+  ring.tick(kFirstKeyAt + 59s, out);
   EXPECT_EQ(text(out), "");
-  EXPECT_EQ(ring.next_deadline(), kStart + 60s);
-  ring.tick(kStart + 60s, out);
+  EXPECT_EQ(ring.next_deadline(), kFirstKeyAt + 60s);
+  ring.tick(kFirstKeyAt + 60s, out);
   EXPECT_EQ(text(out), "send 1");
 }
 
 TEST_F(Ring, TransitionWindowEndsTheOldKey) {
   ring.peer_has(1, out);
   text(out);
-  ring.tick(kStart + 3600s - 1ns, out);
+  ring.tick(kFirstKeyAt + 3600s - 1ns, out);
   EXPECT_EQ(text(out), "");
-  ring.tick(kStart + 3600s, out);
+  ring.tick(kFirstKeyAt + 3600s, out);
   EXPECT_EQ(text(out), "remove 0");
   EXPECT_FALSE(ring.next_deadline());
 }
 
 TEST_F(Ring, OldKeyIsNeverRemovedWhileSentWith) {
-  ring.tick(kStart + 3600s, out);
+  ring.tick(kFirstKeyAt + 3600s, out);
   EXPECT_EQ(text(out), "send 1, remove 0");
 }
 
 TEST_F(Ring, AThirdKeyPushesTheFirstOut) {
-  ring.install(key(2), kStart + 7200s, out);
+  ring.install(key(2), kFirstKeyAt + 7200s, out);
   EXPECT_EQ(text(out), "send 1, remove 0, install 2");
 }
 
@@ -93,7 +93,7 @@ TEST_F(Ring, AbandonedKeyGoesAndTheOldOneStays) {
   ring.abandon(1, out);
   EXPECT_EQ(text(out), "remove 1");
   EXPECT_EQ(ring.sending(), 0);
-  ring.install(key(2), kStart + 3600s, out);
+  ring.install(key(2), kFirstKeyAt + 3600s, out);
   EXPECT_EQ(text(out), "install 2");
 }
 

@@ -8,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 using wire::Opcode;
 
-constexpr MonoTime kStart{100s};
+constexpr MonoTime kFirstSend{100s};
 
 using Ids = std::vector<uint32_t>;
 Ids ids(const AckList& list) {
@@ -40,10 +40,10 @@ TEST(SendQueue, TakesSixUnacknowledged) {
   SendQueue queue(2s);
   for (size_t left = kSendWindow; left > 0; --left) {
     EXPECT_EQ(queue.room(), left);
-    queue.push(Opcode::kControl, {}, kStart);
+    queue.push(Opcode::kControl, {}, kFirstSend);
   }
   EXPECT_EQ(queue.room(), 0u);
-  while (queue.due(kStart)) {
+  while (queue.due(kFirstSend)) {
   }
   // Acknowledging any but the oldest gives no room: the peer's window hangs on the oldest.
   EXPECT_EQ(queue.acknowledge(3), AckOutcome::kDelivered);
@@ -57,8 +57,8 @@ TEST(SendQueue, TakesSixUnacknowledged) {
 
 TEST(SendQueue, RetransmitsWithDoublingTimeout) {
   SendQueue queue(2s);
-  queue.push(Opcode::kControl, {1}, kStart);
-  MonoTime now = kStart;
+  queue.push(Opcode::kControl, {1}, kFirstSend);
+  MonoTime now = kFirstSend;
   for (auto wait : {2s, 4s, 8s, 16s, 32s}) {
     ASSERT_TRUE(queue.due(now));
     EXPECT_FALSE(queue.due(now));
@@ -70,23 +70,23 @@ TEST(SendQueue, RetransmitsWithDoublingTimeout) {
 
 TEST(SendQueue, ResendsEarlyAfterThreeLaterAcknowledgements) {
   SendQueue queue(2s);
-  for (int i = 0; i < 5; ++i) queue.push(Opcode::kControl, {}, kStart);
-  while (queue.due(kStart)) {
+  for (int i = 0; i < 5; ++i) queue.push(Opcode::kControl, {}, kFirstSend);
+  while (queue.due(kFirstSend)) {
   }
   for (uint32_t id : {1u, 2u, 2u, 2u}) queue.acknowledge(id);
-  EXPECT_FALSE(queue.due(kStart + 1ms)) << "repeats of one acknowledgement say nothing new";
+  EXPECT_FALSE(queue.due(kFirstSend + 1ms)) << "repeats of one acknowledgement say nothing new";
   queue.acknowledge(3);
-  Outgoing* early = queue.due(kStart + 1ms);
+  Outgoing* early = queue.due(kFirstSend + 1ms);
   ASSERT_TRUE(early);
   EXPECT_EQ(early->id, 0u);
-  EXPECT_FALSE(queue.due(kStart + 1ms));
+  EXPECT_FALSE(queue.due(kFirstSend + 1ms));
 }
 
 TEST(SendQueue, KnowsWhichAcknowledgementsEveryTransmissionCarried) {
   SendQueue queue(2s);
-  queue.push(Opcode::kControl, {}, kStart);
-  SendQueue::carried(*queue.due(kStart), {{0, 1}, 2});
-  SendQueue::carried(*queue.due(kStart + 2s), {{1, 2}, 2});
+  queue.push(Opcode::kControl, {}, kFirstSend);
+  SendQueue::carried(*queue.due(kFirstSend), {{0, 1}, 2});
+  SendQueue::carried(*queue.due(kFirstSend + 2s), {{1, 2}, 2});
   Outgoing delivered;
   EXPECT_EQ(queue.acknowledge(0, &delivered), AckOutcome::kDelivered);
   EXPECT_EQ(ids(delivered.carried), Ids{1}) << "the peer may have got either transmission";
@@ -94,8 +94,8 @@ TEST(SendQueue, KnowsWhichAcknowledgementsEveryTransmissionCarried) {
 
 TEST(SendQueue, IdsWrap) {
   SendQueue queue(2s, UINT32_MAX - 1);
-  for (int i = 0; i < 4; ++i) queue.push(Opcode::kControl, {}, kStart);
-  while (queue.due(kStart)) {
+  for (int i = 0; i < 4; ++i) queue.push(Opcode::kControl, {}, kFirstSend);
+  while (queue.due(kFirstSend)) {
   }
   EXPECT_EQ(queue.next_id(), 2u);
   EXPECT_EQ(queue.acknowledge(2), AckOutcome::kNeverSent);

@@ -12,14 +12,14 @@ namespace {
 using std::chrono::seconds;
 using std::chrono::sys_seconds;
 
-MonoTime at(int64_t second) {
+MonoTime second_at(int64_t second) {
   return MonoTime(seconds(second));
 }
 sys_seconds wall(int64_t second) {
   return sys_seconds(seconds(second));
 }
 
-bool take(ReplayWindow& window, ReplayId id, MonoTime now = at(0)) {
+bool take(ReplayWindow& window, ReplayId id, MonoTime now = second_at(0)) {
   if (!window.fresh(id, now)) return false;
   window.accept(id, now);
   return true;
@@ -87,15 +87,15 @@ TEST(ReplayWindow, LaterTimeStartsAnewAndEarlierIsRefused) {
 TEST(ReplayWindow, LateByMoreThanFifteenSecondsIsRefused) {
   for (int64_t late : {14, 15, 16, 1000}) {
     ReplayWindow window;
-    ASSERT_TRUE(take(window, {5, 10}, at(100)));
-    EXPECT_EQ(take(window, {5, 9}, at(100 + late)), late <= 15) << late;
+    ASSERT_TRUE(take(window, {5, 10}, second_at(100)));
+    EXPECT_EQ(take(window, {5, 9}, second_at(100 + late)), late <= 15) << late;
   }
   // What counts is when something above it came in, not when the newest did.
   ReplayWindow window;
-  ASSERT_TRUE(take(window, {5, 10}, at(100)));
-  ASSERT_TRUE(take(window, {5, 12}, at(110)));
-  EXPECT_TRUE(take(window, {5, 11}, at(120)));
-  EXPECT_FALSE(take(window, {5, 9}, at(120)));
+  ASSERT_TRUE(take(window, {5, 10}, second_at(100)));
+  ASSERT_TRUE(take(window, {5, 12}, second_at(110)));
+  EXPECT_TRUE(take(window, {5, 11}, second_at(120)));
+  EXPECT_FALSE(take(window, {5, 9}, second_at(120)));
 }
 
 TEST(ReplayWindow, EndsOfTheRange) {

@@ -13,11 +13,11 @@ Parsed parse(std::vector<const char*> words, bool wires = true) {
   std::vector<const char*> all = {"pktgen"};
   if (wires) all.insert(all.end(), kWires.begin(), kWires.end());
   all.insert(all.end(), words.begin(), words.end());
-  testing::internal::CaptureStderr();
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStdout();
   Parsed parsed = parse_options(static_cast<int>(all.size()), all.data());
-  testing::internal::GetCapturedStdout();
-  testing::internal::GetCapturedStderr();
+  ::testing::internal::GetCapturedStdout();
+  ::testing::internal::GetCapturedStderr();
   return parsed;
 }
 

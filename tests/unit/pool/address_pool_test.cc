@@ -11,12 +11,12 @@ namespace {
 
 using std::chrono::seconds;
 
-MonoTime at(int64_t s) {
+MonoTime lease_time(int64_t s) {
   return MonoTime(seconds(1000 + s));
 }
 
 /// 10.8.0.2 … 10.8.0.(1 + size), and fd00::1000 onwards.
-AddressRanges ranges(uint8_t size) {
+AddressRanges small_ranges(uint8_t size) {
   AddressRanges ranges;
   ranges.v4 = {.first = {10, 8, 0, 2}, .last = {10, 8, 0, static_cast<uint8_t>(1 + size)}};
   ranges.v6 = {.first = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0}};
@@ -33,119 +33,119 @@ Ipv6 plus_one(Ipv6 address) {
 }
 
 TEST(AddressPool, GivesBothFamiliesFromOneSlot) {
-  AddressPool pool(ranges(3));
+  AddressPool pool(small_ranges(3));
   EXPECT_EQ(pool.capacity(), 3u);
-  EXPECT_EQ(text(*pool.take("a", at(0))), "10.8.0.2 fd00::1000");
-  EXPECT_EQ(text(*pool.take("b", at(0))), "10.8.0.3 fd00::1001");
+  EXPECT_EQ(text(*pool.take("a", lease_time(0))), "10.8.0.2 fd00::1000");
+  EXPECT_EQ(text(*pool.take("b", lease_time(0))), "10.8.0.3 fd00::1001");
 }
 
 TEST(AddressPool, IsExhaustedAndNamesNothingTwice) {
-  AddressPool pool(ranges(200));
+  AddressPool pool(small_ranges(200));
   std::set<std::string> seen;
   for (int i = 0; i < 200; ++i) {
-    auto lease = pool.take("c" + std::to_string(i), at(0));
+    auto lease = pool.take("c" + std::to_string(i), lease_time(0));
     ASSERT_TRUE(lease) << i;
     EXPECT_TRUE(seen.insert(text(*lease)).second) << text(*lease);
   }
-  EXPECT_FALSE(pool.take("one too many", at(0)));
+  EXPECT_FALSE(pool.take("one too many", lease_time(0)));
   EXPECT_EQ(pool.taken(), 200u);
 }
 
 TEST(AddressPool, WithoutANameTheSlotOfBeforeSaysWhoseItWas) {
-  AddressPool pool(ranges(5));
-  auto first = pool.take("", at(0));
-  auto second = pool.take("", at(0));
-  pool.give_back(*first, at(10));
-  pool.give_back(*second, at(10));
-  EXPECT_EQ(text(*pool.take("", at(10), first->slot)), text(*first));
-  EXPECT_NE(text(*pool.take("", at(10), first->slot)), text(*first)) << "somebody has it";
-  auto other = pool.take("bob", at(10));
-  pool.give_back(*other, at(10));
-  EXPECT_NE(text(*pool.take("", at(10), other->slot)), text(*other)) << "it was another's";
-  EXPECT_TRUE(pool.take("", at(15), 4711)) << "no slot of this pool: as without one";
+  AddressPool pool(small_ranges(5));
+  auto first = pool.take("", lease_time(0));
+  auto second = pool.take("", lease_time(0));
+  pool.give_back(*first, lease_time(10));
+  pool.give_back(*second, lease_time(10));
+  EXPECT_EQ(text(*pool.take("", lease_time(10), first->slot)), text(*first));
+  EXPECT_NE(text(*pool.take("", lease_time(10), first->slot)), text(*first)) << "somebody has it";
+  auto other = pool.take("bob", lease_time(10));
+  pool.give_back(*other, lease_time(10));
+  EXPECT_NE(text(*pool.take("", lease_time(10), other->slot)), text(*other)) << "it was another's";
+  EXPECT_TRUE(pool.take("", lease_time(15), 4711)) << "no slot of this pool: as without one";
 }
 
 TEST(AddressPool, TheSameNameGetsTheSameAddress) {
-  AddressPool pool(ranges(5));
-  (void)pool.take("other", at(0));
-  auto first = pool.take("alice", at(0));
-  pool.give_back(*first, at(10));
-  EXPECT_EQ(text(*pool.take("alice", at(10))), text(*first)) << "even at once: the packets are its own";
+  AddressPool pool(small_ranges(5));
+  (void)pool.take("other", lease_time(0));
+  auto first = pool.take("alice", lease_time(0));
+  pool.give_back(*first, lease_time(10));
+  EXPECT_EQ(text(*pool.take("alice", lease_time(10))), text(*first)) << "even at once: the packets are its own";
 }
 
 TEST(AddressPool, AStrangerGetsItOnlyWhenNothingElseIsLeftAndAfterARest) {
-  AddressPool pool(ranges(2));
-  auto a = pool.take("a", at(0));
-  pool.give_back(*a, at(1));
-  auto b = pool.take("b", at(1));
+  AddressPool pool(small_ranges(2));
+  auto a = pool.take("a", lease_time(0));
+  pool.give_back(*a, lease_time(1));
+  auto b = pool.take("b", lease_time(1));
   EXPECT_NE(text(*b), text(*a)) << "one that was never used goes first";
-  EXPECT_FALSE(pool.take("c", at(1))) << "not in the moment in which its last owner left";
-  EXPECT_FALSE(pool.take("c", at(5)));
-  auto c = pool.take("c", at(6));
+  EXPECT_FALSE(pool.take("c", lease_time(1))) << "not in the moment in which its last owner left";
+  EXPECT_FALSE(pool.take("c", lease_time(5)));
+  auto c = pool.take("c", lease_time(6));
   ASSERT_TRUE(c);
   EXPECT_EQ(text(*c), text(*a));
-  pool.give_back(*b, at(7));
-  auto again = pool.take("a", at(30));
+  pool.give_back(*b, lease_time(7));
+  auto again = pool.take("a", lease_time(30));
   ASSERT_TRUE(again) << "a's old address is taken: it gets another";
   EXPECT_EQ(text(*again), text(*b));
 }
 
 TEST(AddressPool, TheOneThatIsFreeLongestGoesFirst) {
-  AddressPool pool(ranges(3));
-  auto a = pool.take("a", at(0));
-  auto b = pool.take("b", at(0));
-  auto c = pool.take("c", at(0));
-  pool.give_back(*b, at(1));
-  pool.give_back(*a, at(2));
-  pool.give_back(*c, at(3));
-  EXPECT_EQ(text(*pool.take("x", at(60))), text(*b));
-  EXPECT_EQ(text(*pool.take("y", at(60))), text(*a));
-  EXPECT_EQ(text(*pool.take("z", at(60))), text(*c));
+  AddressPool pool(small_ranges(3));
+  auto a = pool.take("a", lease_time(0));
+  auto b = pool.take("b", lease_time(0));
+  auto c = pool.take("c", lease_time(0));
+  pool.give_back(*b, lease_time(1));
+  pool.give_back(*a, lease_time(2));
+  pool.give_back(*c, lease_time(3));
+  EXPECT_EQ(text(*pool.take("x", lease_time(60))), text(*b));
+  EXPECT_EQ(text(*pool.take("y", lease_time(60))), text(*a));
+  EXPECT_EQ(text(*pool.take("z", lease_time(60))), text(*c));
 }
 
 TEST(AddressPool, ReservedSlotsStayOut) {
-  AddressRanges with = ranges(3);
+  AddressRanges with = small_ranges(3);
   with.reserved = {*abi::parse_ip("10.8.0.3"), *abi::parse_ip("fd00::1001"), *abi::parse_ip("10.9.0.1"),
                    *abi::parse_ip("fd00::1")};
   AddressPool pool(with);
   EXPECT_EQ(pool.capacity(), 2u) << "both reserved addresses are of one slot; the others of none";
-  EXPECT_EQ(text(*pool.take("a", at(0))), "10.8.0.2 fd00::1000");
-  EXPECT_EQ(text(*pool.take("b", at(0))), "10.8.0.4 fd00::1002");
-  EXPECT_FALSE(pool.take("c", at(0)));
+  EXPECT_EQ(text(*pool.take("a", lease_time(0))), "10.8.0.2 fd00::1000");
+  EXPECT_EQ(text(*pool.take("b", lease_time(0))), "10.8.0.4 fd00::1002");
+  EXPECT_FALSE(pool.take("c", lease_time(0)));
   EXPECT_FALSE(pool.adopt("d", {10, 8, 0, 3}, {}));
 }
 
 TEST(AddressPool, AdoptsWhatIsAlive) {
-  AddressPool pool(ranges(3));
-  Ipv6 ip6 = plus_one(ranges(3).v6->first);
+  AddressPool pool(small_ranges(3));
+  Ipv6 ip6 = plus_one(small_ranges(3).v6->first);
   auto adopted = pool.adopt("alice", {10, 8, 0, 3}, ip6);
   ASSERT_TRUE(adopted);
   EXPECT_FALSE(pool.adopt("mallory", {10, 8, 0, 3}, ip6)) << "taken";
   EXPECT_FALSE(pool.adopt("bob", {10, 8, 0, 4}, ip6)) << "the two addresses are not of one slot";
   EXPECT_FALSE(pool.adopt("bob", {10, 8, 0, 77}, ip6)) << "outside";
   EXPECT_FALSE(pool.adopt("bob", {10, 8, 0, 1}, ip6)) << "below the first";
-  EXPECT_EQ(text(*pool.take("x", at(0))), "10.8.0.2 fd00::1000");
-  EXPECT_EQ(text(*pool.take("y", at(0))), "10.8.0.4 fd00::1002");
-  EXPECT_FALSE(pool.take("z", at(0)));
+  EXPECT_EQ(text(*pool.take("x", lease_time(0))), "10.8.0.2 fd00::1000");
+  EXPECT_EQ(text(*pool.take("y", lease_time(0))), "10.8.0.4 fd00::1002");
+  EXPECT_FALSE(pool.take("z", lease_time(0)));
 }
 
 TEST(AddressPool, TakesOneFamilyAlone) {
-  AddressRanges only6 = ranges(3);
+  AddressRanges only6 = small_ranges(3);
   only6.v4.reset();
   only6.max_slots = 2;
   AddressPool pool6(only6);
-  EXPECT_EQ(text(*pool6.take("a", at(0))), "- fd00::1000");
+  EXPECT_EQ(text(*pool6.take("a", lease_time(0))), "- fd00::1000");
   ASSERT_TRUE(pool6.adopt("b", {}, plus_one(only6.v6->first)));
-  EXPECT_FALSE(pool6.take("c", at(0)));
+  EXPECT_FALSE(pool6.take("c", lease_time(0)));
 
-  AddressRanges only4 = ranges(1);
+  AddressRanges only4 = small_ranges(1);
   only4.v6.reset();
   AddressPool pool4(only4);
-  EXPECT_EQ(text(*pool4.take("a", at(0))), "10.8.0.2 -");
+  EXPECT_EQ(text(*pool4.take("a", lease_time(0))), "10.8.0.2 -");
 
   AddressPool none({});
   EXPECT_EQ(none.capacity(), 0u);
-  EXPECT_FALSE(none.take("a", at(0)));
+  EXPECT_FALSE(none.take("a", lease_time(0)));
 }
 
 TEST(AddressPool, CarriesAcrossBytes) {
@@ -154,21 +154,21 @@ TEST(AddressPool, CarriesAcrossBytes) {
   wide.v6 = {.first = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe}};
   AddressPool pool(wide);
   EXPECT_EQ(pool.capacity(), 5u);
-  (void)pool.take("a", at(0));
-  (void)pool.take("b", at(0));
-  EXPECT_EQ(text(*pool.take("c", at(0))), "10.8.1.0 fd00::1:0");
+  (void)pool.take("a", lease_time(0));
+  (void)pool.take("b", lease_time(0));
+  EXPECT_EQ(text(*pool.take("c", lease_time(0))), "10.8.1.0 fd00::1:0");
 }
 
 TEST(AddressPool, GivingBackTwiceOrWhatWasNeverTakenDoesNothing) {
-  AddressPool pool(ranges(2));
-  auto a = pool.take("a", at(0));
-  pool.give_back(*a, at(1));
-  pool.give_back(*a, at(2));
-  pool.give_back({.slot = 77, .ip4 = {}, .ip6 = {}}, at(2));
+  AddressPool pool(small_ranges(2));
+  auto a = pool.take("a", lease_time(0));
+  pool.give_back(*a, lease_time(1));
+  pool.give_back(*a, lease_time(2));
+  pool.give_back({.slot = 77, .ip4 = {}, .ip6 = {}}, lease_time(2));
   EXPECT_EQ(pool.taken(), 0u);
-  (void)pool.take("b", at(60));
-  (void)pool.take("c", at(60));
-  EXPECT_FALSE(pool.take("d", at(60)));
+  (void)pool.take("b", lease_time(60));
+  (void)pool.take("c", lease_time(60));
+  EXPECT_FALSE(pool.take("d", lease_time(60)));
 }
 
 AddressRanges fours() {
@@ -181,37 +181,37 @@ AddressRanges fours() {
 TEST(AddressPool, InFoursAClientHasTheThirdAndItsOtherEndTheSecond) {
   AddressPool pool(fours());
   EXPECT_EQ(pool.capacity(), 62u);
-  Lease first = *pool.take("a", at(0));
+  Lease first = *pool.take("a", lease_time(0));
   EXPECT_EQ(text(first), "10.8.0.6 fd00::1000");
   EXPECT_EQ(first.peer, (Ipv4{10, 8, 0, 5}));
-  EXPECT_EQ(text(*pool.take("b", at(0))), "10.8.0.10 fd00::1001");
+  EXPECT_EQ(text(*pool.take("b", lease_time(0))), "10.8.0.10 fd00::1001");
   auto exact = pool.take_exact("c", *abi::parse_ip("10.8.0.13"));
   EXPECT_TRUE(exact.lease) << "any of the four takes the slot";
-  EXPECT_EQ(text(*pool.take("d", at(0))), "10.8.0.18 fd00::1003");
-  pool.give_back(first, at(1));
+  EXPECT_EQ(text(*pool.take("d", lease_time(0))), "10.8.0.18 fd00::1003");
+  pool.give_back(first, lease_time(1));
   EXPECT_TRUE(pool.adopt("a", first.ip4, first.ip6));
 }
 
 TEST(AddressPool, RemembersAcrossRuns) {
-  AddressPool pool(ranges(3));
-  EXPECT_TRUE(pool.remember("alice", *abi::parse_ip("10.8.0.4"), false, at(0)));
-  EXPECT_FALSE(pool.remember("bob", *abi::parse_ip("10.8.0.4"), false, at(0))) << "alice has it";
-  EXPECT_FALSE(pool.remember("bob", *abi::parse_ip("10.9.0.4"), false, at(0))) << "outside";
-  EXPECT_EQ(text(*pool.take("bob", at(0))), "10.8.0.2 fd00::1000");
-  EXPECT_EQ(text(*pool.take("carol", at(0))), "10.8.0.3 fd00::1001");
-  EXPECT_EQ(text(*pool.take("dave", at(0))), "10.8.0.4 fd00::1002") << "nothing else is left";
-  EXPECT_FALSE(pool.take("alice", at(0)));
+  AddressPool pool(small_ranges(3));
+  EXPECT_TRUE(pool.remember("alice", *abi::parse_ip("10.8.0.4"), false, lease_time(0)));
+  EXPECT_FALSE(pool.remember("bob", *abi::parse_ip("10.8.0.4"), false, lease_time(0))) << "alice has it";
+  EXPECT_FALSE(pool.remember("bob", *abi::parse_ip("10.9.0.4"), false, lease_time(0))) << "outside";
+  EXPECT_EQ(text(*pool.take("bob", lease_time(0))), "10.8.0.2 fd00::1000");
+  EXPECT_EQ(text(*pool.take("carol", lease_time(0))), "10.8.0.3 fd00::1001");
+  EXPECT_EQ(text(*pool.take("dave", lease_time(0))), "10.8.0.4 fd00::1002") << "nothing else is left";
+  EXPECT_FALSE(pool.take("alice", lease_time(0)));
 }
 
 TEST(AddressPool, FixedAddressesGoToNobodyElse) {
-  AddressPool pool(ranges(2));
-  EXPECT_TRUE(pool.remember("alice", *abi::parse_ip("10.8.0.2"), true, at(0)));
-  EXPECT_EQ(text(*pool.take("bob", at(0))), "10.8.0.3 fd00::1001");
-  EXPECT_FALSE(pool.take("carol", at(100)));
-  Lease lease = *pool.take("alice", at(100));
+  AddressPool pool(small_ranges(2));
+  EXPECT_TRUE(pool.remember("alice", *abi::parse_ip("10.8.0.2"), true, lease_time(0)));
+  EXPECT_EQ(text(*pool.take("bob", lease_time(0))), "10.8.0.3 fd00::1001");
+  EXPECT_FALSE(pool.take("carol", lease_time(100)));
+  Lease lease = *pool.take("alice", lease_time(100));
   EXPECT_EQ(text(lease), "10.8.0.2 fd00::1000");
-  pool.give_back(lease, at(101));
-  EXPECT_FALSE(pool.take("carol", at(1000)));
+  pool.give_back(lease, lease_time(101));
+  EXPECT_FALSE(pool.take("carol", lease_time(1000)));
 }
 
 }  // namespace

@@ -14,11 +14,11 @@
 namespace culvert::pool {
 namespace {
 
-MonoTime at(int64_t s) {
+MonoTime file_time(int64_t s) {
   return MonoTime(std::chrono::seconds(1000 + s));
 }
 
-AddressRanges ranges(bool in_fours) {
+AddressRanges whole_ranges(bool in_fours) {
   AddressRanges ranges;
   ranges.v4 = {.first = {10, 8, 0, 4}, .last = {10, 8, 0, 251}, .in_fours = in_fours};
   ranges.v6 = {.first = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0}};
@@ -40,38 +40,38 @@ struct PersistentPoolTest : ::testing::Test {
 TEST_F(PersistentPoolTest, WhatIsWrittenIsReadAgain) {
   for (bool in_fours : {false, true}) {
     put("");
-    AddressPool pool(ranges(in_fours));
+    AddressPool pool(whole_ranges(in_fours));
     auto file = PersistentPool::open(path, false);
     ASSERT_TRUE(file) << file.error();
-    Lease alice = *pool.take("alice", at(0));
-    Lease bob = *pool.take("bob", at(0));
-    pool.give_back(alice, at(1));
+    Lease alice = *pool.take("alice", file_time(0));
+    Lease bob = *pool.take("bob", file_time(0));
+    pool.give_back(alice, file_time(1));
     ASSERT_TRUE(file->write(pool));
     EXPECT_EQ(get(), in_fours ? "alice,10.8.0.4,fd00::1000\nbob,10.8.0.8,fd00::1001\n"
                               : "alice,10.8.0.4,fd00::1000\nbob,10.8.0.5,fd00::1001\n");
-    AddressPool next(ranges(in_fours));
-    EXPECT_TRUE(PersistentPool::open(path, false)->read(next, at(0)).empty());
-    EXPECT_EQ(next.take("bob", at(0))->ip4, bob.ip4);
-    EXPECT_EQ(next.take("alice", at(0))->ip4, alice.ip4);
+    AddressPool next(whole_ranges(in_fours));
+    EXPECT_TRUE(PersistentPool::open(path, false)->read(next, file_time(0)).empty());
+    EXPECT_EQ(next.take("bob", file_time(0))->ip4, bob.ip4);
+    EXPECT_EQ(next.take("alice", file_time(0))->ip4, alice.ip4);
   }
 }
 
 TEST_F(PersistentPoolTest, ShorterContentsLeaveNothingBehind) {
   put("somebody with a long name,10.8.0.9,fd00::1005\nand another,10.8.0.10,\n");
-  AddressPool pool(ranges(false));
-  (void)pool.take("a", at(0));
+  AddressPool pool(whole_ranges(false));
+  (void)pool.take("a", file_time(0));
   ASSERT_TRUE(PersistentPool::open(path, false)->write(pool));
   EXPECT_EQ(get(), "a,10.8.0.4,fd00::1000\n");
 }
 
 TEST_F(PersistentPoolTest, ReadOnlyFilesAreNotWrittenAndBindTheirNames) {
   put("# by hand\n\nalice,10.8.0.4\nbob,,fd00::1001\r\n");
-  AddressPool pool(ranges(false));
+  AddressPool pool(whole_ranges(false));
   auto file = PersistentPool::open(path, true);
   ASSERT_TRUE(file);
-  EXPECT_TRUE(file->read(pool, at(0)).empty());
-  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("carol", at(0))->ip4)), "10.8.0.6");
-  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("bob", at(0))->ip4)), "10.8.0.5");
+  EXPECT_TRUE(file->read(pool, file_time(0)).empty());
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("carol", file_time(0))->ip4)), "10.8.0.6");
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("bob", file_time(0))->ip4)), "10.8.0.5");
   std::string before = get();
   EXPECT_TRUE(file->write(pool));
   EXPECT_EQ(get(), before);
@@ -79,8 +79,8 @@ TEST_F(PersistentPoolTest, ReadOnlyFilesAreNotWrittenAndBindTheirNames) {
 
 TEST_F(PersistentPoolTest, LinesThatMakeNoSenseAreNamed) {
   put("alice\nbob,10.8.0\ncarol,10.9.0.1\ndave,10.8.0.5\nerin,10.8.0.5\n");
-  AddressPool pool(ranges(false));
-  std::vector<std::string> findings = PersistentPool::open(path, false)->read(pool, at(0));
+  AddressPool pool(whole_ranges(false));
+  std::vector<std::string> findings = PersistentPool::open(path, false)->read(pool, file_time(0));
   ASSERT_EQ(findings.size(), 4u);
   EXPECT_EQ(findings[0], path + ":1: takes NAME,IPv4,IPv6");
   EXPECT_EQ(findings[1], path + ":2: '10.8.0' is no address");
@@ -91,20 +91,20 @@ TEST_F(PersistentPoolTest, LinesThatMakeNoSenseAreNamed) {
 /// As the reference writes it for names that several clients had at once (duplicate-cn), and reads it.
 TEST_F(PersistentPoolTest, OfANameThatStandsThereTwiceTheLowestAddressCounts) {
   put("alice,10.8.0.9\nalice,10.8.0.7\nalice,10.8.0.8\n");
-  AddressPool pool(ranges(false));
-  EXPECT_TRUE(PersistentPool::open(path, false)->read(pool, at(0)).empty());
-  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("alice", at(0))->ip4)), "10.8.0.7");
-  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("bob", at(0))->ip4)), "10.8.0.4");
+  AddressPool pool(whole_ranges(false));
+  EXPECT_TRUE(PersistentPool::open(path, false)->read(pool, file_time(0)).empty());
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("alice", file_time(0))->ip4)), "10.8.0.7");
+  EXPECT_EQ(abi::to_text(abi::ipv4(pool.take("bob", file_time(0))->ip4)), "10.8.0.4");
 }
 
 /// Half of the new text in front of half of the old one would give clients each other's addresses.
 TEST_F(PersistentPoolTest, AFullDiskLeavesTheFileAsItWas) {
   const std::string before = "carol,10.8.0.100,fd00::1060\ndave,10.8.0.101,fd00::1061\n";
   put(before);
-  AddressPool pool(ranges(false));
+  AddressPool pool(whole_ranges(false));
   auto file = PersistentPool::open(path, false);
   ASSERT_TRUE(file) << file.error();
-  for (const char* name : {"alice", "bob", "carol", "dave"}) (void)pool.take(name, at(0));
+  for (const char* name : {"alice", "bob", "carol", "dave"}) (void)pool.take(name, file_time(0));
   signal(SIGXFSZ, SIG_IGN);
   rlimit unlimited{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &unlimited), 0);

@@ -17,7 +17,7 @@ using testing::ipv4_packet;
 using testing::PathRig;
 using testing::Peer;
 
-const Bytes kInner = ipv4_packet("10.8.0.2", "192.0.2.1", 100);
+const Bytes kLongInner = ipv4_packet("10.8.0.2", "192.0.2.1", 100);
 
 struct Variant {
   Cipher cipher;
@@ -138,7 +138,7 @@ TEST(Open, KeysOfOtherSessionsOpenNothing) {
   PathRig rig;
   Peer one = rig.connect(0), two = rig.connect(1);
   one.peer_id = two.peer_id;
-  rig.from_outer(one.seal(kInner), two.remote);
+  rig.from_outer(one.seal(kLongInner), two.remote);
   EXPECT_EQ(rig.drops(DropReason::aead_bad_tag), 1u);
   EXPECT_EQ(rig.record(1).drops.load(), 0u);
   rig.round();
@@ -231,7 +231,7 @@ TEST(Open, ABadPacketDoesNotDisturbItsBurst) {
 TEST(Replay, TheSamePacketTwiceInOneBurstPassesOnce) {
   PathRig rig;
   Peer peer = rig.connect(0);
-  Bytes packet = peer.seal(kInner);
+  Bytes packet = peer.seal(kLongInner);
   std::array<rte_mbuf*, 2> burst = {rig.outer_packet(packet, peer.remote), rig.outer_packet(packet, peer.remote)};
   rig.path->outer_burst(burst, rig.now);
   rig.path->flush();
@@ -242,17 +242,17 @@ TEST(Replay, TheSamePacketTwiceInOneBurstPassesOnce) {
 TEST(Replay, ForgedPacketIdsDoNotMoveTheWindow) {
   PathRig rig;
   Peer peer = rig.connect(0);
-  Bytes forged = peer.seal(kInner, 0xFFFFFFF0);
+  Bytes forged = peer.seal(kLongInner, 0xFFFFFFF0);
   forged.back() ^= 1;
   rig.from_outer(forged, peer.remote);
-  rig.from_outer(peer.seal(kInner, 1), peer.remote);
+  rig.from_outer(peer.seal(kLongInner, 1), peer.remote);
   EXPECT_EQ(rig.sent_tun().size(), 1u);
 }
 
 TEST(Replay, PacketIdZeroIsRefused) {
   PathRig rig;
   Peer peer = rig.connect(0);
-  rig.from_outer(peer.seal(kInner, 0), peer.remote);
+  rig.from_outer(peer.seal(kLongInner, 0), peer.remote);
   EXPECT_EQ(rig.drops(DropReason::replay_too_old), 1u);
 }
 
@@ -260,10 +260,10 @@ TEST(Replay, WindowSizeIsTheSessions) {
   for (uint32_t size : {1u, 64u, 128u, 4096u}) {
     PathRig rig;
     Peer peer = rig.connect(0, [&](auto& session, auto&) { session.replay_window = size; });
-    rig.from_outer(peer.seal(kInner, 10000), peer.remote);
-    rig.from_outer(peer.seal(kInner, 10000 - size), peer.remote);
+    rig.from_outer(peer.seal(kLongInner, 10000), peer.remote);
+    rig.from_outer(peer.seal(kLongInner, 10000 - size), peer.remote);
     EXPECT_EQ(rig.drops(DropReason::replay_too_old), 1u) << size;
-    if (size > 1) rig.from_outer(peer.seal(kInner, 10000 - size + 1), peer.remote);
+    if (size > 1) rig.from_outer(peer.seal(kLongInner, 10000 - size + 1), peer.remote);
     EXPECT_EQ(rig.sent_tun().size(), size > 1 ? 2u : 1u) << size;
   }
 }
@@ -278,15 +278,15 @@ TEST(Keys, OldKeysStillOpenAfterASwitch) {
   renewed.next_packet_id = 1;
   rig.install(peer.session, renewed.key);
 
-  rig.from_peer(renewed, kInner);  // the peer switched first
-  rig.from_peer(peer, kInner);     // and a late packet of the old key
+  rig.from_peer(renewed, kLongInner);  // the peer switched first
+  rig.from_peer(peer, kLongInner);     // and a late packet of the old key
   EXPECT_EQ(rig.sent_tun().size(), 2u);
   auto events = rig.events();
   ASSERT_EQ(events.size(), 2u) << "first use of either key";
   EXPECT_EQ(events[0].kind, EventKind::kKeyFirstUse);
   EXPECT_EQ(events[0].key_id, 1);
   EXPECT_EQ(events[1].key_id, 0);
-  rig.from_peer(renewed, kInner);
+  rig.from_peer(renewed, kLongInner);
   EXPECT_TRUE(rig.events().empty()) << "first use only";
 
   rig.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2"));
@@ -298,7 +298,7 @@ TEST(Keys, OldKeysStillOpenAfterASwitch) {
   EXPECT_EQ(opened->key_id, 1);
 
   rig.with_key(CommandKind::kRemoveKey, peer.session, 0);
-  rig.from_peer(peer, kInner);
+  rig.from_peer(peer, kLongInner);
   EXPECT_EQ(rig.drops(DropReason::key_unknown), 1u);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -25,6 +26,13 @@ inline std::vector<uint8_t> from_hex(std::string_view hex) {
   std::vector<uint8_t> bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2)
     bytes.push_back(static_cast<uint8_t>(value(hex[i]) << 4 | value(hex[i + 1])));
+  return bytes;
+}
+
+/// Bytes that count up from `first`.
+inline std::vector<uint8_t> counted(size_t size, uint8_t first) {
+  std::vector<uint8_t> bytes(size);
+  std::iota(bytes.begin(), bytes.end(), first);
   return bytes;
 }
 

@@ -9,11 +9,11 @@
 namespace culvert::swarm {
 namespace {
 
-constexpr size_t kSize = 100;
+constexpr size_t kSealedSize = 100;
 constexpr size_t kCount = 3;
 
 /// Two ends with the same key, as client and server have it.
-class DataChannelTest : public testing::TestWithParam<abi::Cipher> {
+class DataChannelTest : public ::testing::TestWithParam<abi::Cipher> {
  protected:
   void SetUp() override {
     auto made = aead::make_engine();
@@ -51,11 +51,11 @@ class DataChannelTest : public testing::TestWithParam<abi::Cipher> {
 
   /// kCount sealed packets of the client.
   void seal() {
-    size_t stride = client_.front() + kSize;
+    size_t stride = client_.front() + kSealedSize;
     bytes_.assign(kCount * stride, 0);
     for (size_t i = 0; i < kCount; ++i)
-      std::memset(bytes_.data() + i * stride + client_.front(), static_cast<int>(i), kSize);
-    client_.seal(bytes_.data(), kCount, stride, kSize, *engine_);
+      std::memset(bytes_.data() + i * stride + client_.front(), static_cast<int>(i), kSealedSize);
+    client_.seal(bytes_.data(), kCount, stride, kSealedSize, *engine_);
     packets_.clear();
     for (size_t i = 0; i < kCount; ++i) packets_.push_back(std::span(bytes_).subspan(i * stride, stride));
   }
@@ -80,7 +80,7 @@ TEST_P(DataChannelTest, OpensWhatWasSealed) {
     ASSERT_EQ(opened_[i].verdict, Opened::kFresh);
     EXPECT_EQ(opened_[i].first_of_key, i == 0);
     EXPECT_EQ(std::vector<uint8_t>(opened_[i].inner.begin(), opened_[i].inner.end()),
-              std::vector<uint8_t>(kSize, static_cast<uint8_t>(i)));
+              std::vector<uint8_t>(kSealedSize, static_cast<uint8_t>(i)));
   }
 }
 
@@ -120,8 +120,8 @@ TEST_P(DataChannelTest, RefusesWhatItDoesNotSpeak) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ciphers, DataChannelTest,
-                         testing::Values(abi::Cipher::kAes128Gcm, abi::Cipher::kAes256Gcm,
-                                         abi::Cipher::kChacha20Poly1305));
+                         ::testing::Values(abi::Cipher::kAes128Gcm, abi::Cipher::kAes256Gcm,
+                                           abi::Cipher::kChacha20Poly1305));
 
 }  // namespace
 }  // namespace culvert::swarm

@@ -7,11 +7,11 @@
 namespace culvert::swarm {
 namespace {
 
-constexpr size_t kSize = 200;
+constexpr size_t kPacketSize = 200;
 
 std::vector<uint8_t> packet() {
-  std::vector<uint8_t> bytes(kSize);
-  write_headers(bytes.data(), kSize, {10, 8, 0, 2}, kDataPort, {10, 8, 0, 1}, kEchoPort);
+  std::vector<uint8_t> bytes(kPacketSize);
+  write_headers(bytes.data(), kPacketSize, {10, 8, 0, 2}, kDataPort, {10, 8, 0, 1}, kEchoPort);
   write_payload(std::span(bytes).subspan(kInnerHeaders), {kMagic, 3, 7, 99, 123456789, 0});
   return bytes;
 }
@@ -21,7 +21,7 @@ TEST(Packet, IsReadAsItWasWritten) {
   uint16_t port = 0;
   auto payload = udp_payload(bytes, port);
   EXPECT_EQ(port, kDataPort);
-  ASSERT_EQ(payload.size(), kSize - kInnerHeaders);
+  ASSERT_EQ(payload.size(), kPacketSize - kInnerHeaders);
   Stamp stamp{};
   ASSERT_TRUE(read_payload(payload, stamp));
   EXPECT_EQ(stamp.phase, 3u);
@@ -31,7 +31,7 @@ TEST(Packet, IsReadAsItWasWritten) {
 }
 
 TEST(Packet, EveryDamagedFillerByteIsNoticed) {
-  for (size_t at = kSmallestInner; at < kSize; ++at) {
+  for (size_t at = kSmallestInner; at < kPacketSize; ++at) {
     std::vector<uint8_t> bytes = packet();
     bytes[at] ^= 0x10;
     uint16_t port = 0;
@@ -52,11 +52,11 @@ TEST(Packet, DamagedHeadersAreNoticed) {
 
 TEST(Packet, ChecksumIsRightAndGuardsEveryByte) {
   std::vector<uint8_t> bytes = packet();
-  write_checksum(bytes.data(), kSize);
+  write_checksum(bytes.data(), kPacketSize);
   EXPECT_NE(bytes[26] << 8 | bytes[27], 0);  // RFC 768's place for it, behind 20 bytes of IPv4
   uint16_t port = 0;
-  EXPECT_EQ(udp_payload(bytes, port).size(), kSize - kInnerHeaders);
-  for (size_t at = kInnerHeaders; at < kSize; ++at) {
+  EXPECT_EQ(udp_payload(bytes, port).size(), kPacketSize - kInnerHeaders);
+  for (size_t at = kInnerHeaders; at < kPacketSize; ++at) {
     bytes[at] ^= 0x10;
     EXPECT_TRUE(udp_payload(bytes, port).empty()) << at;
     bytes[at] ^= 0x10;

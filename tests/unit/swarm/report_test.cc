@@ -7,7 +7,7 @@
 namespace culvert::swarm {
 namespace {
 
-class ReportTest : public testing::Test {
+class ReportTest : public ::testing::Test {
  protected:
   ReportTest() {
     options_.clients = 10;
