@@ -16,6 +16,7 @@ namespace {
 #define TOKENS "keys on PKCS #11 tokens are not supported in this version; use key with a file"
 #define BRIDGE "bridges and dev tap are not supported: use dev tun and server"
 #define CLIENT_ONLY "a directive for clients; this is a server's configuration: remove it"
+#define FOR_CLIENTS "for clients; a server does nothing with it, openvpn neither"
 #define PUSH_IT "acts at the client: write push \"…\" around it"
 #define PER_CLIENT "made for each client by the gateway itself: remove it"
 #define PER_CLIENT_FILE "it belongs into a file of client-config-dir, or into what client-connect writes: move it there"

@@ -42,7 +42,8 @@ struct Draft {
   std::deque<Statement> made;                ///< statements that stood inside others (setenv opt); pointers stay valid
   std::vector<std::string> unknown_allowed;  ///< ignore-unknown-option
 
-  std::vector<const Statement*> routes;  ///< route, route-ipv6
+  std::vector<const Statement*> routes;       ///< route, route-ipv6
+  std::vector<const Statement*> late_pushes;  ///< push of tun-mtu and of compression
 
   uint16_t port = 1194;
   OuterProtocol protocol;
@@ -69,6 +70,8 @@ struct Draft {
   }
 };
 
+/// What becomes of pushes that make no sense here. Behind compress, comp-lzo and tun-mtu.
+void finish_late_pushes(Draft& draft);
 /// Says so when `cipher` names one that data-ciphers lacks.
 void warn_about_cipher(Draft& draft);
 /// Sockets. After everything else: it needs hand-window.

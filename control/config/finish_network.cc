@@ -211,6 +211,7 @@ void finish_network(Draft& draft) {
   finish_topology(draft);
   finish_persistent_pool(draft);
   finish_routes(draft);
+  finish_late_pushes(draft);
   finish_push(draft);
   check_windows(draft);
   warn_about_cipher(draft);

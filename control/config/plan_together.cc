@@ -72,6 +72,11 @@ void check_pair(const ServerConfig& first, const ServerConfig& second, Report& r
       if (clash(mine, other))
         return error(std::string(mine.local.transport == abi::Transport::kTcp ? "TCP " : "UDP ") +
                      abi::to_text(mine.local) + " is taken by " + first.file + ": use another port");
+  if (!first.log_file.empty() && !second.log_file.empty() && first.log_file != second.log_file)
+    report.warning(first.file, 0,
+                   "log " + first.log_file +
+                       " stays empty: one process serves all server blocks, and its log goes to " + second.log_file +
+                       ", as " + second.file + " says");
   if (!second.dev_name.empty() && !first.dev_name.empty() && second.dev_name != first.dev_name)
     report.warning(second.file, 0,
                    "dev " + second.dev_name + " is not made: all server blocks share one TUN, which is named by " +

@@ -53,14 +53,14 @@ std::string why_not_pushed(const std::vector<std::string>& words) {
                                "auth-token", "push-continuation"}) {
     if (name == own) return name + " is made for each client by the gateway itself: remove it";
   }
-  if (name == "compress" || name == "comp-lzo") {
-    bool framing_only = words.size() <= 2 && openvpn::framing_of_push(name + (words.size() == 2 ? " " + words[1] : ""));
-    return framing_only ? "" : "compression is not supported: push \"compress stub-v2\" instead, or remove it";
-  }
   if (name == "fragment") return "fragment is not supported in this version: remove it";
-  if (name == "tun-mtu")
-    return "tun-mtu is pushed to clients that can take it, from this file's own tun-mtu: remove it";
   return "";
+}
+
+/// compress, comp-lzo with an algorithm: more than the framing.
+bool compresses(const std::vector<std::string>& words) {
+  if (words[0] != "compress" && words[0] != "comp-lzo") return false;
+  return words.size() > 2 || !openvpn::framing_of_push(words[0] + (words.size() == 2 ? " " + words[1] : ""));
 }
 
 }  // namespace
@@ -159,7 +159,30 @@ void read_push(Draft& draft, const Statement& statement) {
   if (words->empty()) return draft.error(statement, "names no option");
   std::string reason = why_not_pushed(*words);
   if (!reason.empty()) return draft.error(statement, reason);
+  // Whether these can be left out depends on what else the file says.
+  if (compresses(*words) || words->front() == "tun-mtu") return draft.late_pushes.push_back(&statement);
   draft.config.push.push_back(option);
+}
+
+void finish_late_pushes(Draft& draft) {
+  openvpn::ServerSettings& settings = draft.config.settings;
+  for (const Statement* statement : draft.late_pushes) {
+    const std::string& option = statement->args[0];
+    if (option.starts_with("tun-mtu")) {
+      if (option == "tun-mtu " + std::to_string(settings.tun_mtu))
+        draft.warning(*statement, "has no effect: this file's own tun-mtu is pushed to clients that can take it");
+      else
+        draft.error(*statement,
+                    "tun-mtu is pushed to clients that can take it, from this file's own tun-mtu: remove it");
+    } else if (settings.framing != abi::Framing::kNone) {
+      draft.error(*statement, "compression is not supported: push \"compress stub-v2\" instead, or remove it");
+    } else {
+      draft.warning(*statement,
+                    "is not pushed: nothing is compressed, because compression leaks what is encrypted (VORACLE); "
+                    "clients that have it are pushed off it, as with compress migrate");
+      settings.compress_migrate = true;
+    }
+  }
 }
 
 }  // namespace culvert::config

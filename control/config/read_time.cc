@@ -100,8 +100,9 @@ void read_tls_timeout(Draft& draft, const Statement& statement) {
 void read_explicit_exit_notify(Draft& draft, const Statement& statement) {
   if (statement.args.empty()) {
     draft.config.exit_notify = 1;
-  } else if (auto n = number_argument(draft, statement, 0, 0, 2)) {
-    draft.config.exit_notify = static_cast<uint8_t>(*n);
+  } else if (auto n = number_argument(draft, statement, 0, 0, UINT16_MAX)) {
+    // Clients count repetitions with it; servers look whether it is 2 (multi.c, process_signal).
+    draft.config.exit_notify = static_cast<uint8_t>(*n > 2 ? 1 : *n);
   }
 }
 

@@ -8,6 +8,8 @@
 namespace culvert::config {
 namespace {
 
+constexpr size_t kPoolLimit = 64 << 20;
+
 /// Where the last of these directives stands. Null: nowhere.
 const Said* find_said(const ServerConfig& server, std::initializer_list<std::string_view> names) {
   auto found = std::find_if(server.said.rbegin(), server.said.rend(),
@@ -30,7 +32,15 @@ void look_for_folders(const ServerConfig& server, FileLoader& loader, Report& re
   look(server.log_file, {"log", "log-append"});
   look(server.pid_file, {"writepid"});
   look(server.status_file, {"status"});
-  if (server.persistent_pool) look(server.persistent_pool->file, {"ifconfig-pool-persist"});
+  if (server.persistent_pool) {
+    const PersistentPool& pool = *server.persistent_pool;
+    look(pool.file, {"ifconfig-pool-persist"});
+    const Said* said = find_said(server, {"ifconfig-pool-persist"});
+    if (pool.every.count() == 0 && said != nullptr && !loader.load(pool.file, kPoolLimit))
+      report.error(said->file, said->line,
+                   said->name + ": " + pool.file + ": no such file, and with 0 it is only read: make it (touch " +
+                       pool.file + "), or leave the 0 out");
+  }
   if (server.management) look(server.management->path, {"management"});
 }
 

@@ -63,6 +63,16 @@ TEST(ConfigCheck, MissesFoldersOfFilesThatAreMadeAtStart) {
   }
 }
 
+TEST(ConfigCheck, MissesTheListOfAddressesThatIsOnlyRead) {
+  MemoryLoader loader = real_files_below("etc");
+  loader.files["etc/server.conf"].bytes = std::string(kBase) + "ifconfig-pool-persist ipp.txt 0\n";
+  Check check = config::check("etc/server.conf", loader, kNow);
+  EXPECT_EQ(at_line(check, 9).note,
+            "etc/ipp.txt: no such file, and with 0 it is only read: make it (touch etc/ipp.txt), or leave the 0 out");
+  loader.files["etc/ipp.txt"].bytes = "";
+  EXPECT_TRUE(config::check("etc/server.conf", loader, kNow).report.ok());
+}
+
 TEST(ConfigCheck, WarnsOfCertificatesThatClientsRefuse) {
   MemoryLoader loader = real_files_below("etc");
   loader.files["etc/culvert.toml"].bytes = "[[openvpn]]\nconfig = \"server.conf\"\n";

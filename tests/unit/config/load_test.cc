@@ -146,6 +146,13 @@ TEST(Load, SeveralServerBlocks) {
   finds("", second + "port 2\ntun-mtu 1400\n", "error: tun-mtu is 1400, but 1500 in etc/server.conf");
   finds("user a\n", second + "port 2\nuser b\n", "error: user b: another server block says a");
   finds("dev tun0\n", second + "port 2\ndev tun1\n", "warning: dev tun1 is not made: all server blocks share one TUN");
+  const std::string logs = load_both("log a.log\n", second + "port 2\nlog b.log\n").findings;
+  EXPECT_NE(
+      logs.find("etc/server.conf: warning: log etc/a.log stays empty: one process serves all server blocks, and its "
+                "log goes to etc/b.log, as etc/tcp.conf says"),
+      std::string::npos)
+      << logs;
+  EXPECT_EQ(load_both("log a.log\n", second + "port 2\nlog a.log\n").findings.find("stays empty"), std::string::npos);
 }
 
 TEST(Load, NoFile) {

@@ -158,6 +158,7 @@ TEST(OpenvpnConf, TimesAndLimits) {
   EXPECT_TRUE(s.client_to_client);
   EXPECT_TRUE(config.duplicate_cn);
   EXPECT_EQ(good("explicit-exit-notify 2\n").exit_notify, 2);
+  EXPECT_EQ(good("explicit-exit-notify 5\n").exit_notify, 1) << "as in the reference";
   EXPECT_EQ(good("reneg-sec 0\n").settings.reneg_sec, seconds(0));
 }
 
@@ -342,6 +343,27 @@ TEST(OpenvpnConf, Wrapping) {
   EXPECT_TRUE(v2.force_cookie);
   EXPECT_FALSE(wrap("tls-crypt-v2 v2.key allow-noncookie\n").force_cookie);
   EXPECT_TRUE(wrap("tls-crypt-v2 v2.key force-cookie\n").force_cookie);
+}
+
+/// What configurations of OpenVPN push and culvert does in any case, or better: no reason to refuse them.
+TEST(OpenvpnConf, PushesThatAreLeftOut) {
+  const std::string not_pushed =
+      "is not pushed: nothing is compressed, because compression leaks what is encrypted (VORACLE); clients that have "
+      "it "
+      "are pushed off it, as with compress migrate\n";
+  for (const char* option : {"compress lz4-v2", "comp-lzo adaptive", "comp-lzo yes"}) {
+    Parsed parsed = parse(std::string(kBase) + "push \"" + option + "\"\n");
+    EXPECT_EQ(parsed.errors, "") << option;
+    EXPECT_EQ(parsed.warnings, "etc/server.conf:9: warning: push: " + not_pushed) << option;
+    EXPECT_TRUE(parsed.config.settings.compress_migrate) << option;
+    for (const std::string& push : parsed.config.push) EXPECT_EQ(push.find("comp"), std::string::npos) << push;
+  }
+  Parsed parsed = parse(std::string(kBase) + "push \"tun-mtu 1400\"\ntun-mtu 1400\n");
+  EXPECT_EQ(parsed.errors, "");
+  EXPECT_EQ(
+      parsed.warnings,
+      "etc/server.conf:9: warning: push: has no effect: this file's own tun-mtu is pushed to clients that can take "
+      "it\n");
 }
 
 /// As OpenVPN 2.1 wanted it, and as many a generator still writes it: the line says that the block follows.

@@ -100,7 +100,10 @@ const Case kCases[] = {
     {"push \"route 10.0.0.0, 10.1.0.0\"", "push: a comma would end the option on its way to the client: remove it"},
     {"push \"a\x01\"", "push: holds a control character: remove it"},
     {"push \"peer-id 1\"", "push: peer-id is made for each client by the gateway itself: remove it"},
-    {"push \"compress lz4-v2\"", "push: compression is not supported: push \"compress stub-v2\" instead, or remove it"},
+    {"push \"compress lz4-v2\"\ncompress stub-v2",
+     "push: compression is not supported: push \"compress stub-v2\" instead, or remove it"},
+    {"push \"tun-mtu 1400\"",
+     "push: tun-mtu is pushed to clients that can take it, from this file's own tun-mtu: remove it"},
     {"push \"topology net30\"",
      "push: 'topology net30', but the server has topology subnet: write topology once, without push; it is pushed by "
      "itself"},
@@ -121,7 +124,7 @@ const Case kCases[] = {
     {"verify-hash 00:11", "verify-hash: only SHA256 is supported, which stands behind the fingerprint"},
     {"pkcs12 server.key", "pkcs12: is not a PKCS #12 file"},
     {"providers fips", "providers: 'fips' is not supported: OpenSSL's default provider does all work here"},
-    {"explicit-exit-notify 3", "explicit-exit-notify: '3' is not a number from 0 to 2"},
+    {"explicit-exit-notify x", "explicit-exit-notify: 'x' is not a number from 0 to 65535"},
     {"ifconfig-pool-persist ipp.txt often", "ifconfig-pool-persist: 'often' is not a number from 0 to 86400"},
     {"route 10.66.0.1 255.255.0.0", "route: has bits behind the netmask: did you mean 10.66.0.0?"},
     {"route example.org", "route: 'example.org' is not an IPv4 address"},
@@ -231,7 +234,9 @@ TEST(OpenvpnErrors, AllOfAFileAreReported) {
             "etc/server.conf:2: error: proto: 'sctp' is not a protocol: write udp, udp6, tcp-server or tcp6-server\n"
             "etc/server.conf:3: error: blub: no such directive in OpenVPN 2.6\n"
             "etc/server.conf:4: error: chroot: files of client-config-dir, CRLs and a reload need the real root: use "
-            "ProtectSystem=, RootDirectory= and the sandboxing of the systemd units in conf/, and remove it\n"
+            "ProtectSystem=, RootDirectory= and the sandboxing of the systemd units in conf/, and remove it; "
+            "crl-verify, client-config-dir, tmp-dir "
+            "and what scripts name need their full paths then\n"
             "etc/server.conf: error: no addresses for clients: add server 10.8.0.0 255.255.255.0 (or server-ipv6)\n"
             "etc/server.conf: error: no ca: a server needs ca, cert and key; `culvert init` makes them\n"
             "etc/server.conf: error: no cert: a server needs ca, cert and key; `culvert init` makes them\n"
