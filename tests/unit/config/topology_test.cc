@@ -124,7 +124,8 @@ TEST(TopologyConf, RoutesThatAreThereAnyway) {
 
 TEST(TopologyConf, TheServersOwnAddressIsNoGatewayToTheKernel) {
   const std::string subnet = "topology subnet\nserver 10.8.0.0 255.255.255.0\nserver-ipv6 fd12::/64\n";
-  EXPECT_EQ(routes(good_topology(subnet + "route-gateway 10.8.0.1\nroute-ipv6-gateway fd12::1\nroute 192.168.4.0 255.255.255.0\n"
+  EXPECT_EQ(routes(good_topology(subnet +
+                                 "route-gateway 10.8.0.1\nroute-ipv6-gateway fd12::1\nroute 192.168.4.0 255.255.255.0\n"
                                  "route-ipv6 fd44::/48\n")),
             "192.168.4.0/24\nfd44::/48\n");
 }
