@@ -72,7 +72,7 @@ struct Request {
 };
 
 /// Nothing when a parameter is of another kind than libssl's.
-std::optional<Request> read(const OSSL_PARAM* params) {
+std::optional<Request> read_request(const OSSL_PARAM* params) {
   Request request;
   for (; params != nullptr && params->key != nullptr; ++params) {
     const std::string_view name = params->key;
@@ -183,7 +183,7 @@ bool extract(const HashFunction& hash, const Request& request, std::span<uint8_t
 
 /// Nothing: this is for OpenSSL, which may refuse it.
 std::optional<bool> derive_here(const OSSL_PARAM* params, std::span<uint8_t> out) {
-  const auto request = read(params);
+  const auto request = read_request(params);
   if (!request || request->hash.digest == nullptr || out.empty()) return std::nullopt;
   const HashFunction& hash = request->hash;
   const size_t label_size = request->prefix.size() + request->label.size();

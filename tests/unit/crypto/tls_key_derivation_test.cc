@@ -64,7 +64,7 @@ Octets derive(OSSL_LIB_CTX* library, const Derivation& wanted) {
 }
 
 /// Both libraries agree, on an answer.
-void expect_same(const Derivation& wanted, const std::string& which) {
+void expect_same_derivation(const Derivation& wanted, const std::string& which) {
   const Octets openssl = derive(nullptr, wanted);
   EXPECT_FALSE(openssl.empty()) << which;
   EXPECT_EQ(derive(tls_library(), wanted), openssl) << which;
@@ -101,7 +101,7 @@ TEST(TlsKeyDerivation, ExpandsToEverySize) {
     for (size_t size = 1; size <= 300; ++size) {
       Derivation wanted{.digest = digest, .key = counted(48, 1), .label = "exporter", .size = size};
       wanted.data = counted(48, 7);
-      expect_same(wanted, std::string(digest) + ", " + std::to_string(size) + " bytes");
+      expect_same_derivation(wanted, std::string(digest) + ", " + std::to_string(size) + " bytes");
     }
 }
 
@@ -109,13 +109,17 @@ TEST(TlsKeyDerivation, TakesEverySizeOfInput) {
   for (const char* digest : {"SHA2-256", "SHA2-384", "SHA2-512"})
     for (size_t size : {1, 2, 31, 32, 33, 47, 48, 63, 64, 65, 127, 128, 129, 200}) {
       const std::string which = std::string(digest) + ", " + std::to_string(size);
-      expect_same({.digest = digest, .key = counted(size, 1)}, which + " bytes of key");
-      expect_same({.digest = digest, .key = counted(32, 1), .data = counted(size, 3)}, which + " bytes of data");
-      expect_same({.digest = digest, .key = counted(32, 1), .label = std::string(size, 'l')}, which + " of label");
-      expect_same({.digest = digest, .key = counted(32, 1), .prefix = std::string(size, 'p')}, which + " of prefix");
+      expect_same_derivation({.digest = digest, .key = counted(size, 1)}, which + " bytes of key");
+      expect_same_derivation({.digest = digest, .key = counted(32, 1), .data = counted(size, 3)},
+                             which + " bytes of data");
+      expect_same_derivation({.digest = digest, .key = counted(32, 1), .label = std::string(size, 'l')},
+                             which + " of label");
+      expect_same_derivation({.digest = digest, .key = counted(32, 1), .prefix = std::string(size, 'p')},
+                             which + " of prefix");
     }
   expect_not_derived({.key = counted(48, 1), .data = Octets()}, "data that are nowhere");
-  expect_same({.key = counted(48, 1), .label = std::string(249, 'l'), .data = counted(255, 0)}, "all that fits");
+  expect_same_derivation({.key = counted(48, 1), .label = std::string(249, 'l'), .data = counted(255, 0)},
+                         "all that fits");
 }
 
 TEST(TlsKeyDerivation, ExtractsWithAndWithoutWhatCameBefore) {
@@ -126,7 +130,8 @@ TEST(TlsKeyDerivation, ExtractsWithAndWithoutWhatCameBefore) {
         wanted.size = static_cast<size_t>(size);
         if (salt) wanted.salt = counted(wanted.size, 9);
         if (key != 0) wanted.key = counted(key, 5);
-        expect_same(wanted, std::string(digest) + (salt ? ", salt, " : ", ") + std::to_string(key) + " bytes of key");
+        expect_same_derivation(
+            wanted, std::string(digest) + (salt ? ", salt, " : ", ") + std::to_string(key) + " bytes of key");
       }
 }
 
@@ -142,13 +147,13 @@ TEST(TlsKeyDerivation, ExtractsFromTheEarlySecret) {
         wanted.prefix = prefix;
         wanted.salt = early;
         wanted.key = counted(32, 5);
-        expect_same(wanted, digest + label + prefix);
+        expect_same_derivation(wanted, digest + label + prefix);
         wanted.key.reset();
-        expect_same(wanted, digest + label + prefix + ", no key");
+        expect_same_derivation(wanted, digest + label + prefix + ", no key");
         wanted.salt->back() ^= 1;
-        expect_same(wanted, digest + label + prefix + ", another salt");
+        expect_same_derivation(wanted, digest + label + prefix + ", another salt");
         wanted.salt->pop_back();
-        expect_same(wanted, digest + label + prefix + ", a shorter salt");
+        expect_same_derivation(wanted, digest + label + prefix + ", a shorter salt");
       }
   }
 }
@@ -162,9 +167,9 @@ TEST(TlsKeyDerivation, KeepsSecretsApartThatItRemembers) {
       for (const char* digest : {"SHA2-384", "SHA2-256", "SHA2-256", "SHA2-384", "SHA2-384"})
         for (const size_t size : {size_t{48}, size_t{49}, size_t{12}}) {
           Derivation wanted{.digest = digest, .key = counted(size, secret), .label = "key"};
-          expect_same(wanted, std::string(digest) + " " + std::to_string(secret));
+          expect_same_derivation(wanted, std::string(digest) + " " + std::to_string(secret));
           wanted.data = counted(40, secret);
-          expect_same(wanted, std::string(digest) + " " + std::to_string(secret) + ", data");
+          expect_same_derivation(wanted, std::string(digest) + " " + std::to_string(secret) + ", data");
         }
   }
   EXPECT_EQ(RecentKeys::of_thread(), &outer);
@@ -185,7 +190,7 @@ TEST(TlsKeyDerivation, RemembersNothingByItself) {
 
 TEST(TlsKeyDerivation, RefusesWhatOpensslRefuses) {
   expect_not_derived({.key = counted(48, 1), .size = 255 * 48 + 1}, "too much");
-  expect_same({.key = counted(48, 1), .size = 255 * 48}, "as much as there is");
+  expect_same_derivation({.key = counted(48, 1), .size = 255 * 48}, "as much as there is");
   expect_not_derived({.key = counted(48, 1), .label = std::string(250, 'l')}, "label and prefix too long");
   expect_not_derived({.key = counted(48, 1), .data = counted(256, 1)}, "too much data");
   expect_not_derived({.digest = "SHA2-999", .key = counted(48, 1)}, "no such digest");
@@ -196,9 +201,9 @@ TEST(TlsKeyDerivation, RefusesWhatOpensslRefuses) {
 
 /// Ways of asking that libssl does not have.
 TEST(TlsKeyDerivation, LeavesOtherWaysToOpenssl) {
-  expect_same({.digest = "SHA384", .key = counted(48, 1)}, "another name of the digest");
-  expect_same({.key = counted(48, 1), .label = std::nullopt, .size = 48}, "no label");
-  expect_same({.key = counted(48, 1), .prefix = std::nullopt, .size = 48}, "no prefix");
+  expect_same_derivation({.digest = "SHA384", .key = counted(48, 1)}, "another name of the digest");
+  expect_same_derivation({.key = counted(48, 1), .label = std::nullopt, .size = 48}, "no label");
+  expect_same_derivation({.key = counted(48, 1), .prefix = std::nullopt, .size = 48}, "no prefix");
   Derivation wanted{.key = counted(48, 1)};
   const Octets answer = derive(nullptr, wanted);
   const OwnedKdfCtx context = make_context(tls_library());
