@@ -12,8 +12,8 @@ namespace {
 using culvert::testing::from_hex;
 using culvert::testing::read_vector;
 
-std::chrono::sys_seconds at(int64_t seconds) {
-  return std::chrono::sys_seconds(std::chrono::seconds(seconds));
+std::chrono::sys_seconds at(int64_t second) {
+  return std::chrono::sys_seconds(std::chrono::seconds(second));
 }
 
 struct Vector {

@@ -6,12 +6,12 @@
 namespace culvert::config::test {
 namespace {
 
-struct Case {
+struct Mistake {
   const char* text;   ///< stands behind kBase, on line 9 and further
   const char* error;  ///< behind "etc/server.conf:9: error: "
 };
 
-const Case kCases[] = {
+const Mistake kCases[] = {
     {"prot 1194", "prot: no such directive in OpenVPN 2.6: did you mean port?"},
     {"tls-cryptv2 x", "tls-cryptv2: no such directive in OpenVPN 2.6: did you mean tls-crypt-v2?"},
     {"zzzzzzzzzzzz", "zzzzzzzzzzzz: no such directive in OpenVPN 2.6"},
@@ -208,7 +208,7 @@ const Case kCases[] = {
 };
 
 TEST(OpenvpnErrors, EachHasFileLineAndText) {
-  for (const Case& c : kCases) {
+  for (const Mistake& c : kCases) {
     Parsed parsed = parse(std::string(kBase) + c.text + "\n");
     ASSERT_NE(parsed.errors, "") << c.text;
     if (c.error == nullptr) continue;

@@ -63,11 +63,11 @@ TEST(UpgradeText, SaysWhatTheDataplaneCost) {
 }
 
 TEST(UpgradeRow, HasAllItsFieldsInJson) {
-  nlohmann::ordered_json json = admin::to_json(row());
-  EXPECT_EQ(json["sessions_kept"], 7);
-  EXPECT_EQ(json["cut_off"]["handshakes"], 0);
+  nlohmann::ordered_json made = admin::to_json(row());
+  EXPECT_EQ(made["sessions_kept"], 7);
+  EXPECT_EQ(made["cut_off"]["handshakes"], 0);
   for (const char* name : {"dataplane_before", "dataplane_replaced", "no_traffic_ms", "tcp_sessions_ended"})
-    EXPECT_TRUE(json.contains(name) && json[name].is_null()) << name;
+    EXPECT_TRUE(made.contains(name) && made[name].is_null()) << name;
 }
 
 }  // namespace

@@ -11,30 +11,30 @@ std::vector<uint8_t> bytes(std::string_view text) {
   return {text.begin(), text.end()};
 }
 
-struct Case {
+struct Received {
   std::string_view record;
   MessageKind kind;
   std::string_view text;
 };
 
 TEST(ControlMessage, KindsAndTexts) {
-  for (const Case& c : {
-           Case{"PUSH_REQUEST\0"sv, MessageKind::kPushRequest, ""},
-           Case{"PUSH_REQUESTS\0"sv, MessageKind::kUnknown, "PUSH_REQUESTS"},
-           Case{"PUSH_REQUEST,x\0"sv, MessageKind::kUnknown, "PUSH_REQUEST,x"},
-           Case{"PUSH_REPLY\0"sv, MessageKind::kPushReply, ""},
-           Case{"PUSH_REPLY,ping 10,peer-id 0\0"sv, MessageKind::kPushReply, "ping 10,peer-id 0"},
-           Case{"AUTH_FAILED\0"sv, MessageKind::kAuthFailed, ""},
-           Case{"AUTH_FAILED,TEMP[backoff 42]:later\0"sv, MessageKind::kAuthFailed, "TEMP[backoff 42]:later"},
-           Case{"AUTH_PENDING,timeout 60\0"sv, MessageKind::kAuthPending, "timeout 60"},
-           Case{"RESTART,[P]:\0"sv, MessageKind::kRestart, "[P]:"},
-           Case{"HALT\0"sv, MessageKind::kHalt, ""},
-           Case{"EXIT\0"sv, MessageKind::kExit, ""},
-           Case{"EXIT,now\0"sv, MessageKind::kUnknown, "EXIT,now"},
-           Case{"INFO,x\0"sv, MessageKind::kInfo, "x"},
-           Case{"INFO_PRE,OPEN_URL:https://x\0"sv, MessageKind::kInfoPre, "OPEN_URL:https://x"},
-           Case{"CR_RESPONSE,aGk=\0"sv, MessageKind::kCrResponse, "aGk="},
-           Case{"push_request\0"sv, MessageKind::kUnknown, "push_request"},
+  for (const Received& c : {
+           Received{"PUSH_REQUEST\0"sv, MessageKind::kPushRequest, ""},
+           Received{"PUSH_REQUESTS\0"sv, MessageKind::kUnknown, "PUSH_REQUESTS"},
+           Received{"PUSH_REQUEST,x\0"sv, MessageKind::kUnknown, "PUSH_REQUEST,x"},
+           Received{"PUSH_REPLY\0"sv, MessageKind::kPushReply, ""},
+           Received{"PUSH_REPLY,ping 10,peer-id 0\0"sv, MessageKind::kPushReply, "ping 10,peer-id 0"},
+           Received{"AUTH_FAILED\0"sv, MessageKind::kAuthFailed, ""},
+           Received{"AUTH_FAILED,TEMP[backoff 42]:later\0"sv, MessageKind::kAuthFailed, "TEMP[backoff 42]:later"},
+           Received{"AUTH_PENDING,timeout 60\0"sv, MessageKind::kAuthPending, "timeout 60"},
+           Received{"RESTART,[P]:\0"sv, MessageKind::kRestart, "[P]:"},
+           Received{"HALT\0"sv, MessageKind::kHalt, ""},
+           Received{"EXIT\0"sv, MessageKind::kExit, ""},
+           Received{"EXIT,now\0"sv, MessageKind::kUnknown, "EXIT,now"},
+           Received{"INFO,x\0"sv, MessageKind::kInfo, "x"},
+           Received{"INFO_PRE,OPEN_URL:https://x\0"sv, MessageKind::kInfoPre, "OPEN_URL:https://x"},
+           Received{"CR_RESPONSE,aGk=\0"sv, MessageKind::kCrResponse, "aGk="},
+           Received{"push_request\0"sv, MessageKind::kUnknown, "push_request"},
        }) {
     bool malformed = true;
     auto messages = parse_messages(bytes(c.record), &malformed);
