@@ -14,8 +14,9 @@ constexpr size_t kMaxCrl = 64 * 1024 * 1024;
 }  // namespace
 
 bool CrlWatch::Mark::operator==(const Mark& other) const {
+  const auto same = [](const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; };
   return exists == other.exists && device == other.device && inode == other.inode && size == other.size &&
-         modified.tv_sec == other.modified.tv_sec && modified.tv_nsec == other.modified.tv_nsec;
+         same(modified, other.modified) && same(changed, other.changed);
 }
 
 CrlWatch::CrlWatch(std::string path, crypto::TlsSettings settings)
@@ -38,6 +39,7 @@ CrlWatch::Mark CrlWatch::mark() const {
   mark.inode = status.st_ino;
   mark.size = status.st_size;
   mark.modified = status.st_mtim;
+  mark.changed = status.st_ctim;
   return mark;
 }
 

@@ -39,6 +39,7 @@ class CrlWatch {
     ino_t inode = 0;
     off_t size = 0;
     timespec modified{};
+    timespec changed{};  ///< also by chmod and chown, which may be all that a list needs to be read
     bool operator==(const Mark& other) const;
   };
   Mark mark() const;

@@ -50,7 +50,7 @@ void warn_of_certificates(const ServerConfig& server, std::chrono::sys_seconds w
 
 Check check(const std::string& path, FileLoader& loader, std::chrono::sys_seconds wall) {
   Check made;
-  std::vector<ServerConfig> servers;
+  std::vector<ServerConfig>& servers = made.servers;
   if (path.ends_with(".toml")) {
     if (auto loaded = load(path, loader, made.report)) {
       for (const ServerConfig& server : loaded->servers) warn_of_certificates(server, wall, made.report);

@@ -7,6 +7,7 @@
 
 #include "control/config/diagnostic.h"
 #include "control/config/file_loader.h"
+#include "control/config/server_config.h"
 
 namespace culvert::config {
 
@@ -22,6 +23,7 @@ struct CheckedDirective {
 struct Check {
   std::vector<CheckedDirective> directives;
   Report report;
+  std::vector<ServerConfig> servers;  ///< as far as they could be read
   std::string user;  ///< that control would become; whether there is one is not looked up here. Empty: no change
   std::string group;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "control/config/arguments.h"
+#include "control/config/statement.h"
 #include "control/hooks/environment.h"
 #include "dataplane/abi/endpoint_text.h"
 
@@ -47,6 +49,29 @@ std::optional<pool::Lease> place(const config::ServerConfig& config, const std::
   return lease;
 }
 
+/// Is this pushed option a route to a network that lies behind the client itself (iroute)? It would take that network
+/// for one behind the gateway (push.c, remove_iroutes_from_push_route_list).
+bool leads_back(const std::string& option, const std::vector<abi::InnerPrefix>& behind) {
+  auto words = config::split_line(option);
+  if (!words || words->size() < 2) return false;
+  abi::InnerPrefix network;
+  if (words->front() == "route" && words->size() <= 3) {
+    auto address = config::parse_ip4((*words)[1]);
+    auto prefix = words->size() == 3 ? config::parse_mask((*words)[2]) : std::optional<uint8_t>(32);
+    if (!address || !prefix) return false;
+    network = {.address = abi::ipv4(*address), .length = *prefix};
+  } else if (words->front() == "route-ipv6" && words->size() == 2) {
+    auto prefix = config::parse_prefix6((*words)[1]);
+    if (!prefix) return false;
+    network = {.address = abi::ipv6(prefix->address), .length = prefix->length};
+  } else {
+    return false;
+  }
+  return std::ranges::any_of(behind, [&network](const abi::InnerPrefix& other) {
+    return other.address == network.address && other.length == network.length;
+  });
+}
+
 }  // namespace
 
 std::string session_name(const config::ServerConfig& config, const openvpn::ClientIdentity& identity) {
@@ -85,6 +110,7 @@ static std::string why_not(const config::ServerConfig& config, const openvpn::Co
 
 void apply(const config::ServerConfig&, const ClientSettings& own, openvpn::ClientGrant& grant) {
   grant.push = own.push;
+  std::erase_if(grant.push, [&own](const std::string& option) { return leads_back(option, own.routes); });
   grant.routes = own.routes;
   grant.limit = own.limits.rate;
   if (own.no_ip6) grant.ip6 = {};

@@ -154,6 +154,31 @@ def test_config_check_says_what_would_be_honoured(stage):
     assert [row["verdict"] for row in answer["directives"] if row["directive"] == "server-bridge"] == ["refused"]
 
 
+def test_config_check_reads_the_files_of_clients(stage, tmp_path):
+    """A client whose file holds what can't be applied gets in without it, which is better known beforehand."""
+    (tmp_path / "alice").write_text("push \"route 10.1.0.0 255.255.0.0\"\nifconfig-push 10.8.0.5 10.8.0.6\n")
+    (tmp_path / "DEFAULT").write_text("inactive 600\n")
+    (tmp_path / "alice~").write_text("ifconfig-push\n")
+    gateway = stage.gateway(extra=[f"client-config-dir {tmp_path}"])
+    for path in (conf_of(gateway), gateway.config):
+        answer = json.loads(check(path).stdout)
+        found = [(row["file"], row["line"], row["severity"]) for row in answer["findings"]
+                 if row["file"].startswith(f"{tmp_path}/alice")]
+        assert answer["ok"] and found == [(str(tmp_path / "alice"), 2, "warning")], answer["findings"]
+        assert any("left out: ifconfig-push: takes an IPv4 address and a netmask" in row["text"]
+                   and "topology net30" in row["text"] for row in answer["findings"])
+
+
+def test_config_check_tells_files_apart(stage):
+    gateway = stage.gateway()
+    other = gateway.folder / "other.conf"
+    other.write_text(conf_of(gateway).read_text().replace("10.8.0.0", "10.9.0.0").replace("fd00:8::", "fd00:9::") + "port 1195\n")
+    gateway.config.write_text(gateway.config.read_text() + '\n[[openvpn]]\nconfig = "other.conf"\n')
+    said = gateway.cli("config", "check", str(gateway.config)).splitlines()
+    lines = [line.split() for line in said if " server  " in line]
+    assert [line[0] for line in lines] == [str(conf_of(gateway)), str(other)], said
+
+
 def test_config_check_asks_for_users_and_groups(stage):
     """`culvert up` would not start with them."""
     gateway = stage.gateway()

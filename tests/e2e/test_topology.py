@@ -67,6 +67,15 @@ def test_network_behind_a_client(stage, tmp_path):
     assert "metric 55" in gateway.namespace.run("ip", "route", "show", "192.168.44.0/24")
 
 
+def test_a_network_behind_a_client_is_not_pushed_to_that_client(stage, tmp_path):
+    """It would send what is for its own network into the tunnel."""
+    (tmp_path / "alice").write_text("iroute 192.168.44.0 255.255.255.0\niroute-ipv6 fd44::/64\n")
+    routes = ["route 192.168.44.0 255.255.255.0", "route-ipv6 fd44::/64"]
+    stage.gateway(extra=[f"client-config-dir {tmp_path}", *routes, *[f'push "{route}"' for route in routes]])
+    assert not set(routes) & set(stage.connected("alice").pushed())
+    assert set(routes) <= set(stage.connected("bob").pushed())
+
+
 def test_routes_that_the_kernel_has_already(stage):
     """Its own network, and its own address as a gateway: usual in server.conf files, and no reason not to start."""
     gateway = stage.gateway(extra=["route 10.8.0.0 255.255.255.0", f"route-gateway {INNER4}", "route 192.168.44.0 255.255.255.0"],

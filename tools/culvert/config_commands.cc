@@ -1,12 +1,16 @@
 // What concerns configuration files: `culvert config check`, and `culvert reload` of a running gateway.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <set>
+#include <system_error>
 #include <utility>
 
+#include "control/config/arguments.h"
 #include "control/config/check.h"
 #include "control/io/clock.h"
 #include "control/io/privileges.h"
+#include "control/policy/client_settings.h"
 #include "tools/culvert/admin_client.h"
 #include "tools/culvert/commands.h"
 #include "tools/culvert/table.h"
@@ -63,10 +67,35 @@ void look_for(config::Check& check, const std::string& name, const std::string& 
   check.report.error(said->file, said->line, name + ": " + identity.error());
 }
 
+/// Lines of the files of client-config-dir that clients would come in without.
+void look_at_client_files(config::Check& check, config::FileLoader& loader) {
+  for (const config::ServerConfig& server : check.servers) {
+    std::set<std::string> names;
+    std::error_code failed;
+    for (std::filesystem::directory_iterator at(server.access.client_config_dir, failed), end; !failed && at != end;
+         at.increment(failed))
+      if (std::error_code odd; at->is_regular_file(odd)) names.insert(at->path().filename());
+    std::erase_if(names, [](const std::string& name) { return name.starts_with('.') || name.ends_with('~'); });
+    for (const std::string& name : names) {
+      policy::ClientSettings settings = policy::settings_for_all(server);
+      policy::apply_client_config_dir(settings, name, server, loader);
+      for (const std::string& found : settings.findings) {
+        // "DIR/alice:3: push: …", and without a number for the file as a whole.
+        const std::string file = found.substr(0, found.find(": "));
+        const size_t colon = file.rfind(':');
+        const auto line = colon == std::string::npos ? std::nullopt : config::to_number(file.substr(colon + 1));
+        check.report.warning(line ? file.substr(0, colon) : file, line.value_or(0),
+                             "left out: " + found.substr(std::min(file.size() + 2, found.size())));
+      }
+    }
+  }
+}
+
 void check(Context& context, const std::string& file, bool json) {
   config::DiskLoader loader;
   config::Check check = config::check(file, loader, io::now().wall);
   for (const char* name : {"user", "group"}) look_for(check, name, file);
+  look_at_client_files(check, loader);
   size_t errors = check.report.errors();
   if (errors > 0) context.exit_status = 1;
   if (json) {
@@ -76,11 +105,16 @@ void check(Context& context, const std::string& file, bool json) {
   }
   using admin::Format;
   using admin::Shown;
-  const std::vector<Column> columns = {{"line", "line", Format::kPlain, Shown::kAlways},
-                                       {"directive", "directive", Format::kPlain, Shown::kAlways},
-                                       {"arguments", "arguments", Format::kPlain, Shown::kAlways},
-                                       {"verdict", "verdict", Format::kPlain, Shown::kAlways},
-                                       {"note", "note", Format::kPlain, Shown::kAlways}};
+  std::vector<Column> columns = {{"line", "line", Format::kPlain, Shown::kAlways},
+                                 {"directive", "directive", Format::kPlain, Shown::kAlways},
+                                 {"arguments", "arguments", Format::kPlain, Shown::kAlways},
+                                 {"verdict", "verdict", Format::kPlain, Shown::kAlways},
+                                 {"note", "note", Format::kPlain, Shown::kAlways}};
+  const auto elsewhere = [&check](const config::CheckedDirective& one) {
+    return one.file != check.directives.front().file;
+  };
+  if (std::ranges::any_of(check.directives, elsewhere))
+    columns.insert(columns.begin(), {"file", "file", Format::kPlain, Shown::kAlways});
   if (!check.directives.empty())
     std::printf("%s\n", table_text(columns, rows_of(check, false), terminal_width()).c_str());
   for (const config::Diagnostic& found : check.report.all()) std::printf("%s\n", config::to_text(found).c_str());

@@ -2,6 +2,7 @@
 #include "control/auth/crl_watch.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "control/config/load.h"
 #include "control/io/clock.h"
@@ -82,6 +83,26 @@ TEST_F(CrlWatchTest, AFileThatMayNotBeReadIsReportedWhenItChanges) {
   EXPECT_FALSE(change->context);
   EXPECT_NE(change->error.find("stays in force"), std::string::npos) << change->error;
   EXPECT_FALSE(watch.look(closed));
+}
+
+/// easy-rsa makes lists that only their owner may read, and an operator who is told so has nothing to change but the
+/// mode.
+TEST_F(CrlWatchTest, AFileThatMayBeReadFromNowOnIsRead) {
+  ClosedFiles closed;
+  CrlWatch watch(server_.crl_file, server_.tls);
+  EXPECT_FALSE(watch.look(closed));
+  revoke();
+  ASSERT_TRUE(watch.look(closed));
+  struct stat before {};
+  struct stat after {};
+  ASSERT_EQ(stat(server_.crl_file.c_str(), &before), 0);
+  do {  // the kernel's clock for files has ticks of some milliseconds
+    ASSERT_EQ(chmod(server_.crl_file.c_str(), 0644), 0);
+    ASSERT_EQ(stat(server_.crl_file.c_str(), &after), 0);
+  } while (after.st_ctim.tv_sec == before.st_ctim.tv_sec && after.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+  auto change = watch.look(loader_);
+  ASSERT_TRUE(change && change->context);
+  EXPECT_TRUE(change->context->revoked(alice_));
 }
 
 TEST_F(CrlWatchTest, AFileThatIsGoneIsReportedOnce) {

@@ -54,6 +54,26 @@ TEST_F(AdmissionTest, GrantsAddressesAndThePushListAsItIs) {
   EXPECT_EQ(grant.limit, abi::SessionLimit{});
 }
 
+/// What lies behind the client is not sent through the tunnel from there.
+TEST_F(AdmissionTest, PushesNoRouteToANetworkBehindTheClientItself) {
+  ClientSettings own;
+  own.push = {"route 10.1.0.0 255.255.0.0",   "route 10.1.0.0 255.255.0.0 default 5",
+              "route 10.1.0.0 255.255.255.0", "route 10.2.0.7",
+              "route 10.3.0.0 255.255.0.0",   "route-ipv6 fd44::/64",
+              "route-ipv6 fd44::/48",         "route nonsense 255.255.0.0",
+              "dhcp-option DNS 10.1.0.0",     "route \"10.1.0.0"};
+  own.routes = {{.address = abi::ipv4({10, 1, 0, 0}), .length = 16},
+                {.address = abi::ipv4({10, 2, 0, 7}), .length = 32},
+                {.address = *abi::parse_ip("fd44::"), .length = 64}};
+  openvpn::ClientGrant grant;
+  apply(config, own, grant);
+  EXPECT_EQ(grant.push,
+            (std::vector<std::string>{"route 10.1.0.0 255.255.0.0 default 5", "route 10.1.0.0 255.255.255.0",
+                                      "route 10.3.0.0 255.255.0.0", "route-ipv6 fd44::/48",
+                                      "route nonsense 255.255.0.0", "dhcp-option DNS 10.1.0.0", "route \"10.1.0.0"}));
+  EXPECT_EQ(grant.routes.size(), 3u);
+}
+
 TEST_F(AdmissionTest, GrantsTheLimitsOfTheConfiguration) {
   config.limits.rate = {20'000'000, 8000};
   Decision decision = ask("alice");
