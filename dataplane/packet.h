@@ -17,13 +17,6 @@ inline constexpr uint16_t kHeadroom =
 inline constexpr uint16_t kTailroom = 64;     ///< behind it: tags that stand at the end
 inline constexpr uint16_t kMaxPacket = 2048;  ///< largest packet in one mbuf, in bytes
 
-/// What a worker made of a packet before it handed it to another.
-enum class Handed : uint8_t {
-  kNo,
-  kOuter,  ///< a tunnel packet, for the worker that opens it
-  kInner,  ///< an inner packet, for the worker that seals it
-};
-
 /// Our end of an outer flow: an abi::Endpoint less `stream`, which only a peer's has. 24 bytes, so that PacketMeta is
 /// one cache line.
 struct LocalEnd {
@@ -43,14 +36,12 @@ static_assert(sizeof(LocalEnd) == offsetof(abi::Endpoint, stream) &&
               offsetof(LocalEnd, port) == offsetof(abi::Endpoint, port) &&
               offsetof(LocalEnd, scope_id) == offsetof(abi::Endpoint, scope_id));
 
-/// Written by the driver on rx, by the path on tx (`remote`, `local`, `port`).
+/// Of tunnel packets: written by the driver on rx, by the path on tx. Nothing is written or read while a packet is an
+/// inner one, which saves a line.
 struct PacketMeta {
   abi::Endpoint remote;  ///< outer peer
   LocalEnd local;        ///< our outer address; family kNone: not known, or the kernel's choice
   uint16_t port;         ///< index of the outer port it came from or goes to
-  Handed handed;         ///< kNo when received
-  uint8_t reserved;
-  uint32_t reserved2;
 };
 static_assert(sizeof(PacketMeta) == RTE_CACHE_LINE_SIZE);
 

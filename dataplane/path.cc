@@ -80,8 +80,8 @@ Received next_of(Received& packets) {
 }
 
 /// Cuts what was received into bursts, fetches the packets' first lines, and sends them their way. Returns the bytes.
-/// `direction`: a trace_direction bit.
-uint64_t run(Way way, uint8_t direction, Received packets, PathContext& context) {
+/// `direction`: a trace_direction bit. `handed`: by another worker.
+uint64_t run(Way way, uint8_t direction, Received packets, PathContext& context, Handed handed = Handed::kNo) {
   uint64_t bytes = 0;
   // Into a session, the tunnel header comes in front.
   const std::ptrdiff_t first_line = direction == kToClient ? -RTE_CACHE_LINE_SIZE : 0;
@@ -92,7 +92,7 @@ uint64_t run(Way way, uint8_t direction, Received packets, PathContext& context)
     Ahead ahead(next, first_line);
     Burst burst(context.tally);
     burst.fetch_beside(&ahead);
-    for (rte_mbuf* mbuf : now) bytes += burst.add(mbuf).length;
+    for (rte_mbuf* mbuf : now) bytes += burst.add(mbuf, handed).length;
     if (context.trace.is_on()) [[unlikely]]
       context.trace.begin(burst, direction, context.now_ns);
     way(burst, context);
@@ -155,15 +155,12 @@ void Path::inner_burst(std::span<rte_mbuf* const> packets, uint64_t now_ns) {
 size_t Path::take_handed(uint64_t now_ns) {
   if (context_->handoff.is_alone()) return 0;
   context_->now_ns = now_ns;
-  std::array<rte_mbuf*, steps::kBurst> packets;
-  size_t count = context_->handoff.receive(packets);
-  auto end = packets.begin() + static_cast<std::ptrdiff_t>(count);
+  steps::TakenPackets packets;
+  context_->handoff.receive(packets);
   // Each kind keeps its order; between the two there is none.
-  auto inner = std::stable_partition(packets.begin(), end,
-                                     [](rte_mbuf* packet) { return meta(packet).handed == Handed::kOuter; });
-  if (inner != packets.begin()) run(outer_to_inner, kFromClient, {packets.begin(), inner}, *context_);
-  if (inner != end) run(inner_to_outer, kToClient, {inner, end}, *context_);
-  return count;
+  if (!packets.outer().empty()) run(outer_to_inner, kFromClient, packets.outer(), *context_, Handed::kOuter);
+  if (!packets.inner().empty()) run(inner_to_outer, kToClient, packets.inner(), *context_, Handed::kInner);
+  return packets.size();
 }
 
 void Path::take_ended_streams(uint16_t index) {

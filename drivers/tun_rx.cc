@@ -19,7 +19,6 @@ namespace {
 void describe(rte_mbuf* packet, size_t length) {
   packet->data_len = static_cast<uint16_t>(length);
   packet->pkt_len = static_cast<uint32_t>(length);
-  meta(packet) = {};
 }
 
 }  // namespace

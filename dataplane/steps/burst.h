@@ -11,6 +11,7 @@
 #include "dataplane/abi/counters.h"
 #include "dataplane/session/session.h"
 #include "dataplane/steps/ahead.h"
+#include "dataplane/steps/handed.h"
 #include "dataplane/steps/trace.h"
 #include "dataplane/wire/ip.h"
 #include "dataplane/wire/openvpn.h"
@@ -39,6 +40,8 @@ struct alignas(64) Packet {
   uint8_t protocol;
   uint16_t ip_header_length;  ///< bytes
   bool later_fragment;
+
+  Handed handed;         ///< by another worker
   uint32_t route_begun;  ///< look-up of its destination (Routes::begin_find)
 
   std::span<uint8_t> bytes() const { return {data, length}; }
@@ -79,12 +82,13 @@ class Burst {
   std::span<Packet> packets() { return {packets_.data(), size_}; }
 
   /// Adds a packet that nothing is known of. Not when full().
-  Packet& add(rte_mbuf* mbuf) {
+  Packet& add(rte_mbuf* mbuf, Handed handed = Handed::kNo) {
     Packet& packet = packets_[size_++];
     packet.mbuf = mbuf;
     packet.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
     packet.length = mbuf->data_len;
     packet.session = nullptr;
+    packet.handed = handed;
     return packet;
   }
 

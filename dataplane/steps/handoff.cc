@@ -8,6 +8,14 @@ using abi::Counter;
 using abi::DropReason;
 using abi::RingStatus;
 
+namespace {
+
+void free_all(std::span<const HandedPacket> packets) {
+  for (const HandedPacket& each : packets) rte_pktmbuf_free(each.packet());
+}
+
+}  // namespace
+
 HandoffRings::HandoffRings(uint32_t workers) : workers_(workers) {
   for (uint32_t from = 0; from < workers; ++from)
     for (uint32_t to = 0; to < workers; ++to) rings_.push_back(from == to ? nullptr : std::make_unique<Ring>());
@@ -17,8 +25,8 @@ HandoffRings::~HandoffRings() {
   for (const auto& ring : rings_) {
     if (!ring) continue;
     abi::Consumer rest(*ring);
-    rte_mbuf* packet = nullptr;
-    while (rest.pop(packet) == RingStatus::kOk) rte_pktmbuf_free(packet);
+    HandedPacket handed;
+    while (rest.pop(handed) == RingStatus::kOk) rte_pktmbuf_free(handed.packet());
   }
 }
 
@@ -29,7 +37,7 @@ Handoff::Handoff(HandoffRings* rings, uint32_t worker, abi::Tally& tally) : work
 
 Handoff::~Handoff() {
   for (auto& other : others_)
-    if (other) rte_pktmbuf_free_bulk(other->staged.data(), static_cast<unsigned>(other->count));
+    if (other) free_all(std::span(other->staged).first(other->count));
 }
 
 void Handoff::send(Other& other) {
@@ -38,7 +46,7 @@ void Handoff::send(Other& other) {
   tally_.add(Counter::handed_over_packets, sent);
   if (sent < other.count) {
     tally_.drop(DropReason::handoff_full, other.count - sent);
-    rte_pktmbuf_free_bulk(&other.staged[sent], static_cast<unsigned>(other.count - sent));
+    free_all(std::span(other.staged).first(other.count).subspan(sent));
   }
   other.count = 0;
   other.told = true;
@@ -55,16 +63,16 @@ uint64_t Handoff::flush() {
   return asleep;
 }
 
-size_t Handoff::receive(std::span<rte_mbuf*> out) {
-  size_t count = 0;
-  for (size_t i = 0; i < others_.size() && count < out.size(); ++i) {
+void Handoff::receive(TakenPackets& out) {
+  const size_t before = out.size();
+  HandedPacket handed;
+  for (size_t i = 0; i < others_.size() && !out.full(); ++i) {
     uint32_t from = next_;
     next_ = next_ + 1 == others_.size() ? 0 : next_ + 1;
     if (from == worker_) continue;
-    while (count < out.size() && others_[from]->from.pop(out[count]) == RingStatus::kOk) ++count;
+    while (!out.full() && others_[from]->from.pop(handed) == RingStatus::kOk) out.add(handed);
   }
-  tally_.add(Counter::taken_over_packets, count);
-  return count;
+  tally_.add(Counter::taken_over_packets, out.size() - before);
 }
 
 bool Handoff::prepare_to_sleep() {

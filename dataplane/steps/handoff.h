@@ -13,6 +13,7 @@
 #include "dataplane/abi/counters.h"
 #include "dataplane/abi/layout.h"
 #include "dataplane/abi/spsc_ring.h"
+#include "dataplane/steps/handed.h"
 
 namespace culvert::steps {
 
@@ -20,7 +21,7 @@ namespace culvert::steps {
 class HandoffRings {
  public:
   static constexpr uint64_t kRoom = 2048;  ///< packets in one ring: some hundred microseconds of one worker's work
-  using Ring = abi::SpscRing<rte_mbuf*, kRoom>;
+  using Ring = abi::SpscRing<HandedPacket, kRoom>;
 
   /// For `workers` workers, two at least.
   explicit HandoffRings(uint32_t workers);
@@ -37,6 +38,26 @@ class HandoffRings {
   std::vector<std::unique_ptr<Ring>> rings_;  ///< by writer, then reader; none from a worker to itself
 };
 
+/// Packets that were handed over, in the order of each worker that did.
+class TakenPackets {
+ public:
+  static constexpr size_t kMost = 128;  ///< taken together: the first few are not fetched in time, and should be few
+
+  size_t size() const { return outer_count_ + inner_count_; }
+  bool full() const { return size() == kMost; }
+  void add(HandedPacket packet) {
+    (packet.as() == Handed::kOuter ? outer_[outer_count_++] : inner_[inner_count_++]) = packet.packet();
+  }
+  std::span<rte_mbuf* const> outer() const { return {outer_.data(), outer_count_}; }
+  std::span<rte_mbuf* const> inner() const { return {inner_.data(), inner_count_}; }
+
+ private:
+  size_t outer_count_ = 0;
+  size_t inner_count_ = 0;
+  std::array<rte_mbuf*, kMost> outer_;
+  std::array<rte_mbuf*, kMost> inner_;
+};
+
 /// One worker's end of them.
 class Handoff {
  public:
@@ -49,16 +70,16 @@ class Handoff {
   bool is_alone() const { return others_.empty(); }
 
   /// Takes over a packet for `worker`, another one, until flush().
-  void stage(uint32_t worker, rte_mbuf* packet) {
+  void stage(uint32_t worker, rte_mbuf* packet, Handed as) {
     Other& other = *others_[worker];
-    other.staged[other.count++] = packet;
+    other.staged[other.count++] = {packet, as};
     if (other.count == other.staged.size()) send(other);
   }
   /// Hands over what was staged. Returns the workers that sleep and must be woken, a bit for each: once per pass.
   uint64_t flush();
 
-  /// Takes packets that others have handed over, from each of them in turn. Returns how many.
-  size_t receive(std::span<rte_mbuf*> out);
+  /// Takes packets that others have handed over, from each of them in turn, until `out` is full.
+  void receive(TakenPackets& out);
 
   /// Announces sleep to all others. False (and nothing announced): packets are there already.
   bool prepare_to_sleep();
@@ -69,11 +90,11 @@ class Handoff {
   struct Other {
     Other(HandoffRings& rings, uint32_t self, uint32_t other)
         : to(rings.between(self, other)), from(rings.between(other, self)) {}
-    abi::Producer<rte_mbuf*, HandoffRings::kRoom> to;
-    abi::Consumer<rte_mbuf*, HandoffRings::kRoom> from;
+    abi::Producer<HandedPacket, HandoffRings::kRoom> to;
+    abi::Consumer<HandedPacket, HandoffRings::kRoom> from;
     bool told = false;  ///< packets went there since the last flush()
     size_t count = 0;
-    std::array<rte_mbuf*, 64> staged;
+    std::array<HandedPacket, 64> staged;
   };
 
   void send(Other& other);

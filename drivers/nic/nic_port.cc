@@ -65,7 +65,6 @@ void strip_to_ip(rte_mbuf* mbuf, const Frame& frame) {
   mbuf->data_off = static_cast<uint16_t>(mbuf->data_off + kIpOffset);
   mbuf->data_len = frame.ip_length;
   mbuf->pkt_len = frame.ip_length;
-  meta(mbuf) = {};
 }
 
 }  // namespace

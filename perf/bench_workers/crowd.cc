@@ -57,7 +57,6 @@ void Crowd::fill(Side& side, rte_mbuf* packet, uint32_t number) const {
   packet->data_off = kHeadroom;
   packet->data_len = static_cast<uint16_t>(settings_.size);
   packet->pkt_len = settings_.size;
-  meta(packet).handed = Handed::kNo;
   bool elsewhere = !side.others.empty() && number * 37 % 100 < settings_.elsewhere;
   const std::vector<uint32_t>& among = elsewhere ? side.others : side.own;
   auto& ip = *rte_pktmbuf_mtod(packet, wire::Ipv4Header*);

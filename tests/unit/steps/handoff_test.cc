@@ -26,10 +26,17 @@ class HandoffTest : public ::testing::Test {
     std::array<uint8_t, 2> bytes{static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number)};
     return pool_.packet(bytes);
   }
-  /// Numbers of the packets that `worker` takes in one call, which frees them.
-  std::vector<uint16_t> take(uint32_t worker, size_t most = 64) {
-    std::vector<rte_mbuf*> packets(most);
-    packets.resize(ends_[worker]->receive(packets));
+  void stage(uint32_t from, uint32_t to, uint16_t number, Handed as = Handed::kInner) {
+    ends_[from]->stage(to, packet(number), as);
+  }
+  /// Numbers of the packets that `worker` takes in one call, which frees them: those of one kind.
+  std::vector<uint16_t> take(uint32_t worker) {
+    TakenPackets packets;
+    ends_[worker]->receive(packets);
+    EXPECT_TRUE(packets.outer().empty());
+    return numbers_of(packets.inner());
+  }
+  static std::vector<uint16_t> numbers_of(std::span<rte_mbuf* const> packets) {
     std::vector<uint16_t> numbers;
     for (rte_mbuf* each : packets) {
       const auto* bytes = rte_pktmbuf_mtod(each, const uint8_t*);
@@ -46,30 +53,43 @@ class HandoffTest : public ::testing::Test {
 };
 
 TEST_F(HandoffTest, KeepsTheOrderOfEachWriterAndTakesThemInTurn) {
-  for (uint16_t i = 0; i < 150; ++i) ends_[0]->stage(2, packet(i));
-  for (uint16_t i = 0; i < 10; ++i) ends_[1]->stage(2, packet(static_cast<uint16_t>(1000 + i)));
-  EXPECT_EQ(take(2).size(), 64u * 2 - 64) << "64 are handed over as soon as they are staged, the rest waits for flush";
+  for (uint16_t i = 0; i < 250; ++i) stage(0, 2, i);
+  for (uint16_t i = 0; i < 10; ++i) stage(1, 2, static_cast<uint16_t>(1000 + i));
+  EXPECT_EQ(take(2).size(), TakenPackets::kMost) << "not more in one call";
+  EXPECT_EQ(take(2).size(), 64u * 3 - TakenPackets::kMost)
+      << "64 are handed over as soon as they are staged, the rest waits for flush";
   ends_[0]->flush();
   ends_[1]->flush();
 
   std::vector<uint16_t> of_first, of_second;
-  for (auto numbers = take(2, 32); !numbers.empty(); numbers = take(2, 32))
+  for (auto numbers = take(2); !numbers.empty(); numbers = take(2))
     for (uint16_t number : numbers) (number < 1000 ? of_first : of_second).push_back(number);
-  std::vector<uint16_t> expected(86);
-  std::iota(expected.begin(), expected.end(), uint16_t{64});
+  std::vector<uint16_t> expected(250 - 3 * 64);
+  std::iota(expected.begin(), expected.end(), uint16_t{3 * 64});
   EXPECT_EQ(of_first, expected);
   expected.resize(10);
   std::iota(expected.begin(), expected.end(), uint16_t{1000});
   EXPECT_EQ(of_second, expected);
-  EXPECT_EQ(count(0, Counter::handed_over_packets), 150u);
-  EXPECT_EQ(count(2, Counter::taken_over_packets), 160u);
+  EXPECT_EQ(count(0, Counter::handed_over_packets), 250u);
+  EXPECT_EQ(count(2, Counter::taken_over_packets), 260u);
   EXPECT_TRUE(take(0).empty());
   EXPECT_TRUE(take(1).empty());
 }
 
+TEST_F(HandoffTest, EachKindKeepsItsOrder) {
+  for (uint16_t i = 0; i < 60; ++i) stage(0, 1, i, i % 3 == 0 ? Handed::kOuter : Handed::kInner);
+  ends_[0]->flush();
+  TakenPackets packets;
+  ends_[1]->receive(packets);
+  std::vector<uint16_t> outer, inner;
+  for (uint16_t i = 0; i < 60; ++i) (i % 3 == 0 ? outer : inner).push_back(i);
+  EXPECT_EQ(numbers_of(packets.outer()), outer);
+  EXPECT_EQ(numbers_of(packets.inner()), inner);
+}
+
 TEST_F(HandoffTest, AFullRingDropsAndCounts) {
   constexpr uint32_t room = HandoffRings::kRoom;
-  for (uint32_t i = 0; i < room + 100; ++i) ends_[0]->stage(1, packet(static_cast<uint16_t>(i)));
+  for (uint32_t i = 0; i < room + 100; ++i) stage(0, 1, static_cast<uint16_t>(i));
   ends_[0]->flush();
   EXPECT_EQ(tallies_[0].drops[static_cast<size_t>(DropReason::handoff_full)], 100u);
   EXPECT_EQ(count(0, Counter::handed_over_packets), room);
@@ -78,33 +98,33 @@ TEST_F(HandoffTest, AFullRingDropsAndCounts) {
   for (auto numbers = take(1); !numbers.empty(); numbers = take(1))
     for (uint16_t number : numbers) EXPECT_EQ(number, next++) << "the oldest stay";
   EXPECT_EQ(next, room);
-  ends_[0]->stage(1, packet(7));
+  stage(0, 1, 7);
   ends_[0]->flush();
   EXPECT_EQ(take(1), std::vector<uint16_t>{7});
 }
 
 TEST_F(HandoffTest, WakesOnlyWhoSaidThatItSleeps) {
-  ends_[0]->stage(1, packet(1));
+  stage(0, 1, 1);
   EXPECT_EQ(ends_[0]->flush(), 0u) << "awake";
   EXPECT_FALSE(ends_[1]->prepare_to_sleep()) << "there is something to do";
   EXPECT_EQ(take(1).size(), 1u);
 
   EXPECT_TRUE(ends_[1]->prepare_to_sleep());
   EXPECT_TRUE(ends_[2]->prepare_to_sleep());
-  ends_[0]->stage(1, packet(2));
+  stage(0, 1, 2);
   EXPECT_EQ(ends_[0]->flush(), uint64_t{1} << 1);
-  ends_[0]->stage(1, packet(3));
+  stage(0, 1, 3);
   EXPECT_EQ(ends_[0]->flush(), 0u) << "once is enough";
   ends_[1]->awake();
   EXPECT_EQ(take(1).size(), 2u);
 
   ends_[2]->awake();
-  ends_[0]->stage(2, packet(4));
+  stage(0, 2, 4);
   EXPECT_EQ(ends_[0]->flush(), 0u) << "it woke up for another reason";
 }
 
 TEST_F(HandoffTest, WhatNobodyTookIsFreedAtTheEnd) {
-  for (uint16_t i = 0; i < 70; ++i) ends_[0]->stage(1, packet(i));
+  for (uint16_t i = 0; i < 70; ++i) stage(0, 1, i);
   EXPECT_EQ(pool_.in_use(), 70u);
   ends_.clear();
   rings_.reset();

@@ -53,19 +53,19 @@ void work(uint32_t self, HandoffRings& rings, Bells& bells, std::vector<std::str
         Numbered& next = own[to][sent[to]];
         next.from = self;
         next.number = sent[to]++;
-        end.stage(to, &next.mbuf);
+        end.stage(to, &next.mbuf, Handed::kInner);
         busy = true;
       }
     }
     for (uint64_t asleep = end.flush(); asleep != 0; asleep &= asleep - 1)
       bells.ring(static_cast<uint32_t>(std::countr_zero(asleep)));
-    std::array<rte_mbuf*, 64> packets;
-    size_t count = end.receive(packets);
-    for (rte_mbuf* mbuf : std::span(packets).first(count)) {
+    TakenPackets packets;
+    end.receive(packets);
+    for (rte_mbuf* mbuf : packets.inner()) {
       auto* packet = reinterpret_cast<Numbered*>(mbuf);
       if (packet->number != got[packet->from]++) errors.push_back("out of order");
     }
-    busy = busy || count > 0;
+    busy = busy || packets.size() > 0;
     if (!busy && all(sent) && !all(got) && end.prepare_to_sleep()) {
       bells.wait(self);
       end.awake();
