@@ -56,7 +56,7 @@ TEST_F(HandoffTest, KeepsTheOrderOfEachWriterAndTakesThemInTurn) {
   for (uint16_t i = 0; i < 250; ++i) stage(0, 2, i);
   for (uint16_t i = 0; i < 10; ++i) stage(1, 2, static_cast<uint16_t>(1000 + i));
   EXPECT_EQ(take(2).size(), TakenPackets::kMost) << "not more in one call";
-  EXPECT_EQ(take(2).size(), 64u * 3 - TakenPackets::kMost)
+  EXPECT_EQ(take(2).size() + take(2).size() + take(2).size(), 64u * 3 - TakenPackets::kMost)
       << "64 are handed over as soon as they are staged, the rest waits for flush";
   ends_[0]->flush();
   ends_[1]->flush();
