@@ -36,8 +36,8 @@ static_assert(sizeof(LocalEnd) == offsetof(abi::Endpoint, stream) &&
               offsetof(LocalEnd, port) == offsetof(abi::Endpoint, port) &&
               offsetof(LocalEnd, scope_id) == offsetof(abi::Endpoint, scope_id));
 
-/// Of tunnel packets: written by the driver on rx, by the path on tx. Nothing is written or read while a packet is an
-/// inner one, which saves a line.
+/// Of tunnel packets: written by the driver on rx, by whoever sends them on tx, all of it. While a packet is an inner
+/// one it holds what was there before.
 struct PacketMeta {
   abi::Endpoint remote;  ///< outer peer
   LocalEnd local;        ///< our outer address; family kNone: not known, or the kernel's choice

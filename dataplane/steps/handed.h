@@ -13,8 +13,7 @@ enum class Handed : uint8_t {
   kInner,  ///< an inner packet, for the worker that seals it
 };
 
-/// Both stand in one word, so that nothing is written into the packet, whose lines would have to come from the other
-/// core for it, or looked up there before they have been fetched.
+/// Both stand in one word: which way a packet goes is known before its lines have come from the other core.
 class HandedPacket {
  public:
   HandedPacket() = default;

@@ -24,7 +24,7 @@ bool pass(Ends& ends, abi::Tally& tally) {
   uint16_t in = ends.udp->rx_burst(burst, tally);
   if (in > 0) ends.tun->tx_burst(std::span(burst).first(in), tally);
   uint16_t out = ends.tun->rx_burst(burst, tally);
-  for (rte_mbuf* packet : std::span(burst).first(out)) meta(packet).remote = ends.remote;
+  for (rte_mbuf* packet : std::span(burst).first(out)) meta(packet) = {.remote = ends.remote, .local = {}, .port = 0};
   if (out > 0) ends.udp->tx_burst(std::span(burst).first(out), tally);
   return in + out > 0;
 }
