@@ -167,9 +167,9 @@ void read_push(Draft& draft, const Statement& statement) {
 void finish_late_pushes(Draft& draft) {
   openvpn::ServerSettings& settings = draft.config.settings;
   for (const Statement* statement : draft.late_pushes) {
-    const std::string& option = statement->args[0];
-    if (option.starts_with("tun-mtu")) {
-      if (option == "tun-mtu " + std::to_string(settings.tun_mtu))
+    const auto words = split_line(statement->args[0]);  // it could be split before
+    if (words->front() == "tun-mtu") {
+      if (*words == std::vector<std::string>{"tun-mtu", std::to_string(settings.tun_mtu)})
         draft.warning(*statement, "has no effect: this file's own tun-mtu is pushed to clients that can take it");
       else
         draft.error(*statement,

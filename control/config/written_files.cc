@@ -36,10 +36,11 @@ void look_for_folders(const ServerConfig& server, FileLoader& loader, Report& re
     const PersistentPool& pool = *server.persistent_pool;
     look(pool.file, {"ifconfig-pool-persist"});
     const Said* said = find_said(server, {"ifconfig-pool-persist"});
-    if (pool.every.count() == 0 && said != nullptr && !loader.load(pool.file, kPoolLimit))
-      report.error(said->file, said->line,
-                   said->name + ": " + pool.file + ": no such file, and with 0 it is only read: make it (touch " +
-                       pool.file + "), or leave the 0 out");
+    if (pool.every.count() == 0 && said != nullptr)
+      if (auto file = loader.load(pool.file, kPoolLimit); !file)
+        report.error(said->file, said->line,
+                     said->name + ": " + pool.file + ": " + file.error() +
+                         ", and with 0 it is only read: make it (touch " + pool.file + "), or leave the 0 out");
   }
   if (server.management) look(server.management->path, {"management"});
 }

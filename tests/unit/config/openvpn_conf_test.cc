@@ -349,8 +349,7 @@ TEST(OpenvpnConf, Wrapping) {
 TEST(OpenvpnConf, PushesThatAreLeftOut) {
   const std::string not_pushed =
       "is not pushed: nothing is compressed, because compression leaks what is encrypted (VORACLE); clients that have "
-      "it "
-      "are pushed off it, as with compress migrate\n";
+      "it are pushed off it, as with compress migrate\n";
   for (const char* option : {"compress lz4-v2", "comp-lzo adaptive", "comp-lzo yes"}) {
     Parsed parsed = parse(std::string(kBase) + "push \"" + option + "\"\n");
     EXPECT_EQ(parsed.errors, "") << option;
@@ -358,12 +357,15 @@ TEST(OpenvpnConf, PushesThatAreLeftOut) {
     EXPECT_TRUE(parsed.config.settings.compress_migrate) << option;
     for (const std::string& push : parsed.config.push) EXPECT_EQ(push.find("comp"), std::string::npos) << push;
   }
-  Parsed parsed = parse(std::string(kBase) + "push \"tun-mtu 1400\"\ntun-mtu 1400\n");
-  EXPECT_EQ(parsed.errors, "");
-  EXPECT_EQ(
-      parsed.warnings,
-      "etc/server.conf:9: warning: push: has no effect: this file's own tun-mtu is pushed to clients that can take "
-      "it\n");
+  for (const char* option : {"tun-mtu 1400", "  tun-mtu  1400"}) {
+    Parsed parsed = parse(std::string(kBase) + "push \"" + option + "\"\ntun-mtu 1400\n");
+    EXPECT_EQ(parsed.errors, "") << option;
+    EXPECT_EQ(parsed.warnings,
+              "etc/server.conf:9: warning: push: has no effect: this file's own tun-mtu is pushed to clients that can "
+              "take it\n")
+        << option;
+    EXPECT_FALSE(parsed.config.settings.compress_migrate) << option;
+  }
 }
 
 /// As OpenVPN 2.1 wanted it, and as many a generator still writes it: the line says that the block follows.
