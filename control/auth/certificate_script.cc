@@ -39,11 +39,8 @@ void CertificateScript::ask_next(abi::SessionRef session) {
     asked.certificate = std::move(*file);
     asked.environment.set("peer_cert", asked.certificate->path());
   }
-  hooks::Command command{.argv = settings_.program,
-                         .environment = asked.environment.strings(),
-                         .folder = asked.environment.folder(),
-                         .label = "tls-verify of " + asked.who,
-                         .client = hooks::client_key(session)};
+  hooks::Command command =
+      hooks::command_of(settings_.program, asked.environment, "tls-verify of " + asked.who, hooks::client_key(session));
   command.argv.push_back(std::to_string(depth));
   command.argv.push_back(asked.environment.variables().at("tls_id_" + std::to_string(depth)));
   asked.job =

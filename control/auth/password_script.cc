@@ -85,11 +85,8 @@ void PasswordScript::begin(const AuthRequest& request, Done done) {
   environment.set("auth_pending_file", asked.pending->path());
   environment.set("auth_failed_reason_file", asked.reason->path());
   asked.environment = environment;
-  hooks::Command command{.argv = settings_.program,
-                         .environment = environment.strings(),
-                         .folder = environment.folder(),
-                         .label = "auth-user-pass-verify of " + asked.who,
-                         .client = hooks::client_key(request.session)};
+  hooks::Command command = hooks::command_of(settings_.program, environment, "auth-user-pass-verify of " + asked.who,
+                                             hooks::client_key(request.session));
   if (settings_.via_environment) {
     // Any byte but a NUL, and never through a copy that is not wiped.
     command.environment.push_back("password=" + tame_password(request.identity.password));
@@ -122,11 +119,8 @@ void PasswordScript::challenge_response(abi::SessionRef session, std::string_vie
   auto file = hooks::TempFile::make(settings_.tmp_dir, "cr", std::string(response) + "\n");
   if (!file) return refuse(session, file.error(), hooks::Outcome::kNoVerdict, "client-crresponse");
   asked.environment.set("script_type", "client-crresponse");
-  hooks::Command command{.argv = settings_.challenge_program,
-                         .environment = asked.environment.strings(),
-                         .folder = asked.environment.folder(),
-                         .label = "client-crresponse of " + asked.who,
-                         .client = hooks::client_key(session)};
+  hooks::Command command = hooks::command_of(settings_.challenge_program, asked.environment,
+                                             "client-crresponse of " + asked.who, hooks::client_key(session));
   command.argv.push_back(file->path());
   auto job = runner_.run(std::move(command),
                          [this, session](const hooks::Outcome& outcome) { on_answer_judged(session, outcome); });

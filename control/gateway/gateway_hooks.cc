@@ -54,11 +54,8 @@ bool Gateway::start_client_connect(size_t index, abi::SessionRef session) {
   environment.set("script_type", "client-connect");
   environment.set("client_connect_config_file", entering.file->path());
   environment.set("client_connect_deferred_file", entering.deferred->path());
-  hooks::Command command{.argv = instance.config.hooks.client_connect,
-                         .environment = environment.strings(),
-                         .folder = environment.folder(),
-                         .label = "client-connect of " + name,
-                         .client = hooks::client_key(session)};
+  hooks::Command command = hooks::command_of(instance.config.hooks.client_connect, environment,
+                                             "client-connect of " + name, hooks::client_key(session));
   command.argv.push_back(entering.file->path());
   entering.job = runner_.run(std::move(command), [this, index, session](const hooks::Outcome& outcome) {
     on_client_connect(index, session, outcome);
@@ -136,8 +133,8 @@ void Gateway::finish_client_connect(size_t index, abi::SessionRef session) {
     hooks::add_addresses(entering.environment, entering.grant);
   }
   entry->limits = entering.own.limits;
-  for (const std::string& finding : entering.own.findings)
-    io::log_within(log_budget_, now.mono, io::LogLevel::kWarning, "left out: " + finding);
+  for (const policy::Finding& finding : entering.own.findings)
+    io::log_within(log_budget_, now.mono, io::LogLevel::kWarning, "left out: " + policy::to_text(finding));
   if (!instance.config.hooks.client_disconnect.empty())
     entry->environment = std::make_shared<hooks::Environment>(entering.environment);
   if (std::string why = take_own_addresses(session, entering.grant); !why.empty())
@@ -196,11 +193,7 @@ void Gateway::run_client_disconnect(size_t index, abi::SessionRef session, const
   auto duration = std::max<int64_t>(0, (io::now().wall - entry.since).count());
   environment.set("time_duration", static_cast<uint64_t>(duration));
   const std::string label = "client-disconnect of " + name_for_log(entry.name);
-  hooks::Command command{.argv = config.client_disconnect,
-                         .environment = environment.strings(),
-                         .folder = environment.folder(),
-                         .label = label,
-                         .client = hooks::client_key(session)};
+  hooks::Command command = hooks::command_of(config.client_disconnect, environment, label, hooks::client_key(session));
   auto job = runner_.run(std::move(command), [this, index, label, name = entry.name](const hooks::Outcome& outcome) {
     if (!outcome.ok()) io::log_within(log_budget_, io::mono_now(), io::LogLevel::kWarning, label + ": " + outcome.text);
     has_left(index, name);

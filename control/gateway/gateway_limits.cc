@@ -37,7 +37,9 @@ std::vector<std::string> Gateway::follow_configured_limit(abi::SessionRef sessio
   if (limit.from_client == before.from_client) limit.from_client = entry.configured.from_client;
   if (limit.to_client == before.to_client) limit.to_client = entry.configured.to_client;
   if (limit != info->limit) instance.server->limit(session, limit, io::now());
-  return own.findings;
+  std::vector<std::string> findings;
+  for (const policy::Finding& finding : own.findings) findings.push_back(policy::to_text(finding));
+  return findings;
 }
 
 std::vector<std::string> Gateway::follow_configured_limits() {

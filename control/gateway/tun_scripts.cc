@@ -69,11 +69,7 @@ TunScripts::Step TunScripts::step(const Server& server, const config::HookConfig
   environment.set("script_context", context);
   const bool route = std::string_view(kind) == "route-up";
   if (std::string_view(kind) == "down") environment.set("signal", "sigterm");
-  Step step{{.argv = program,
-             .environment = environment.strings(),
-             .folder = environment.folder(),
-             .label = std::string(kind) + " of " + server.file,
-             .client = "up and down"},
+  Step step{hooks::command_of(program, environment, std::string(kind) + " of " + server.file, "up and down"),
             std::string_view(kind) == "up"};
   if (route) return step;
   step.command.argv.insert(step.command.argv.end(), server.arguments.begin(), server.arguments.end());

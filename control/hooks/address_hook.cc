@@ -26,11 +26,8 @@ void AddressHook::learn(abi::SessionRef session, const std::string& name, const 
 Runner::JobId AddressHook::run(const char* operation, const std::string& address, const std::string* name,
                                Environment environment, Runner::Done done) {
   environment.set("script_type", "learn-address");
-  Command command{.argv = program_,
-                  .environment = environment.strings(),
-                  .folder = environment.folder(),
-                  .label = std::string("learn-address ") + operation + " " + address,
-                  .client = "learn-address " + address};  // what is said of one address stays in order
+  Command command = command_of(program_, environment, std::string("learn-address ") + operation + " " + address,
+                               "learn-address " + address);  // what is said of one address stays in order
   command.argv.insert(command.argv.end(), {operation, address});
   if (name) command.argv.push_back(*name);
   return runner_.run(std::move(command), std::move(done));

@@ -33,6 +33,11 @@ struct Runner::Job {
   bool cancelled = false;
 };
 
+Command command_of(const std::vector<std::string>& program, const Environment& environment, std::string label,
+                   std::string client) {
+  return {program, environment.strings(), environment.folder(), std::move(label), std::move(client)};
+}
+
 Runner::~Runner() {
   for (auto& [id, job] : running_) {
     loop_.cancel(job->timer);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "control/hooks/environment.h"
 #include "control/io/event_loop.h"
 #include "control/io/log.h"
 
@@ -22,6 +23,11 @@ struct Command {
   std::string label;                     ///< for the log: "client-connect of alice"
   std::string client;  ///< commands of one client run one after the other, and can't take more than their share
 };
+
+/// Runs `program` with its arguments and this environment, in the environment's folder. For `label` and `client` see
+/// Command.
+Command command_of(const std::vector<std::string>& program, const Environment& environment, std::string label,
+                   std::string client);
 
 enum class Ending : uint8_t { kExited, kSignalled, kTimedOut, kNotStarted };
 

@@ -38,8 +38,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
   // As with the reference, which is in its folder when it becomes another user, one that it may not enter is no reason
   // not to run.
-  if (*folder != '\0') [[maybe_unused]]
-    int entered = chdir(folder);
+  [[maybe_unused]] int entered = *folder != '\0' ? chdir(folder) : 0;
   execve(program, argv, environment);
   int error = errno;
   [[maybe_unused]] ssize_t n = write(failure, &error, sizeof error);

@@ -181,8 +181,7 @@ void apply_text(Applying& to, std::string_view text, const std::string& source, 
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   uint32_t number = 0;
   auto finding = [&](const std::string& what) {
-    if (to.settings.findings.size() < kMaxFindings)
-      to.settings.findings.push_back(source + ":" + std::to_string(number) + ": " + what);
+    if (to.settings.findings.size() < kMaxFindings) to.settings.findings.push_back({source, number, what});
   };
   while (!text.empty()) {
     ++number;
@@ -206,6 +205,11 @@ void apply_text(Applying& to, std::string_view text, const std::string& source, 
 }
 
 }  // namespace
+
+std::string to_text(const Finding& finding) {
+  const std::string line = finding.line > 0 ? ":" + std::to_string(finding.line) : "";
+  return finding.file + line + ": " + finding.text;
+}
 
 ClientSettings settings_for_all(const config::ServerConfig& server) {
   ClientSettings settings;
@@ -232,7 +236,7 @@ void apply_client_config_dir(ClientSettings& settings, const std::string& name, 
       return apply_lines(settings, file->bytes, folder + "/" + tame, server, loader);
     }
     // It may say that the client is to stay out.
-    if (file.error() == config::kNotReadable) settings.findings.push_back(folder + "/" + tame + ": " + file.error());
+    if (file.error() == config::kNotReadable) settings.findings.push_back({folder + "/" + tame, 0, file.error()});
   }
   if (auto file = loader.load(folder + "/DEFAULT", kMaxFile))
     apply_lines(settings, file->bytes, folder + "/DEFAULT", server, loader);

@@ -14,6 +14,15 @@
 
 namespace culvert::policy {
 
+/// A line that could not be applied.
+struct Finding {
+  std::string file;
+  uint32_t line = 0;  ///< 0: the file as a whole
+  std::string text;
+};
+/// "alice:3: push: …"
+std::string to_text(const Finding& finding);
+
 struct ClientSettings {
   struct Static4 {
     std::array<uint8_t, 4> address{};
@@ -34,7 +43,7 @@ struct ClientSettings {
   std::vector<std::string> push;         ///< what the client is pushed in all, besides what is made for it
   std::vector<abi::InnerPrefix> routes;  ///< iroute, iroute-ipv6
   config::SessionLimits limits;          ///< inactive, session-timeout, limit-in, limit-out
-  std::vector<std::string> findings;     ///< lines that could not be applied: "alice:3: …"
+  std::vector<Finding> findings;
 };
 
 /// Those of a client without any lines.

@@ -157,7 +157,8 @@ def test_config_check_says_what_would_be_honoured(stage):
 def test_config_check_reads_the_files_of_clients(stage, tmp_path):
     """A client whose file holds what can't be applied gets in without it, which is better known beforehand."""
     (tmp_path / "alice").write_text("push \"route 10.1.0.0 255.255.0.0\"\nifconfig-push 10.8.0.5 10.8.0.6\n")
-    (tmp_path / "DEFAULT").write_text("inactive 600\n")
+    (tmp_path / "DEFAULT").write_text("inactive 600\nnonsense\n")
+    (tmp_path / "bob smith").write_text("nonsense\n")  # no client's name leads to it, so DEFAULT is bob smith's file
     (tmp_path / "alice~").write_text("ifconfig-push\n")
     gateway = stage.gateway(extra=[f"client-config-dir {tmp_path}"])
     for path in (conf_of(gateway), gateway.config):
@@ -165,6 +166,7 @@ def test_config_check_reads_the_files_of_clients(stage, tmp_path):
         found = [(row["file"], row["line"], row["severity"]) for row in answer["findings"]
                  if row["file"].startswith(f"{tmp_path}/alice")]
         assert answer["ok"] and found == [(str(tmp_path / "alice"), 2, "warning")], answer["findings"]
+        assert [row["line"] for row in answer["findings"] if row["file"] == f"{tmp_path}/DEFAULT"] == [2]
         assert any("left out: ifconfig-push: takes an IPv4 address and a netmask" in row["text"]
                    and "topology net30" in row["text"] for row in answer["findings"])
 

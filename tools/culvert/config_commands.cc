@@ -6,7 +6,6 @@
 #include <system_error>
 #include <utility>
 
-#include "control/config/arguments.h"
 #include "control/config/check.h"
 #include "control/io/clock.h"
 #include "control/io/privileges.h"
@@ -79,14 +78,10 @@ void look_at_client_files(config::Check& check, config::FileLoader& loader) {
     for (const std::string& name : names) {
       policy::ClientSettings settings = policy::settings_for_all(server);
       policy::apply_client_config_dir(settings, name, server, loader);
-      for (const std::string& found : settings.findings) {
-        // "DIR/alice:3: push: …", and without a number for the file as a whole.
-        const std::string file = found.substr(0, found.find(": "));
-        const size_t colon = file.rfind(':');
-        const auto line = colon == std::string::npos ? std::nullopt : config::to_number(file.substr(colon + 1));
-        check.report.warning(line ? file.substr(0, colon) : file, line.value_or(0),
-                             "left out: " + found.substr(std::min(file.size() + 2, found.size())));
-      }
+      // Those of DEFAULT come up under its own name alone, not with each file that no client's name leads to.
+      for (const policy::Finding& found : settings.findings)
+        if (found.file == server.access.client_config_dir + "/" + name)
+          check.report.warning(found.file, found.line, "left out: " + found.text);
     }
   }
 }

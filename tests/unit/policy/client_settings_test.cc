@@ -36,7 +36,7 @@ struct ClientSettingsTest : ::testing::Test {
   /// What is wrong with one line.
   std::string wrong(const std::string& line) {
     ClientSettings settings = lines(line);
-    return settings.findings.empty() ? "" : settings.findings[0];
+    return settings.findings.empty() ? "" : to_text(settings.findings[0]);
   }
 
   config::ServerConfig server;
@@ -61,13 +61,13 @@ TEST_F(ClientSettingsTest, IfconfigPushFollowsTheTopology) {
 
 TEST_F(ClientSettingsTest, AMarkOfItsEncodingIsNoPartOfTheFirstLine) {
   ClientSettings settings = lines("\xEF\xBB\xBFpush \"route 10.5.0.0 255.255.0.0\"\n");
-  EXPECT_TRUE(settings.findings.empty()) << settings.findings[0];
+  EXPECT_TRUE(settings.findings.empty()) << to_text(settings.findings[0]);
   EXPECT_EQ(settings.push.back(), "route 10.5.0.0 255.255.0.0");
 }
 
 TEST_F(ClientSettingsTest, Ip6AddressesWithoutALengthAreOfA64) {
   ClientSettings settings = lines("ifconfig-ipv6-push fd00:8::77 fd00:8::1\niroute-ipv6 fd00:99::5\n");
-  EXPECT_TRUE(settings.findings.empty()) << settings.findings[0];
+  EXPECT_TRUE(settings.findings.empty()) << to_text(settings.findings[0]);
   ASSERT_TRUE(settings.ip6);
   EXPECT_EQ(settings.ip6->prefix, 64);
   EXPECT_EQ(settings.ip6->address[15], 0x77);
@@ -86,7 +86,7 @@ TEST_F(ClientSettingsTest, AFileThatCanNotBeReadIsNamed) {
   ClientSettings settings = settings_for_all(server);
   apply_client_config_dir(settings, "alice", server, files);
   ASSERT_EQ(settings.findings.size(), 1u);
-  EXPECT_EQ(settings.findings[0], "etc/ccd/alice: " + std::string(config::kNotReadable));
+  EXPECT_EQ(to_text(settings.findings[0]), "etc/ccd/alice: " + std::string(config::kNotReadable));
   EXPECT_EQ(settings.push.back(), "route 10.7.0.0 255.255.0.0");
   EXPECT_FALSE(settings.found_own_file);
 }
@@ -118,7 +118,7 @@ TEST_F(ClientSettingsTest, TakesAllKindsOfLines) {
   ClientSettings settings = lines(
       "# comment\n\nifconfig-push 10.8.0.7 255.255.255.0\nifconfig-ipv6-push fd00:8::7/64 fd00:8::1\r\n"
       "iroute 192.168.5.9 255.255.255.0\niroute 192.168.6.1\n--iroute-ipv6 fd00:5::1/48\npush \"route 1.2.3.4\"\n");
-  EXPECT_TRUE(settings.findings.empty()) << settings.findings[0];
+  EXPECT_TRUE(settings.findings.empty()) << to_text(settings.findings[0]);
   EXPECT_EQ(settings.ip4->address, (std::array<uint8_t, 4>{10, 8, 0, 7}));
   EXPECT_EQ(settings.ip4->prefix, 24);
   EXPECT_EQ(settings.ip6->prefix, 64);
@@ -144,7 +144,7 @@ TEST_F(ClientSettingsTest, WrongLinesAreNamedAndTheOthersCount) {
   ClientSettings settings = lines("nonsense\npush \"x\"\n");
   EXPECT_EQ(settings.push.back(), "x");
   ASSERT_EQ(settings.findings.size(), 1u);
-  EXPECT_TRUE(settings.findings[0].starts_with("alice:1: nonsense: can't stand here"));
+  EXPECT_TRUE(to_text(settings.findings[0]).starts_with("alice:1: nonsense: can't stand here"));
   EXPECT_NE(wrong("ifconfig-push 10.8.0.7"), "");
   EXPECT_NE(wrong("ifconfig-push 10.8.0.7 10.8.0.6"), "") << "a peer's address is no netmask";
   EXPECT_NE(wrong("ifconfig-push 10.8.0.1 255.255.255.0").find("gateway's own"), std::string::npos);
@@ -160,14 +160,14 @@ TEST_F(ClientSettingsTest, RoutesAreLimited) {
   server.access.max_routes_per_client = 1;
   ClientSettings settings = lines("iroute 10.1.0.0 255.255.0.0\niroute 10.2.0.0 255.255.0.0\n");
   EXPECT_EQ(settings.routes.size(), 1u);
-  EXPECT_NE(settings.findings.at(0).find("max-routes-per-client"), std::string::npos);
+  EXPECT_NE(settings.findings.at(0).text.find("max-routes-per-client"), std::string::npos);
 }
 
 TEST_F(ClientSettingsTest, IncludesAreFollowedButNotForEver) {
   files.files["etc/common"] = "push \"x\"\nconfig common\n";
   ClientSettings settings = lines("config common\n");
   EXPECT_EQ(std::ranges::count(settings.push, "x"), 4);
-  EXPECT_NE(settings.findings.at(0).find("deep"), std::string::npos);
+  EXPECT_NE(settings.findings.at(0).text.find("deep"), std::string::npos);
 }
 
 TEST_F(ClientSettingsTest, OwnFileElseDefaultElseNothing) {
