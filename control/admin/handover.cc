@@ -1,7 +1,8 @@
 #include "control/admin/handover.h"
-#include "control/admin/to_json.h"
 
 #include <utility>
+
+#include "control/admin/to_json.h"
 
 namespace culvert::admin {
 namespace {
