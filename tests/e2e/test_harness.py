@@ -79,6 +79,17 @@ def test_download_notices_corruption(pair, tmp_path):
             Download(right.namespace, left.ip4).finish(file)
 
 
+def test_a_lasting_download_ends_when_told(pair, tmp_path):
+    left, right = pair
+    file = RandomFile(tmp_path, 1_000_000)
+    with serving(left.namespace, file, lasting=True) as server:
+        download = Download(right.namespace, left.ip4, window=65536)
+        wait_until(lambda: download.received > 5 * file.size, "more than the file")
+        assert download.running()
+        server.last_round()
+        download.finish(file)
+
+
 def test_garbage_sends_what_it_reports(pair, tmp_path):
     left, right = pair
     (tmp_path / "capture").write_bytes(b"\x00\x05hello\x00\x03you")

@@ -47,7 +47,7 @@ def wait_between_renegotiations(clients, period: float) -> None:
 def test_control_killed_in_the_middle_of_a_download(stage, big_file):
     gateway = stage.gateway()
     client = stage.connected("alice", options=["reneg-sec 8 8"])
-    with serving(gateway.namespace, big_file), \
+    with serving(gateway.namespace, big_file, lasting=True) as server, \
             streaming(stage.folder, gateway.namespace, INNER6, client.namespace, client.inner6) as stream:
         # Without a window the download fills the client's queues until it drops packets of the stream, killed or not.
         download = Download(client.namespace, INNER4, window=65536)
@@ -56,6 +56,7 @@ def test_control_killed_in_the_middle_of_a_download(stage, big_file):
         kill_and_wait_for_next(gateway, "culvert-control")
         assert gateway.pid_of("culvert-dataplane") == dataplane, "the dataplane did not live on"
         wait_until(lambda: gateway.session_names() == ["alice"], "the session to be listed again", 5)
+        server.last_round()
         download.finish(big_file)
         before = client.renegotiations()
         wait_until(lambda: client.renegotiations() > before, "a renegotiation with the new control", 20)

@@ -49,12 +49,13 @@ def test_renegotiates_without_loss(stage):
 def test_control_killed_in_the_middle_of_a_download(stage, big_file):
     gateway = stage.gateway(protocol="tcp-server")
     client = stage.connected("alice", protocol="tcp", options=["reneg-sec 8 8"])
-    with serving(gateway.namespace, big_file), \
+    with serving(gateway.namespace, big_file, lasting=True) as server, \
             streaming(stage.folder, gateway.namespace, INNER6, client.namespace, client.inner6, rate=200) as stream:
         download = Download(client.namespace, INNER4)
         wait_until(lambda: download.received > big_file.size // 10, "a part of the download")
         kill_and_wait_for_next(gateway, "culvert-control")
         wait_until(lambda: gateway.session_names() == ["alice"], "the session to be listed again", 5)
+        server.last_round()
         download.finish(big_file)
         before = client.renegotiations()
         wait_until(lambda: client.renegotiations() > before, "a renegotiation with the new control", 30)

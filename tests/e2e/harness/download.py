@@ -20,26 +20,44 @@ class RandomFile:
     def __init__(self, folder: Path, size: int):
         self.size = size
         self.path = folder / f"random-{size}"
-        digest = hashlib.sha256()
         with open(self.path, "wb") as out:
             for begin in range(0, size, _CHUNK):
-                block = os.urandom(min(_CHUNK, size - begin))
-                digest.update(block)
-                out.write(block)
-        self.sha256 = digest.hexdigest()
+                out.write(os.urandom(min(_CHUNK, size - begin)))
+        self.sha256 = self._sha256_of(1)
+
+    def sha256_of(self, rounds: int) -> str:
+        """Of the file `rounds` times, one behind the other."""
+        return self.sha256 if rounds == 1 else self._sha256_of(rounds)
+
+    def _sha256_of(self, rounds: int) -> str:
+        digest = hashlib.sha256()
+        for _ in range(rounds):
+            with open(self.path, "rb") as source:
+                while block := source.read(_CHUNK):
+                    digest.update(block)
+        return digest.hexdigest()
 
 
 class FileServer:
-    """Sends one file to everybody who connects. Its socket lives in the gateway's namespace, on all its addresses."""
+    """Sends one file to everybody who connects. Its socket lives in the gateway's namespace, on all its addresses. With `lasting` it
+    sends the file again and again until `last_round()`, so that a download lasts as long as the test needs it, on any machine."""
 
-    def __init__(self, namespace: Namespace, file: RandomFile):
+    def __init__(self, namespace: Namespace, file: RandomFile, lasting: bool = False):
         self._file = file
+        self._last_round = threading.Event()
+        if not lasting:
+            self._last_round.set()
         with namespace.entered():
             self._listener = socket.create_server(("", FILE_PORT), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
         self._thread = threading.Thread(target=self._serve, name="file server", daemon=True)
         self._thread.start()
 
+    def last_round(self) -> None:
+        """Connections end with the round that they are in."""
+        self._last_round.set()
+
     def close(self) -> None:
+        self.last_round()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
@@ -57,6 +75,9 @@ class FileServer:
         with connection, open(self._file.path, "rb") as source, contextlib.suppress(OSError):
             connection.settimeout(60)
             connection.sendfile(source)
+            while not self._last_round.is_set():
+                source.seek(0)
+                connection.sendfile(source)
 
 
 class Download:
@@ -93,16 +114,18 @@ class Download:
         return self._thread.is_alive()
 
     def finish(self, file: RandomFile, seconds: float = 120.0) -> None:
-        """Waits for the end and compares."""
+        """Waits for the end and compares: the file, or as many whole ones as a lasting server has sent."""
         self._thread.join(seconds)
         assert not self._thread.is_alive(), f"download still runs after {seconds:g} s at {self.received} bytes"
         assert not self.error, f"download broke off {self.error}"
-        assert self.received == file.size and self.sha256 == file.sha256, "the file arrived damaged"
+        rounds, rest = divmod(self.received, file.size)
+        assert rounds > 0 and rest == 0, f"{self.received} bytes arrived of a file of {file.size}"
+        assert self.sha256 == file.sha256_of(rounds), "the file arrived damaged"
 
 
 @contextlib.contextmanager
-def serving(namespace: Namespace, file: RandomFile) -> Iterator[FileServer]:
-    server = FileServer(namespace, file)
+def serving(namespace: Namespace, file: RandomFile, lasting: bool = False) -> Iterator[FileServer]:
+    server = FileServer(namespace, file, lasting)
     try:
         yield server
     finally:
