@@ -68,6 +68,13 @@ def test_clients_of_both_workers_and_between_them(stage, file, protocol):
         wait_until(lambda: client.name not in gateway.session_names(), "the session to end", 5)
 
 
+def where_packets_went(gateway, *clients) -> dict:
+    """Every place in which one of a stream may have been dropped."""
+    drops = {reason: count for reason, count in gateway.drops().items() if count}
+    sockets = {end.name: (end.namespace.udp_losses(), end.counters()) for end in clients}
+    return {"gateway": drops, "its sockets": gateway.namespace.udp_losses(), **sockets}
+
+
 def test_either_process_killed(stage):
     gateway = start(stage, extra=["reneg-sec 8 8"])
     alice, bob = one_of_each_worker(stage, gateway)
@@ -82,7 +89,7 @@ def test_either_process_killed(stage):
         wait_until(lambda: first.received() > at_rekey[0] + 500 and second.received() > at_rekey[1] + 500,
                    "the streams to flow on")
         accounts = [account for stream in (first, second) for account in stream.finish()]
-        assert all(account.perfect for account in accounts), accounts
+        assert all(account.perfect for account in accounts), f"{accounts} {where_packets_went(gateway, alice, bob)}"
     kill_and_wait_for_next(gateway, "culvert-dataplane")
     for client in (alice, bob):
         wait_until(lambda: client.ping(INNER4), "the tunnel to be back", 10)

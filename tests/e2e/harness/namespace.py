@@ -88,6 +88,14 @@ class Namespace:
         with self.entered():
             return socket.socket(family, kind, protocol)
 
+    def udp_losses(self) -> Dict[str, int]:
+        """Datagrams that its sockets had no room for, in and out."""
+        with self.entered():
+            names, values = [line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines()
+                             if line.startswith("Udp:")]
+        counts = dict(zip(names, values))
+        return {name: int(counts[name]) for name in ("RcvbufErrors", "SndbufErrors")}
+
     def ping(self, address: str, count: int = 1, size: int = 56, seconds: float = 3.0) -> bool:
         """True when every one of `count` echo requests was answered."""
         done = self.try_run("ping", "-n", "-q", "-i", "0.05", "-c", str(count), "-W", f"{seconds:g}", "-s", str(size),
