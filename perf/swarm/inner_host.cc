@@ -109,16 +109,18 @@ Account InnerHost::arrived() {
 
 void InnerHost::run() {
   while (!ends_) {
-    bool sends;
+    long wait_ns = kIdlePauseNs;
     {
       std::lock_guard lock(mutex_);
       take_echoes();
       take_data();
-      sends = task_.sends;
-      if (sends) send_some();
+      if (task_.sends) {
+        send_some();
+        wait_ns = pace_.turn_is_over() ? 0 : kPauseNs;
+      }
     }
     std::array<epoll_event, 2> events;
-    timespec pause{0, sends ? kPauseNs : kIdlePauseNs};
+    timespec pause{0, wait_ns};
     epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()), &pause, nullptr);
   }
 }
@@ -183,6 +185,7 @@ void InnerHost::take_echoes() {
 void InnerHost::send_some() {
   size_t payload = task_.size - kInnerHeaders;
   size_t refused = 0;  // clients in a row for whom there is no room now
+  pace_.begin_turn();
   while (refused < task_.clients.size()) {
     uint64_t now = now_ns();
     size_t count = pace_.allowance(out, task_.burst, now);

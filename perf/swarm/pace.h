@@ -18,9 +18,15 @@ class Pace {
   /// `rate`: packets per second, 0: as fast as they arrive. `window`: packets on the way at most.
   Pace(double rate, uint64_t window, uint64_t now_ns) : rate_(rate), window_(window), start_ns_(now_ns) {}
 
+  /// Sender and receiver share a thread with more to do: it sends no more than a window in a turn, even when all of it
+  /// has arrived by then.
+  void begin_turn() { granted_in_turn_ = 0; }
+  bool turn_is_over() const { return granted_in_turn_ >= window_; }
+
   /// How many of `wanted` packets may go now. When nothing has arrived for a while, what is on the way is written off,
   /// so that a loss does not stop the rest.
   uint64_t allowance(const Flight& flight, uint64_t wanted, uint64_t now_ns) {
+    if (turn_is_over()) return 0;
     uint64_t sent = flight.sent.load(std::memory_order_relaxed);
     uint64_t received = flight.received.load(std::memory_order_relaxed);
     if (received != received_) {
@@ -47,6 +53,7 @@ class Pace {
     }
     uint64_t granted = std::min(room, wanted);
     paced_ += granted;
+    granted_in_turn_ += granted;
     return granted;
   }
 
@@ -58,6 +65,7 @@ class Pace {
   uint64_t window_;
   uint64_t start_ns_;
   uint64_t paced_ = 0;
+  uint64_t granted_in_turn_ = 0;
   uint64_t received_ = 0;
   uint64_t moved_ns_ = 0;
   uint64_t written_off_ = 0;

@@ -183,13 +183,16 @@ Status Swarm::check_members() {
 
 void Swarm::pass(bool sends) {
   bool hurries = sends && (sends_in_ || sends_echoes_);
-  crowd_->pass(hurries ? 50us : 1ms, [this](size_t member, const InnerPacket& packet) { take(member, packet); });
+  std::chrono::nanoseconds pause = hurries ? 50us : 1ms;
+  if (hurries && pace_.turn_is_over()) pause = 0ns;  // more may go at once
+  crowd_->pass(pause, [this](size_t member, const InnerPacket& packet) { take(member, packet); });
   if (sends && sends_in_) send_data(now_ns());
   if (sends && sends_echoes_) send_echoes(now_ns());
 }
 
 void Swarm::send_data(uint64_t now) {
   size_t idle = 0;  // members in a row that can't send now
+  pace_.begin_turn();
   while (idle < crowd_->size()) {
     size_t index = turn_++ % crowd_->size();
     Member& member = *crowd_->at(index);

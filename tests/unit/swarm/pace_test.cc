@@ -34,6 +34,22 @@ TEST(Pace, APauseIsNotCaughtUpWith) {
   EXPECT_LE(granted, 11u) << "10 ms of 1,000 per second, not 10 s";
 }
 
+TEST(Pace, ATurnEndsHoweverFastTheyArrive) {
+  Flight flight;
+  Pace pace(0, 10, 0);
+  for (int turn = 0; turn < 3; ++turn) {
+    pace.begin_turn();
+    EXPECT_FALSE(pace.turn_is_over());
+    uint64_t granted = 0, more = 0;
+    while (granted < 1000 && (more = pace.allowance(flight, 4, 1)) > 0) {
+      granted += more;
+      flight.sent = flight.received = flight.sent + more;
+    }
+    EXPECT_EQ(granted, 12u) << "whole bursts, until the window is full once";
+    EXPECT_TRUE(pace.turn_is_over());
+  }
+}
+
 TEST(Pace, WhatIsLostDoesNotStopTheRest) {
   Flight flight;
   Pace pace(0, 10, 0);
