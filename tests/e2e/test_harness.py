@@ -86,8 +86,7 @@ def test_a_lasting_download_ends_when_told(pair, tmp_path):
         download = Download(right.namespace, left.ip4, window=65536)
         wait_until(lambda: download.received > 5 * file.size, "more than the file")
         assert download.running()
-        server.last_round()
-        download.finish(file)
+        server.finish(download)
 
 
 def test_garbage_sends_what_it_reports(pair, tmp_path):

@@ -76,8 +76,7 @@ def test_a_download_outlives_a_link_flap_on_either_side(stage, kind, tmp_path):
                 peer.ip(f"route replace default via {LAN4}")
         before = download.received
         wait_until(lambda: download.received > before, "the download to flow again", 20)
-        server.last_round()
-        download.finish(file)
+        server.finish(download)
     file.path.unlink()
     assert client.connects() == 1
 

@@ -92,8 +92,7 @@ def test_control_upgraded_in_the_middle_of_a_download(stage, big_file):
         account = upgraded(gateway)
         after_it = download.received
         wait_until(lambda: download.received > after_it, "the download to flow on")
-        server.last_round()
-        download.finish(big_file)
+        server.finish(download)
     after = gateway.pids()
     assert after["culvert-dataplane"] == before["culvert-dataplane"] and after["culvert-control"] != before["culvert-control"]
     assert (account["control_pid_before"], account["control_pid_after"]) == (before["culvert-control"], after["culvert-control"])
@@ -342,8 +341,7 @@ def test_connections_over_tcp_outlive_the_dataplane(stage, big_file):
         account = upgraded(gateway, "--dataplane")
         resumed = stream.received(), download.received
         wait_until(lambda: stream.received() > resumed[0] + 200 and download.received > resumed[1], "both to flow on", 30)
-        server.last_round()
-        download.finish(big_file)
+        server.finish(download)
         renegotiates(alice)
         down, up = stream.finish()
     assert account["sessions_left"] == account["sessions_kept"] == 2 and account["tcp_sessions_ended"] == 0
