@@ -70,7 +70,7 @@ void Gateway::end_leaving(const admin::Unfinished& cut_off) {
   size_t sessions = 0;
   for (size_t i = 0; i < instances_.size(); ++i) {
     write_pool(i);
-    if (instances_[i]->server) sessions += instances_[i]->server->census().connected;
+    if (instances_[i]->server) sessions += instances_[i]->server->census(io::now()).connected;
   }
   if (!handed_on())
     io::log(io::LogLevel::kError, "the dataplane did not take all that it was told in time: sessions may be lost");

@@ -56,6 +56,7 @@ ordered_json Operator::answer(const json& request, const io::PeerCredentials& wh
   if (command == "status") return admin_ok(admin::to_json(status()));
   if (command == "reload") return reload(who);
   if (command == "handover") return admin_ok(admin::to_json(handover()));
+  if (command == "renew-keys") return renew_keys();
   if (command == "leave") return leave(request, who);
   if (command == "ports") return admin_ok(admin::to_json(ports()));
   if (!gateway_.link_.mapping()) return admin_error("no dataplane yet: " + gateway_.state_text_);

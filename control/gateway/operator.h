@@ -25,6 +25,7 @@ class Operator {
   bool is_ready() const;
   admin::StatusRow status() const;
   admin::HandoverRow handover() const;
+  nlohmann::ordered_json renew_keys();
   nlohmann::ordered_json leave(const nlohmann::json& request, const io::PeerCredentials& who);
   std::vector<admin::SessionRow> sessions() const;
   std::vector<admin::DropRow> drops(bool all) const;

@@ -1,4 +1,5 @@
-// What `culvert upgrade` asks: who would take over, and to leave the sessions to the next control.
+// What `culvert upgrade` asks: who would take over, keys that a new dataplane can be given, and to leave the sessions
+// to the next control.
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,7 +37,7 @@ admin::HandoverRow Operator::handover() const {
   }
   for (const auto& instance : gateway_.instances_) {
     if (!instance->server) continue;
-    openvpn::Server::Census census = instance->server->census();
+    openvpn::Server::Census census = instance->server->census(io::now());
     row.sessions += census.connected;
     row.sessions_over_tcp += census.over_tcp;
     row.without_keys += census.without_keys;
@@ -50,6 +51,12 @@ admin::HandoverRow Operator::handover() const {
     row.waited_for = leaving->waited_for;
   }
   return row;
+}
+
+ordered_json Operator::renew_keys() {
+  for (const auto& instance : gateway_.instances_)
+    if (instance->server) instance->server->renew_keys(io::now());
+  return admin_ok(admin::to_json(handover()));
 }
 
 ordered_json Operator::leave(const json& request, const io::PeerCredentials& who) {

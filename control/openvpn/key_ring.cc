@@ -50,14 +50,16 @@ bool KeyRing::emit_install(const Held& key, bool send_at_once, const Progress& a
   return whole;
 }
 
-void KeyRing::install(Key key, MonoTime old_dies, Commands& out) {
+void KeyRing::install(Key key, const Overlap& before, Commands& out) {
   if (!switched_) start_sending(out);
   remove_previous(out);
+  if (current_) lost_in_use_ = false;
   previous_ = std::move(current_);
   current_ = Held{std::move(key), true};
   switched_ = !previous_;
   switch_at_.reset();
-  previous_dies_ = old_dies;
+  peer_leaves_previous_ = before.peer_leaves;
+  previous_dies_ = before.dies;
   emit_install(*current_, switched_, at_start(*current_), out);
 }
 
@@ -107,6 +109,7 @@ void KeyRing::adopt(uint8_t current, abi::Cipher cipher, std::optional<uint8_t> 
   current_ = bare(current);
   previous_.reset();
   if (previous) previous_ = bare(*previous);
+  peer_leaves_previous_ = MonoTime::max();
   // The switch may have been decided before the restart or not; to say it (again) does no harm.
   switched_ = !previous_;
   switch_at_ = switch_at;

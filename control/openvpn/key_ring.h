@@ -33,9 +33,13 @@ class KeyRing {
     DataKeys keys;
   };
 
-  /// A new key. The first one is sent with at once. `switch_at`: when to send with it if nothing tells us before that
-  /// the peer has it; `old_dies`: end of the transition window of the key it takes over from.
-  void install(Key key, MonoTime old_dies, Commands& out);
+  /// How long the key before goes on.
+  struct Overlap {
+    MonoTime peer_leaves;  ///< a stock peer may send with it until then
+    MonoTime dies;         ///< end of its transition window
+  };
+  /// A new key. The first one is sent with at once. `before`: of the key it takes over from.
+  void install(Key key, const Overlap& before, Commands& out);
   /// All that we said in the negotiation of key `id` was acknowledged. `switch_at`: when to send with it if nothing
   /// tells us before that the peer has it.
   void negotiated(uint8_t id, MonoTime switch_at);
@@ -48,9 +52,12 @@ class KeyRing {
   void tick(MonoTime now, Commands& out);
   std::optional<MonoTime> next_deadline() const;
   /// Puts the keys into a new dataplane. `floors`: first packet-id to send and last received, of each id; a key for
-  /// which that is not known is forgotten, since its packet-ids could repeat. False when the newest key is lost.
+  /// which that is not known is forgotten, since its packet-ids could repeat.
   template <class FloorsOf>
-  bool reinstall(FloorsOf floors, Commands& out);
+  void reinstall(FloorsOf floors, MonoTime now, Commands& out);
+  /// A key that reinstall() lost may still be the one that the peer sends with. A further key ends that, but not the
+  /// first one, since a stock peer goes on with the key before it.
+  bool peer_may_send_with_lost() const { return lost_in_use_; }
   /// State after a restart of control: ids, without the keys.
   void adopt(uint8_t current, abi::Cipher cipher, std::optional<uint8_t> previous, MonoTime switch_at,
              MonoTime previous_dies);
@@ -59,8 +66,10 @@ class KeyRing {
   std::optional<uint8_t> previous() const { return previous_ ? std::optional(previous_->id) : std::nullopt; }
   /// The key that the worker seals with.
   std::optional<uint8_t> sending() const { return switched_ ? current() : previous(); }
-  /// Could a new dataplane be given the newest key? Not one from before a restart of control.
-  bool known() const { return current_ && current_->known; }
+  /// Could a new dataplane be given all keys that the peer may send with? Not those from before a restart of control.
+  bool known(MonoTime now) const {
+    return current_ && current_->known && (!peer_may_send_with_previous(now) || previous_->known);
+  }
   abi::Cipher cipher() const { return current_ ? current_->cipher : abi::Cipher{}; }
 
  private:
@@ -69,6 +78,8 @@ class KeyRing {
   };
   void start_sending(Commands& out);
   void remove_previous(Commands& out);
+  /// With the newest one at first, and later with the one before again: see tls_select_encryption_key in ssl.c.
+  bool peer_may_send_with_previous(MonoTime now) const { return previous_ && now < peer_leaves_previous_; }
   /// Where packet-ids of a key stand.
   struct Progress {
     uint64_t first_to_send = 1;
@@ -82,13 +93,15 @@ class KeyRing {
 
   std::optional<Held> current_;
   std::optional<Held> previous_;
-  bool switched_ = true;               // current_ is the one sent with
+  bool switched_ = true;  // current_ is the one sent with
+  MonoTime peer_leaves_previous_{};
+  bool lost_in_use_ = false;
   std::optional<MonoTime> switch_at_;  // nothing before the negotiation is through
   MonoTime previous_dies_{};
 };
 
 template <class FloorsOf>
-bool KeyRing::reinstall(FloorsOf floors, Commands& out) {
+void KeyRing::reinstall(FloorsOf floors, MonoTime now, Commands& out) {
   auto put = [&](std::optional<Held>& key, bool send) {
     if (!key) return false;
     auto at = key->known ? going_on(*key, floors(key->id)) : std::nullopt;
@@ -96,10 +109,11 @@ bool KeyRing::reinstall(FloorsOf floors, Commands& out) {
     if (!installed) key.reset();
     return installed;
   };
+  const bool needs_previous = peer_may_send_with_previous(now);
   bool previous = put(previous_, !switched_);
   bool current = put(current_, switched_ || !previous);
   if (!previous || !current) switched_ = true;
-  return current;
+  if (!current || (needs_previous && !previous)) lost_in_use_ = true;
 }
 
 }  // namespace culvert::openvpn

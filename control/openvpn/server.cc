@@ -175,15 +175,26 @@ Server::Unfinished Server::unfinished(Now now) const {
   return sum;
 }
 
-Server::Census Server::census() const {
+Server::Census Server::census(Now now) const {
   Census sum;
   for (const auto& [peer_id, session] : state_->by_peer_id) {
     if (session->phase() != ServerSession::Phase::kConnected) continue;
     ++sum.connected;
     if (session->path().remote.transport == abi::Transport::kTcp) ++sum.over_tcp;
-    if (!session->keys().known()) ++sum.without_keys;
+    if (!session->keys().known(now.mono)) ++sum.without_keys;
   }
   return sum;
+}
+
+void Server::renew_keys(Now now) {
+  std::vector<ServerSession*> old;
+  for (const auto& [peer_id, session] : state_->by_peer_id)
+    if (session->phase() == ServerSession::Phase::kConnected && !session->keys().known(now.mono))
+      old.push_back(session);
+  for (ServerSession* session : old) {
+    session->renegotiate_soon(now);
+    state_->settle(*session, now);
+  }
 }
 
 void Server::on_event(const abi::Event& event, Now now) {
@@ -258,6 +269,20 @@ void Server::reinstall(ProgressOf progress, void* context, Now now) {
   for (ServerSession* session : all) {
     session->reinstall([&](uint8_t key_id) { return progress(context, session->ref(), key_id); }, now);
     state_->settle(*session, now);
+  }
+}
+
+void Server::replace_lost_keys(Now now) {
+  constexpr std::chrono::milliseconds kBetween{1};  // about what one takes; all at once would not fit into the link
+  std::vector<ServerSession*> lost;
+  for (const auto& [peer_id, session] : state_->by_peer_id)
+    if (session->phase() == ServerSession::Phase::kConnected && session->keys().peer_may_send_with_lost())
+      lost.push_back(session);
+  MonoTime at = now.mono;
+  for (ServerSession* session : lost) {
+    session->renegotiate_by(at);
+    state_->settle(*session, now);
+    at += kBetween;
   }
 }
 

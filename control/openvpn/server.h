@@ -119,12 +119,12 @@ class Server {
   void stop(Goodbye goodbye, Now now);
 
   /// This server is about to end and leaves its sessions to the next control's adopt(). From now on none begins to
-  /// renegotiate, unless its client does over TCP; what has begun goes on.
+  /// renegotiate, unless its client does over TCP or its key is lost (replace_lost_keys); what has begun goes on.
   void leave();
   /// What would be cut off if the server ended now.
   struct Unfinished {
     size_t handshakes = 0;      ///< of clients that are not connected yet
-    size_t renegotiations = 0;  ///< of connected ones
+    size_t renegotiations = 0;  ///< of connected ones; also those that replace_lost_keys() is about to begin
     size_t messages = 0;        ///< sessions with something under way to their clients: settings, goodbyes
   };
   Unfinished unfinished(Now now) const;
@@ -132,9 +132,14 @@ class Server {
   struct Census {
     size_t connected = 0;
     size_t over_tcp = 0;
-    size_t without_keys = 0;  ///< only the dataplane has theirs: they have not renegotiated with this control yet
+    /// Only the dataplane has a key that they may send with: it is from before the last restart of control.
+    size_t without_keys = 0;
   };
-  Census census() const;
+  Census census(Now now) const;
+  /// Renegotiates soon with those that Census::without_keys counts. Once may not be enough: a stock client may send
+  /// with the key before for up to a minute, but forgets it when another negotiation begins (ssl.c,
+  /// key_state_soft_reset). To be called again until none is left.
+  void renew_keys(Now now);
 
   /// Events of the dataplane. Stale generations are ignored.
   void on_event(const abi::Event& event, Now now);
@@ -149,6 +154,9 @@ class Server {
   /// where packet-ids stand per session and key-id.
   using ProgressOf = std::optional<std::pair<uint64_t, uint64_t>> (*)(void* context, abi::SessionRef, uint8_t key_id);
   void reinstall(ProgressOf progress, void* context, Now now);
+  /// Negotiates with those whose packets the new dataplane may not be able to open, because nobody has the key any
+  /// more. To be called once its ports are open.
+  void replace_lost_keys(Now now);
 
   /// Replaces the settings for handshakes from now on (reload).
   void set_settings(ServerSettings settings);

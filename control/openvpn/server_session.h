@@ -119,10 +119,9 @@ void ServerSession::reinstall(FloorsOf floors, Now now) {
   install_session();
   install_routes();
   Commands commands;
-  bool usable = ring_.reinstall(floors, commands);
+  ring_.reinstall(floors, now.mono, commands);
   send_commands(commands);
   on_changed();
-  if (!usable) renegotiate(now);
 }
 
 }  // namespace culvert::openvpn

@@ -70,6 +70,10 @@ class Session {
   std::optional<MonoTime> next_deadline() const;
   /// Starts a soft reset, unless one is under way; after the first negotiation if that is not finished.
   void renegotiate(Now now);
+  /// The same at `at`, unless it is due before anyway.
+  void renegotiate_by(MonoTime at);
+  /// The same at a random moment within adoption_spread, unless it is due by then anyway.
+  void renegotiate_soon(Now now);
   void on_key_first_use(uint8_t key_id, Now now);
 
   abi::SessionRef ref() const { return ref_; }
@@ -79,7 +83,8 @@ class Session {
   const Agreement& agreement() const { return agreement_; }
   uint64_t renegotiations() const { return renegotiations_; }
   bool dynamic_wrap() const { return dynamic_wrap_.has_value(); }
-  /// Keys are being exchanged, and the peer takes part in it or may be about to.
+  /// Keys are being exchanged, and the peer takes part in it or may be about to. Also when that is still to begin,
+  /// because the key that the peer sends with is lost.
   bool negotiating(Now now) const;
   std::chrono::sys_seconds connected_since() const { return connected_since_; }
 

@@ -11,6 +11,7 @@ using wire::Opcode;
 namespace {
 
 constexpr std::chrono::seconds kAgainWhenLeaving{1};
+constexpr std::chrono::seconds kUsualHandWindow{60};
 /// A peer that has not answered our soft reset by then sleeps, or is gone.
 constexpr std::chrono::seconds kAnswerWithin{2};
 
@@ -33,8 +34,8 @@ void Session::start_first(bool resets_done, Opcode reset, Now now) {
 
 void Session::renegotiate(Now now) {
   renegotiate_at_.reset();
-  if (engine_.leaving) {
-    // The next control begins one with every session that it adopts.
+  if (engine_.leaving && !ring_.peer_may_send_with_lost()) {
+    // The next control begins one with every session that it adopts, but does not know what is lost.
     renegotiate_at_ = now.mono + kAgainWhenLeaving;
     return;
   }
@@ -53,8 +54,21 @@ void Session::renegotiate(Now now) {
   pump(now);
 }
 
+void Session::renegotiate_by(MonoTime at) {
+  renegotiate_at_ = std::min(at, renegotiate_at_.value_or(at));
+}
+
+void Session::renegotiate_soon(Now now) {
+  // Spread out, so that not all peers shake hands at once, but within the operator's own limit.
+  std::chrono::milliseconds spread = settings_.adoption_spread;
+  if (settings_.reneg_sec.count() > 0) spread = std::min<std::chrono::milliseconds>(spread, settings_.reneg_sec);
+  if (renegotiate_at_ && *renegotiate_at_ <= now.mono + spread) return;
+  renegotiate_at_ = now.mono + std::chrono::milliseconds(random_below(spread.count()));
+}
+
 bool Session::negotiating(Now now) const {
-  return pending_ && (pending_->channel.heard_reset() || now.mono < pending_->started + kAnswerWithin);
+  if (!pending_) return ring_.peer_may_send_with_lost();
+  return pending_->channel.heard_reset() || now.mono < pending_->started + kAnswerWithin;
 }
 
 Session::Negotiation* Session::find(uint8_t key_id) {
@@ -165,7 +179,9 @@ bool Session::install_keys(Negotiation& negotiation) {
   key.digest = agreement_.digest;
   key.keys = split_key_block(*block, side_);
   Commands commands;
-  ring_.install(std::move(key), negotiation.started + settings_.tran_window, commands);
+  // How long depends on the peer's own settings; this is what they are if nobody has changed them.
+  const MonoTime peer_leaves = negotiation.started + std::max(settings_.hand_window, kUsualHandWindow);
+  ring_.install(std::move(key), {peer_leaves, negotiation.started + settings_.tran_window}, commands);
   send_commands(commands);
   negotiation.installed = true;
   return true;
@@ -201,7 +217,8 @@ void Session::finish_if_done(Now now) {
       engine_.tally.add(abi::Counter::renegotiations);
     }
     if (is_connected()) schedule_renegotiation(now);
-    if (std::exchange(renegotiation_wanted_, false)) renegotiate_at_ = now.mono;
+    // The peer leaves the key before the newest as soon as another negotiation begins (ssl.c, key_state_soft_reset).
+    if (std::exchange(renegotiation_wanted_, false) || ring_.peer_may_send_with_lost()) renegotiate_at_ = now.mono;
     on_changed();
   }
   // A stock server takes a key into use when it has our acknowledgement of its message, which nothing tells us; so as a
@@ -257,11 +274,8 @@ void Session::adopt_keys(uint8_t current, std::optional<uint8_t> previous, abi::
   newest_key_id_ = attempted_key_id_ = current;
   ever_finished_ = true;
   ring_.adopt(current, cipher, previous, now.mono + switch_delay(), now.mono + settings_.tran_window);
-  // Messages (EXIT, our goodbye) need a TLS channel, and the old one went with the process that held it. Spread out, so
-  // that not all peers shake hands at once, but within the operator's own limit.
-  std::chrono::milliseconds spread = settings_.adoption_spread;
-  if (settings_.reneg_sec.count() > 0) spread = std::min<std::chrono::milliseconds>(spread, settings_.reneg_sec);
-  renegotiate_at_ = now.mono + std::chrono::milliseconds(random_below(spread.count()));
+  // Messages (EXIT, our goodbye) need a TLS channel, and the old one went with the process that held it.
+  renegotiate_soon(now);
 }
 
 }  // namespace culvert::openvpn

@@ -280,6 +280,47 @@ def test_dataplane_killed(stage):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("renegotiated", [True, False], ids=["with new keys", "without"])
+def test_dataplane_killed_soon_after_control(stage, renegotiated):
+    """A client goes on with a key as old as its hand-window for as long again after it has negotiated another one, and that key
+    was the old dataplane's alone: it has to negotiate twice, of which the first time may be behind it."""
+    gateway = stage.gateway()
+    client = stage.connected("alice", options=["hand-window 8"])
+    with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, 200) as stream:
+        wait_until(lambda: stream.received() > 200 * 9, "the first key to be old", 20)
+        kill_and_wait_for_next(gateway, "culvert-control")
+        if renegotiated:
+            wait_until(lambda: client.renegotiations() == 1, "the next control to renegotiate", 20)
+            flowing = stream.received()
+            wait_until(lambda: stream.received() > flowing + 100, "the stream to flow on")
+            assert gateway.drops()["key_unknown"] == 0
+        kill_and_wait_for_next(gateway, "culvert-dataplane")
+        resumed = stream.received()
+        wait_until(lambda: stream.received() > resumed + 500, "the stream to flow again", 20)
+    assert client.connects() == 1 and client.renegotiations() == 2
+
+
+@pytest.mark.long
+def test_both_ended_in_order_soon_after_control(stage):
+    """As `systemctl restart` of both does it. Nobody has the client's key then: the control that leaves negotiates another one first,
+    or the next one does, whichever sees the old dataplane go."""
+    gateway = stage.gateway()
+    client = stage.connected("alice", options=["hand-window 8"])
+    with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, 200) as stream:
+        wait_until(lambda: stream.received() > 200 * 9, "the first key to be old", 20)
+        kill_and_wait_for_next(gateway, "culvert-control")
+        before = gateway.pids()
+        os.kill(before["culvert-dataplane"], signal.SIGTERM)
+        os.kill(before["culvert-control"], signal.SIGQUIT)
+        wait_until(lambda: not set(before.values()) & set(gateway.pids().values()), "both to be others", 20)
+        gateway.wait_ready(30)
+        wait_until(lambda: client.renegotiations() >= 2, "the lost key to be forgotten", 20)
+        resumed = stream.received()
+        wait_until(lambda: stream.received() > resumed + 500, "the stream to flow again", 20)
+    assert client.connects() == 1 and gateway.session_names() == ["alice"]
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("passed, window, connects", [
     # Nothing of the server's TLS has reached the client: the next control can answer what the client began with.
     (1, 60, 1),

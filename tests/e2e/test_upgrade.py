@@ -356,10 +356,17 @@ def test_connections_over_tcp_outlive_the_dataplane(stage, big_file):
 
 @pytest.mark.long
 def test_dataplane_behind_an_upgrade_of_control(stage):
-    """Only a control that has made a key can give it to the next dataplane: it is waited until the sessions have new ones."""
-    gateway = stage.gateway()
-    client = stage.connected("alice")
-    assert upgraded(gateway)["sessions_kept"] == 1
-    account = upgraded(gateway, "--dataplane")
+    """Only a control that has made a key can give it to the next dataplane: it is waited until clients need none of before. Stock
+    clients send with a key as old as their hand-window until the next one is, unless they negotiate once more."""
+    gateway = stage.gateway(extra=[LONG_QUEUE])
+    client = stage.connected("alice", options=["hand-window 8"])
+    with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, 200) as stream:
+        wait_until(lambda: stream.received() > 200 * 9, "the first key to be old", 20)
+        assert upgraded(gateway)["sessions_kept"] == 1
+        account = upgraded(gateway, "--dataplane")
+        resumed = stream.received()
+        wait_until(lambda: stream.received() > resumed + 500, "the stream to flow on", 20)
+        down, up = stream.finish()
     assert account["waiting_for_new_keys"] == 0 and account["sessions_kept"] == 1
-    assert client.ping(INNER4, 3) and client.connects() == 1
+    assert down.perfect and up.perfect, (down, up)
+    assert client.connects() == 1 and client.warnings() == []

@@ -36,8 +36,46 @@ struct Restart : ::testing::TestWithParam<WrapKind> {
     stream();
   }
   void stream() {
+    if (!streams) return;
     world->exchange_data(*peer);
     world->clock.after(100ms, [this] { stream(); });
+  }
+  /// A new control that has renegotiated: nobody has sent with the new key, and of the one before it knows nothing.
+  void restart_control_without_data() {
+    streams = false;
+    world->clock.run_for(1s);
+    auto settings = world->server->settings();
+    settings.adoption_spread = 1s;
+    auto records = world->records;
+    world->server = std::make_unique<Server>(settings, world->peer_ids, world->random);
+    world->with_server([&](Server& server, Now now) {
+      for (auto& [peer_id, record] : records) EXPECT_TRUE(server.adopt(peer_id, record, record.settings.remote, now));
+    });
+    ASSERT_TRUE(world->run_until([&] { return renegotiations() == 1; }, 3s));
+    world->clock.run_for(1s);
+  }
+  /// Nobody has the keys any more.
+  void restart_both(bool leaving = false) {
+    auto records = world->records;
+    world->worker = WorkerModel();
+    world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+    world->with_server([&](Server& server, Now now) {
+      for (auto& [peer_id, record] : records) EXPECT_TRUE(server.adopt(peer_id, record, record.settings.remote, now));
+      if (leaving) server.leave();
+      server.reinstall([](void*, abi::SessionRef, uint8_t) { return std::optional<std::pair<uint64_t, uint64_t>>(); },
+                       nullptr, now);
+      server.replace_lost_keys(now);
+    });
+  }
+  /// All keys that control has go on in it.
+  void new_dataplane() {
+    static constexpr uint64_t kFloor = (uint64_t{1} << abi::kEpochShift) + 65'000;
+    world->worker = WorkerModel();
+    world->with_server([](Server& server, Now now) {
+      server.reinstall([](void*, abi::SessionRef, uint8_t) { return std::optional(std::pair(kFloor, kFloor)); },
+                       nullptr, now);
+      server.replace_lost_keys(now);
+    });
   }
   uint64_t renegotiations() { return world->server->sessions().at(0).renegotiations; }
   void expect_nothing_lost() {
@@ -49,6 +87,7 @@ struct Restart : ::testing::TestWithParam<WrapKind> {
   }
   std::unique_ptr<World> world;
   World::Peer* peer = nullptr;
+  bool streams = true;
 };
 
 TEST_P(Restart, ControlAdoptsAndGoesOn) {
@@ -201,20 +240,74 @@ TEST_P(Restart, DataplaneComesBackWithPacketIdsPastTheReserved) {
 TEST_P(Restart, DataplaneAndControlGoneBothRekeysAtOnce) {
   start();
   world->clock.run_for(20s);
-  auto record = world->records.begin()->second;
+  restart_both();
   uint32_t id = world->records.begin()->first;
-  world->worker = WorkerModel();
-  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
-  world->with_server([&](Server& server, Now now) {
-    ASSERT_TRUE(server.adopt(id, record, record.settings.remote, now));
-    server.reinstall([](void*, abi::SessionRef, uint8_t) { return std::optional<std::pair<uint64_t, uint64_t>>(); },
-                     nullptr, now);
-  });
   EXPECT_TRUE(world->worker.sessions().at(id).keys.empty()) << "keys that are not known are not made up";
   ASSERT_TRUE(world->run_until([&] { return world->worker.sessions().at(id).sending.has_value(); }, 5s));
-  uint64_t before = peer->received;
+  const uint64_t before = peer->received;
+  const uint64_t own_before = peer->own_received;
   world->clock.run_for(10s);
-  EXPECT_GT(peer->received, before);
+  EXPECT_GT(peer->received, before + 80);
+  EXPECT_GT(peer->own_received, own_before + 80);
+}
+
+TEST_P(Restart, DataplaneAndControlGoneAQuietClientNegotiatesTwice) {
+  start();
+  streams = false;
+  restart_both();
+  ASSERT_TRUE(world->run_until([&] { return renegotiations() == 2; }, 5s)) << "or it could go on with the lost key";
+  world->clock.run_for(30s);
+  EXPECT_EQ(renegotiations(), 2u);
+}
+
+TEST_P(Restart, TheKeyThatAClientMayGoOnWithIsRenewedWhenAsked) {
+  start();
+  restart_control_without_data();
+  EXPECT_EQ(world->server->census(world->clock.now()).without_keys, 1u)
+      << "the client has the new key, and need not send with it yet";
+  auto renew = [this] { world->with_server([](Server& server, Now now) { server.renew_keys(now); }); };
+  renew();
+  ASSERT_TRUE(world->run_until([&] { return renegotiations() == 2; }, 3s));
+  EXPECT_EQ(world->server->census(world->clock.now()).without_keys, 0u);
+  renew();
+  world->clock.run_for(10s);
+  EXPECT_EQ(renegotiations(), 2u) << "once all is known there is nothing to renew";
+  expect_nothing_lost();
+}
+
+TEST_P(Restart, AClientIsTakenOffAKeyThatWentWithTheDataplane) {
+  start();
+  restart_control_without_data();
+  new_dataplane();
+  ASSERT_TRUE(world->run_until([&] { return renegotiations() == 2; }, 2s)) << "not when the client does so by itself";
+  streams = true;
+  stream();
+  world->clock.run_for(10s);
+  expect_nothing_lost();
+}
+
+TEST_P(Restart, AClientThatHasLongLeftTheLostKeyIsLeftAlone) {
+  start();
+  restart_control_without_data();
+  world->clock.run_for(60s);
+  EXPECT_EQ(world->server->census(world->clock.now()).without_keys, 0u);
+  new_dataplane();
+  world->clock.run_for(20s);
+  EXPECT_EQ(renegotiations(), 1u);
+  streams = true;
+  stream();
+  world->clock.run_for(10s);
+  expect_nothing_lost();
+}
+
+TEST_P(Restart, AControlThatLeavesReplacesLostKeysFirst) {
+  start();
+  streams = false;
+  restart_both(true);
+  const auto unfinished = [this] { return world->server->unfinished(world->clock.now()).renegotiations; };
+  EXPECT_EQ(unfinished(), 1u) << "it is waited for that";
+  ASSERT_TRUE(world->run_until([&] { return renegotiations() == 2; }, 5s));
+  EXPECT_EQ(unfinished(), 0u);
 }
 
 TEST_P(Restart, AFailedRenegotiationCostsNothing) {

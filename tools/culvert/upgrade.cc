@@ -23,7 +23,8 @@ using nlohmann::ordered_json;
 constexpr auto kExitLookEvery = 5ms;
 constexpr auto kFollowEvery = 50ms;   // an old control, while it leaves
 constexpr auto kOldEndsWithin = 10s;  // behind its own deadline
-constexpr auto kKeysWithin = 15s;     // adopted sessions renegotiate within 10 s
+constexpr auto kKeysEvery = 200ms;    // while sessions renegotiate
+constexpr auto kKeysWithin = 25s;     // twice within 10 s: see openvpn::Server::renew_keys()
 constexpr const char* kNothing = "; nothing was changed";
 
 uint64_t ms(MonoClock::duration time) {
@@ -172,8 +173,10 @@ std::optional<admin::HandoverRow> Upgrade::wait_for(const std::function<bool(con
 void Upgrade::wait_for_keys() {
   const MonoTime deadline = io::mono_now() + kKeysWithin;
   while (before_.without_keys > 0 && io::mono_now() < deadline) {
-    poll(nullptr, 0, static_cast<int>(kFollowEvery.count()));
-    if (auto row = look()) before_ = *row;
+    auto data = ask(run_dir_, {{"command", "renew-keys"}});
+    if (!data) data = ask(run_dir_, {{"command", "handover"}});  // of a control that is older than the command before
+    if (data) before_ = read_row(*data);
+    poll(nullptr, 0, static_cast<int>(kKeysEvery.count()));
   }
 }
 

@@ -39,7 +39,8 @@ class Upgrade {
   Status check_dataplane();
   Status replace_dataplane();
   Status replace_control();
-  /// Sessions of the control before this one renegotiate by themselves; until then nobody could install them again.
+  /// Waits until control knows all keys that clients may send with, and so can give them to the next dataplane:
+  /// sessions of the control before it have to renegotiate for that.
   void wait_for_keys();
   /// Follows the old control to its end.
   Status wait_for_end(const io::Fd& process, Row last, MonoTime asked);

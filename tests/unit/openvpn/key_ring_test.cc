@@ -10,6 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 using Floor = std::optional<std::pair<uint64_t, uint64_t>>;
 constexpr MonoTime kFirstKeyAt{1000s};
+constexpr KeyRing::Overlap kOverlap{kFirstKeyAt + 60s, kFirstKeyAt + 3600s};
+constexpr KeyRing::Overlap kNextOverlap{kFirstKeyAt + 3660s, kFirstKeyAt + 7200s};
 
 KeyRing::Key key(uint8_t id) {
   KeyRing::Key out;
@@ -36,9 +38,9 @@ std::string text(Commands& commands) {
 
 struct Ring : ::testing::Test {
   void SetUp() override {
-    ring.install(key(0), kFirstKeyAt, out);
+    ring.install(key(0), {}, out);
     ASSERT_EQ(text(out), "install+send 0");
-    ring.install(key(1), kFirstKeyAt + 3600s, out);
+    ring.install(key(1), kOverlap, out);
     ASSERT_EQ(text(out), "install 1");
     ASSERT_EQ(ring.sending(), 0);
   }
@@ -83,7 +85,7 @@ TEST_F(Ring, OldKeyIsNeverRemovedWhileSentWith) {
 }
 
 TEST_F(Ring, AThirdKeyPushesTheFirstOut) {
-  ring.install(key(2), kFirstKeyAt + 7200s, out);
+  ring.install(key(2), kNextOverlap, out);
   EXPECT_EQ(text(out), "send 1, remove 0, install 2");
 }
 
@@ -93,7 +95,7 @@ TEST_F(Ring, AbandonedKeyGoesAndTheOldOneStays) {
   ring.abandon(1, out);
   EXPECT_EQ(text(out), "remove 1");
   EXPECT_EQ(ring.sending(), 0);
-  ring.install(key(2), kFirstKeyAt + 3600s, out);
+  ring.install(key(2), kOverlap, out);
   EXPECT_EQ(text(out), "install 2");
 }
 
@@ -105,7 +107,8 @@ TEST_F(Ring, AKeyThatThePeerUsesIsNotAbandoned) {
 }
 
 TEST_F(Ring, ReinstallResumesPacketIds) {
-  EXPECT_TRUE(ring.reinstall([](uint8_t id) { return Floor(std::pair(1000u + id, 500u + id)); }, out));
+  ring.reinstall([](uint8_t id) { return Floor(std::pair(1000u + id, 500u + id)); }, kFirstKeyAt, out);
+  EXPECT_FALSE(ring.peer_may_send_with_lost());
   ASSERT_EQ(out.size(), 2u);
   EXPECT_EQ(out[0].body.install_key.first_packet_id, 1000u);
   EXPECT_EQ(out[1].body.install_key.replay_floor, 501u);
@@ -113,14 +116,68 @@ TEST_F(Ring, ReinstallResumesPacketIds) {
 }
 
 TEST_F(Ring, ReinstallNeverRepeatsAPacketId) {
-  EXPECT_FALSE(ring.reinstall([](uint8_t) { return Floor(); }, out));
+  ring.reinstall([](uint8_t) { return Floor(); }, kFirstKeyAt, out);
+  EXPECT_TRUE(ring.peer_may_send_with_lost());
   EXPECT_EQ(text(out), "");
   EXPECT_FALSE(ring.current());
 }
 
 TEST_F(Ring, ReinstallRefusesAUsedUpKey) {
-  EXPECT_FALSE(ring.reinstall([](uint8_t id) { return Floor(std::pair(id == 1 ? uint64_t{1} << 32 : 5, 0)); }, out));
+  ring.reinstall([](uint8_t id) { return Floor(std::pair(id == 1 ? uint64_t{1} << 32 : 5, 0)); }, kFirstKeyAt, out);
+  EXPECT_TRUE(ring.peer_may_send_with_lost());
   EXPECT_EQ(text(out), "install+send 0");
+}
+
+/// A ring that was adopted with key 0, and has negotiated key 1 since.
+struct Adopted : ::testing::Test {
+  void SetUp() override {
+    ring.adopt(0, abi::Cipher::kAes256Gcm, std::nullopt, kFirstKeyAt, kFirstKeyAt + 3600s);
+    EXPECT_FALSE(ring.known(kFirstKeyAt)) << "nobody has key 0 but the dataplane";
+    ring.install(key(1), kOverlap, out);
+    ring.peer_has(1, out);
+    ASSERT_EQ(text(out), "install 1, send 1");
+  }
+  /// Is all there that the peer may send with?
+  bool reinstall(MonoTime now) {
+    ring.reinstall([](uint8_t) { return Floor(std::pair(1000, 500)); }, now, out);
+    return !ring.peer_may_send_with_lost();
+  }
+  KeyRing ring;
+  Commands out;
+};
+
+TEST_F(Adopted, APeerThatHasTheNewKeyMayGoOnWithTheOneThatIsLost) {
+  const MonoTime now = kOverlap.peer_leaves - 1ns;
+  EXPECT_FALSE(ring.known(now));
+  EXPECT_FALSE(reinstall(now));
+  EXPECT_EQ(text(out), "install+send 1");
+}
+
+TEST_F(Adopted, ButNotForEver) {
+  const MonoTime now = kOverlap.peer_leaves;
+  EXPECT_TRUE(ring.known(now));
+  EXPECT_TRUE(reinstall(now));
+  EXPECT_EQ(text(out), "install+send 1");
+}
+
+TEST_F(Adopted, AFurtherKeyPushesTheLostOneOut) {
+  ring.install(key(2), kNextOverlap, out);
+  EXPECT_EQ(text(out), "remove 0, install 2");
+  EXPECT_TRUE(ring.known(kFirstKeyAt));
+  EXPECT_TRUE(reinstall(kFirstKeyAt)) << "key 1 is there";
+  EXPECT_EQ(text(out), "install+send 1, install 2");
+}
+
+TEST_F(Adopted, ALostKeyIsInUseUntilAFurtherKeyButOne) {
+  EXPECT_FALSE(ring.peer_may_send_with_lost());
+  ring.reinstall([](uint8_t) { return Floor(); }, kFirstKeyAt, out);
+  EXPECT_TRUE(ring.peer_may_send_with_lost()) << "key 1 is lost as well";
+  ring.install(key(2), kOverlap, out);
+  EXPECT_TRUE(ring.peer_may_send_with_lost());
+  EXPECT_FALSE(reinstall(kFirstKeyAt));
+  ring.install(key(3), kNextOverlap, out);
+  EXPECT_FALSE(ring.peer_may_send_with_lost());
+  EXPECT_TRUE(reinstall(kFirstKeyAt));
 }
 
 TEST(KeyRing, EpochKeysGoOnInANewDataplane) {
@@ -141,7 +198,8 @@ TEST(KeyRing, EpochKeysGoOnInANewDataplane) {
 
   out.clear();
   auto at = [](uint8_t) { return std::optional(std::pair(uint64_t{3} << 48 | 65536, uint64_t{2} << 48 | 7)); };
-  ASSERT_TRUE(ring.reinstall(at, out));
+  ring.reinstall(at, kFirstKeyAt, out);
+  ASSERT_FALSE(ring.peer_may_send_with_lost());
   const abi::InstallKey& again = out.at(0).body.install_key;
   EXPECT_EQ(again.first_packet_id, uint64_t{3} << 48 | 65536);
   EXPECT_EQ(again.replay_floor, uint64_t{2} << 48 | 7);
