@@ -156,6 +156,28 @@ TEST_F(ClientSettingsTest, WrongLinesAreNamedAndTheOthersCount) {
   EXPECT_NE(wrong("config missing"), "");
 }
 
+TEST_F(ClientSettingsTest, NobodyGetsTheGatewaysOwnIpv6Address) {
+  server.pool6 = config::Pool6{.network = {0xfd}, .prefix = 64, .gateway = {0xfd, 1}, .first = {}};
+  EXPECT_EQ(wrong("ifconfig-ipv6-push fd01::/64"), "alice:1: ifconfig-ipv6-push: is the gateway's own address");
+  EXPECT_EQ(wrong("ifconfig-ipv6-push fd02::/64"), "");
+}
+
+TEST_F(ClientSettingsTest, AnIpv6AddressBehindPushRemoveCounts) {
+  EXPECT_FALSE(lines("push-remove ifconfig-ipv6\nifconfig-ipv6-push fd02::/64\n").no_ip6);
+}
+
+TEST_F(ClientSettingsTest, WhatAScriptWritesWithoutEndIsBounded) {
+  std::string nonsense;
+  for (int i = 0; i < 100; ++i) nonsense += "nonsense\n";
+  EXPECT_EQ(lines(nonsense).findings.size(), 20u);
+  const std::string most(4096, '\n');
+  ClientSettings settings = lines(most + "push \"x\"\n");
+  EXPECT_NE(settings.push.back(), "x");
+  ASSERT_EQ(settings.findings.size(), 1u);
+  EXPECT_EQ(settings.findings[0].text, "more than 4096 lines: the rest is left out");
+  EXPECT_EQ(lines(most.substr(1) + "push \"x\"\n").push.back(), "x");
+}
+
 TEST_F(ClientSettingsTest, RoutesAreLimited) {
   server.access.max_routes_per_client = 1;
   ClientSettings settings = lines("iroute 10.1.0.0 255.255.0.0\niroute 10.2.0.0 255.255.0.0\n");

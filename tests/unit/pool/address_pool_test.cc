@@ -90,6 +90,14 @@ TEST(AddressPool, AStrangerGetsItOnlyWhenNothingElseIsLeftAndAfterARest) {
   EXPECT_EQ(text(*again), text(*b));
 }
 
+TEST(AddressPool, WhoseAddressWasAnothersSinceIsAStrangerToIt) {
+  AddressPool pool(small_ranges(1));
+  pool.give_back(*pool.take("a", lease_time(0)), lease_time(1));
+  pool.give_back(*pool.take("b", lease_time(60)), lease_time(61));
+  EXPECT_FALSE(pool.take("a", lease_time(61))) << "packets for b may be under way";
+  EXPECT_TRUE(pool.take("b", lease_time(61)));
+}
+
 TEST(AddressPool, TheOneThatIsFreeLongestGoesFirst) {
   AddressPool pool(small_ranges(3));
   auto a = pool.take("a", lease_time(0));
@@ -112,7 +120,10 @@ TEST(AddressPool, ReservedSlotsStayOut) {
   EXPECT_EQ(text(*pool.take("a", lease_time(0))), "10.8.0.2 fd00::1000");
   EXPECT_EQ(text(*pool.take("b", lease_time(0))), "10.8.0.4 fd00::1002");
   EXPECT_FALSE(pool.take("c", lease_time(0)));
-  EXPECT_FALSE(pool.adopt("d", {10, 8, 0, 3}, {}));
+  EXPECT_FALSE(pool.adopt("d", {10, 8, 0, 3}, plus_one(with.v6->first)));
+  AddressPool::Exact exact = pool.take_exact("d", *abi::parse_ip("10.8.0.3"));
+  EXPECT_TRUE(exact.inside);
+  EXPECT_FALSE(exact.lease);
 }
 
 TEST(AddressPool, AdoptsWhatIsAlive) {
@@ -212,6 +223,11 @@ TEST(AddressPool, FixedAddressesGoToNobodyElse) {
   EXPECT_EQ(text(lease), "10.8.0.2 fd00::1000");
   pool.give_back(lease, lease_time(101));
   EXPECT_FALSE(pool.take("carol", lease_time(1000)));
+  // The operator has set it for dave.
+  auto exact = pool.take_exact("dave", *abi::parse_ip("10.8.0.2"));
+  ASSERT_TRUE(exact.lease);
+  pool.give_back(*exact.lease, lease_time(1001));
+  EXPECT_TRUE(pool.take("carol", lease_time(2000)));
 }
 
 }  // namespace
