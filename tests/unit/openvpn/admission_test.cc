@@ -1,4 +1,5 @@
-// What the log says of first packets that are refused: a client with a profile of another server, and nobody else.
+// First packets: what is refused, and what the log says of it: a client with a profile of another server, and nobody
+// else; what a reload changes.
 #include "control/openvpn/admission.h"
 
 #include <gtest/gtest.h>
@@ -41,7 +42,7 @@ class FirstPackets : public ::testing::Test {
   }
   /// What a server says of it, and what it is dropped for.
   std::pair<std::string, std::optional<DropReason>> told(const WrapSettings& server, std::vector<uint8_t> packet,
-                                                         uint8_t host = 9) {
+                                                         uint8_t host = 9, Now now = kNow) {
     settings_.wrap = server;
     if (!admission_) admission_.emplace(settings_, engine_);
     admission_->reload();
@@ -52,7 +53,7 @@ class FirstPackets : public ::testing::Test {
     datagram.remote.port = 4000;
     datagram.bytes = packet;
     auto first = wire::OpcodeByte{static_cast<Opcode>(packet[0] >> 3), static_cast<uint8_t>(packet[0] & 7)};
-    auto verdict = admission_->judge(datagram, first, kNow);
+    auto verdict = admission_->judge(datagram, first, now);
     std::string text;
     for (const Output& output : engine_.outputs)
       if (auto* line = std::get_if<LogLine>(&output)) text += line->text;
@@ -60,6 +61,19 @@ class FirstPackets : public ::testing::Test {
     return {text, reason ? std::optional(*reason) : std::nullopt};
   }
 
+  /// Without a wrap: whatever it says can be read.
+  static std::vector<uint8_t> bare(Opcode opcode, const wire::SessionId& from, std::vector<uint32_t> acks,
+                                   const wire::SessionId& to, uint32_t id) {
+    AckList list;
+    for (uint32_t ack : acks) list.ids[list.count++] = ack;
+    return *WrapKey::from_settings({}, Side::kClient)
+                .seal({{opcode, 0}, from}, {}, build_control(opcode, list, to, id, {}));
+  }
+  std::optional<DropReason> refused(const std::vector<uint8_t>& packet, Now now = kNow) {
+    return told({}, packet, 9, now).second;
+  }
+
+  static constexpr wire::SessionId kClient{1, 2, 3, 4, 5, 6, 7, 8};
   culvert::testing::SeededRandom random_{7};
   Engine engine_;
   ServerSettings settings_;
@@ -73,6 +87,36 @@ TEST_F(FirstPackets, OfAnotherKeyAreTold) {
     EXPECT_EQ(reason, DropReason::control_bad_wrap);
     EXPECT_NE(text.find(says), std::string::npos) << text;
     EXPECT_EQ(told(wrap_of(kind, 1), first_of(wrap_of(kind, 1))).first, "") << "the right key";
+  }
+}
+
+TEST_F(FirstPackets, ThatBeginNothingAreRefused) {
+  constexpr Opcode kReset = Opcode::kHardResetClientV2;
+  EXPECT_EQ(refused(bare(kReset, kClient, {}, {}, 0)), std::nullopt);
+  EXPECT_EQ(refused(bare(kReset, {}, {}, {}, 0)), DropReason::control_malformed) << "no session ID";
+  EXPECT_EQ(refused(bare(kReset, kClient, {0}, kClient, 0)), DropReason::control_malformed) << "acknowledges something";
+  EXPECT_EQ(refused(bare(kReset, kClient, {}, {}, 1)), DropReason::control_window);
+}
+
+TEST_F(FirstPackets, AreLimitedAsTheNewestConfigurationSays) {
+  EXPECT_EQ(refused(bare(Opcode::kHardResetClientV2, kClient, {}, {}, 0)), std::nullopt);
+  settings_.initial_per_network = 1;
+  const auto packet = bare(Opcode::kHardResetClientV2, kClient, {}, {}, 0);
+  EXPECT_EQ(told({}, packet, 10).second, std::nullopt);
+  EXPECT_EQ(told({}, packet, 10).second, DropReason::control_rate_limited);
+}
+
+TEST_F(FirstPackets, HaveTheHandWindowOfTheNewestConfigurationForTheirSecond) {
+  for (seconds hand_window : {seconds(10), seconds(600)}) {
+    settings_.hand_window = hand_window;
+    EXPECT_EQ(refused(bare(Opcode::kHardResetClientV2, kClient, {}, {}, 0)), std::nullopt);
+    ASSERT_EQ(engine_.outputs.size(), 1u);
+    const std::vector<uint8_t> answer = std::get<SendPacket>(engine_.outputs[0]).bytes;
+    wire::SessionId cookie{};
+    std::copy_n(answer.begin() + 1, cookie.size(), cookie.begin());
+    const Now later{kNow.mono + seconds(100), kNow.wall + seconds(100)};
+    EXPECT_EQ(refused(bare(Opcode::kAck, kClient, {0}, cookie, 0), later),
+              hand_window > seconds(100) ? std::nullopt : std::optional(DropReason::control_bad_cookie));
   }
 }
 

@@ -58,6 +58,13 @@ TEST(RateLimit, ProofGivesTheTokenBack) {
   }
 }
 
+TEST(RateLimit, ProofOfWhatWasNeverAskedGivesNothing) {
+  RateLimit limit(2, 1000, 1);
+  EXPECT_TRUE(limit.allow(v4(1), kFirstAsk));
+  for (int i = 0; i < 10; ++i) limit.proved(v4(1));
+  EXPECT_EQ(allowed(limit, v4(1), kFirstAsk, 100), 2);
+}
+
 TEST(RateLimit, AClockThatGoesBackDoesNotFillIt) {
   RateLimit limit(10, 1000, 1);
   EXPECT_EQ(allowed(limit, v4(1), kFirstAsk, 100), 10);

@@ -55,6 +55,14 @@ TEST(SendQueue, TakesSixUnacknowledged) {
   EXPECT_EQ(queue.acknowledge(UINT32_MAX), AckOutcome::kAlready) << "before 0, so acknowledged long ago";
 }
 
+TEST(SendQueue, WhatHasNotBeenSentIsNotAcknowledged) {
+  SendQueue queue(2s);
+  queue.push(Opcode::kControl, {1}, kFirstSend);
+  EXPECT_EQ(queue.acknowledge(0), AckOutcome::kNeverSent);
+  ASSERT_TRUE(queue.due(kFirstSend));
+  EXPECT_EQ(queue.acknowledge(0), AckOutcome::kDelivered);
+}
+
 TEST(SendQueue, RetransmitsWithDoublingTimeout) {
   SendQueue queue(2s);
   queue.push(Opcode::kControl, {1}, kFirstSend);
