@@ -91,6 +91,29 @@ TEST_F(Chain, AVerdictOfAnEarlierRequestDoesNotAnswerALaterOne) {
   EXPECT_EQ(verdicts.size(), 1u);
 }
 
+TEST_F(Chain, WhoIsAskedAgainForgetsTheRequestBefore) {
+  begin();
+  begin();
+  EXPECT_EQ(first.cancelled, 1);
+}
+
+TEST_F(Chain, AVerdictCountsForItsOwnLinkOnly) {
+  begin();
+  first.done(Allow{});
+  first.done(Allow{});
+  EXPECT_TRUE(verdicts.empty()) << "the second has not allowed anything";
+}
+
+TEST_F(Chain, WhoOneSaysItIsStays) {
+  Allow named;
+  named.username = "bob";
+  first.at_once = named;
+  second.at_once = Allow{};
+  begin();
+  ASSERT_EQ(verdicts.size(), 1u);
+  EXPECT_EQ(std::get<Allow>(verdicts[0]).username, "bob");
+}
+
 TEST(EmptyChain, Allows) {
   AuthChain chain;
   bool allowed = false;

@@ -127,6 +127,8 @@ TEST_F(PasswordScriptTest, PendingIsToldOnceAndTheVerdictFollows) {
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(std::get<Pending>(verdicts[0]).timeout, std::chrono::seconds(30));
   EXPECT_EQ(std::get<Pending>(verdicts[0]).extra, "CR_TEXT:R:code");
+  for (const auto& left : std::filesystem::directory_iterator(folder / "tmp"))
+    EXPECT_EQ(left.path().string().find("_up_"), std::string::npos) << "the password, and nobody reads it any more";
   std::string where;
   std::ifstream(folder / "where") >> where;
   std::ofstream(where) << "1";
@@ -153,6 +155,19 @@ TEST_F(PasswordScriptTest, AResponseIsJudgedByClientCrresponse) {
     EXPECT_TRUE(no_files_left());
   }
   EXPECT_EQ(std::get<Deny>(verdicts[1]).for_client, "wrong code");
+}
+
+TEST_F(PasswordScriptTest, AWrongResponseIsNotAskedForOnceMore) {
+  challenge_script("[ \"$(cat $1)\" = right ] && echo 1 > $auth_control_file; exit 0");
+  script(kAskForCode);
+  begin();
+  ASSERT_TRUE(wait_for(1));
+  judge->challenge_response(request.session, "wrong");
+  ASSERT_TRUE(io::run_until(*loop, [&] { return runner->running() + runner->waiting() == 0; }));
+  EXPECT_EQ(verdicts.size(), 1u) << "the client has been told, and its time runs";
+  judge->challenge_response(request.session, "right");
+  ASSERT_TRUE(wait_for(2));
+  EXPECT_TRUE(std::holds_alternative<Allow>(verdicts[1]));
 }
 
 TEST_F(PasswordScriptTest, ClientCrresponseThatFailsRefuses) {
@@ -186,11 +201,14 @@ TEST_F(PasswordScriptTest, PendingNeedsAClientThatCanDoIt) {
   begin();
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(for_client(), "client does not support the method openurl");
-  script("printf 'soon\\ncrtext\\nx\\n' > $auth_pending_file; exit 2");
-  verdicts.clear();
-  begin();
-  ASSERT_TRUE(wait_for(1));
-  EXPECT_NE(std::get<Deny>(verdicts[0]).for_operator.find("\"soon\""), std::string::npos);
+  for (std::string seconds : {"soon", "0"}) {
+    script("printf '" + seconds + "\\ncrtext\\nx\\n' > $auth_pending_file; exit 2");
+    verdicts.clear();
+    begin();
+    ASSERT_TRUE(wait_for(1));
+    ASSERT_TRUE(std::holds_alternative<Deny>(verdicts[0])) << seconds;
+    EXPECT_NE(std::get<Deny>(verdicts[0]).for_operator.find("\"" + seconds + "\""), std::string::npos);
+  }
 }
 
 TEST_F(PasswordScriptTest, NothingIsHeardAfterCancel) {

@@ -114,6 +114,12 @@ TEST_F(TokenGateTest, ATokenOfTheFutureIsOld) {
   EXPECT_EQ(refusal(token), "SESSION: token expired");
 }
 
+TEST_F(TokenGateTest, ATokenMadeBeforeItsFirstIsOld) {
+  auto token = write_token(settings.key, "alice", {{}, now, now - seconds(1)});
+  ASSERT_TRUE(token);
+  EXPECT_EQ(refusal(*token), "SESSION: token expired");
+}
+
 TEST_F(TokenGateTest, AWrongTokenIsNoPassword) {
   std::string token = token_for("secret");
   token.back() = token.back() == 'A' ? 'B' : 'A';
@@ -184,6 +190,15 @@ TEST_F(TokenGateTest, ATokenOfTheEmptyNameProvesNoName) {
 TEST_F(TokenGateTest, RefusedClientsGetNone) {
   judge.verdict = Deny{"no", "not known"};
   EXPECT_EQ(refusal("wrong"), "no");
+  EXPECT_FALSE(gate.renew(request.session));
+  judge.verdict = Pending{};
+  come("perhaps");
+  EXPECT_FALSE(gate.renew(request.session)) << "nobody has let it in yet";
+  judge.verdict = Allow{};
+  token_for("secret");
+  EXPECT_TRUE(gate.renew(request.session));
+  judge.verdict = Deny{"no", "not any more"};
+  EXPECT_EQ(refusal("secret"), "no");
   EXPECT_FALSE(gate.renew(request.session));
 }
 

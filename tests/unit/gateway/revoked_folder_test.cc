@@ -33,6 +33,12 @@ TEST(RevokedFolder, AFolderThatIsGoneLetsNobodyIn) {
   EXPECT_TRUE(list.has("1"));
 }
 
+TEST(RevokedFolder, WhatCanNotBeLookedUpIsRevoked) {
+  culvert::testing::TemporaryFolder folder;
+  RevokedFolder list(folder.path());
+  EXPECT_TRUE(list.has(std::string(300, '1'))) << "no file can have that name";
+}
+
 TEST(RevokedFolder, OnlyNumbersBecomePaths) {
   culvert::testing::TemporaryFolder folder;
   RevokedFolder list(folder.path());
