@@ -69,6 +69,25 @@ TEST_F(DataFormats, ClientThatHasOnlyCbc) {
   EXPECT_TRUE(logs.empty());
 }
 
+TEST_F(DataFormats, CbcKeysKeepTheirDigestOverARestartOfControl) {
+  options.server.data_ciphers = settings.data_ciphers = {abi::Cipher::kAes256Cbc};
+  options.server.auth = settings.auth = Digest::kSha512;
+  World world(options);
+  World::Peer& peer = world.add_client(settings, 1);
+  world.start(peer);
+  ASSERT_TRUE(world.run_until([&] { return peer.engine->connected(); }, 60s));
+  world.clock.run_for(5s);
+  const auto [id, adopted] = *world.records.begin();
+  world.server = std::make_unique<Server>(world.server->settings(), world.peer_ids, world.random);
+  world.with_server([&, id = id, &adopted = adopted](Server& server, Now now) {
+    ASSERT_TRUE(server.adopt(id, adopted, adopted.settings.remote, now));
+  });
+  ASSERT_TRUE(world.run_until([&] { return world.server->sessions().at(0).renegotiations == 1; }, 60s));
+  const auto& keys = world.worker.sessions().at(id).keys;
+  ASSERT_TRUE(keys.contains(world.server->sessions().at(0).key_id));
+  for (const auto& [key_id, key] : keys) EXPECT_EQ(key.install.digest, Digest::kSha512) << int(key_id);
+}
+
 TEST_F(DataFormats, ClientBeforeNegotiationAndBeforeTheTlsExporter) {
   options.server.data_ciphers_fallback = abi::Cipher::kAes128Cbc;
   settings.data_ciphers = {abi::Cipher::kAes128Cbc};

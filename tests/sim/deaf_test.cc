@@ -36,6 +36,8 @@ TEST_F(Deaf, IsNotAnsweredAgainBeforeItHasTheAnswer) {
   HandmadeClient client(world, client_settings("alice"), endpoint(1, 4000));
   client.connect();
   EXPECT_EQ(client.heard(MessageKind::kPushReply), 1u);
+  client.ask_for_settings();
+  EXPECT_EQ(client.heard(MessageKind::kPushReply), 1u) << "one that asks twice has the answer";
   client.acknowledging = false;
   for (int i = 0; i < 200; ++i) {
     world.clock.run_for(31s);

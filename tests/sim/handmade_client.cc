@@ -28,14 +28,22 @@ void HandmadeClient::begin_with(const Bytes& payload) {
 }
 
 void HandmadeClient::connect() {
+  shake_hands();
+  say(key_message());
+}
+
+void HandmadeClient::shake_hands() {
   begin();
   acknowledge();
   write();
+}
+
+Bytes HandmadeClient::key_message() const {
   openvpn::KeyMethod2 own;
   own.source = openvpn::KeySource::make(world_.random, openvpn::Side::kClient);
   own.options = openvpn::options_string(settings_, false, address_, "");
   own.peer_info = openvpn::client_peer_info(settings_, 0);
-  say(*openvpn::write_key_method2(own, openvpn::Side::kClient));
+  return *openvpn::write_key_method2(own, openvpn::Side::kClient);
 }
 
 void HandmadeClient::say(const Bytes& record) {

@@ -24,6 +24,9 @@ class HandmadeClient {
   void begin_with(const Bytes& payload);
   /// The rest of the handshake: TLS and the key message.
   void connect();
+  /// The handshake up to the key message, which is the caller's to say.
+  void shake_hands();
+  Bytes key_message() const;
   void say(const Bytes& record);
   void ask_for_settings() { say(openvpn::build_message(openvpn::MessageKind::kPushRequest)); }
   /// Acknowledges all that has come in, until nothing more comes.

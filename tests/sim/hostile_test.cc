@@ -5,6 +5,7 @@
 #include <set>
 
 #include "control/openvpn/key_files.h"
+#include "control/openvpn/key_method2.h"
 #include "control/openvpn/negotiate.h"
 #include "control/openvpn/wrap.h"
 #include "tests/sim/crafted.h"
@@ -60,6 +61,8 @@ TEST_P(Flood, FirstPacketsCostNoStateAndAreNotAmplified) {
   EXPECT_EQ(world.peer_ids.taken(), 0u);
   EXPECT_FALSE(world.server->next_deadline()) << "nothing is remembered, so nothing is due";
   EXPECT_EQ(world.server_sent.size(), options.server.initial_in_all);
+  EXPECT_EQ(world.server->tally().counters[static_cast<size_t>(abi::Counter::resets_answered)],
+            options.server.initial_in_all);
   constexpr double kHeaders = 28;  // IPv4 and UDP
   for (auto& [to, bytes] : world.server_sent)
     EXPECT_LE(static_cast<double>(bytes.size()) + kHeaders, 1.3 * (static_cast<double>(first.size()) + kHeaders));
@@ -154,6 +157,7 @@ TEST_F(Inside, EveryReasonForAKnownSession) {
   expect_drop(craft(Opcode::kSoftReset, 0, client, {}, {}, 0, {}), DropReason::control_wrong_key_id);
   expect_drop(craft(Opcode::kHardResetServerV2, 0, client, {}, {}, 0, {}), DropReason::control_unexpected_opcode);
   expect_drop(craft(Opcode::kControlWkc, 0, client, {}, {}, 0, {}), DropReason::control_unexpected_opcode);
+  expect_drop(craft(Opcode::kHardResetClientV2, 0, client, {}, {}, 1, {}), DropReason::control_window);
   expect_drop(craft(Opcode::kControl, 0, client, Bytes{9}), DropReason::control_malformed);
   // All of it changed nothing: the client goes on.
   world->with_client(*peer, [](Client& engine, Now now) { engine.renegotiate(now); });
@@ -176,6 +180,37 @@ TEST_F(Inside, GarbageInTlsOfARenegotiationLeavesTheSession) {
   world->clock.run_for(100s);
   EXPECT_EQ(world->server->session_count(), 1u);
   EXPECT_TRUE(world->server->sessions()[0].renegotiations > 0) << "the server tried again by itself";
+}
+
+TEST_F(Inside, ASoftResetThatMakesNoSenseIsNamed) {
+  send(craft(Opcode::kSoftReset, 1, client, {}, {}, 0, Bytes{1}));
+  EXPECT_EQ(world->server->session_count(), 1u);
+  EXPECT_TRUE(std::ranges::any_of(world->logs, [](const LogLine& line) {
+    return line.text.find("renegotiation failed") != line.text.npos &&
+           line.text.ends_with("peer sent a malformed reset");
+  }));
+}
+
+TEST_F(Inside, ARenegotiationThatStandsStillEndsInTime) {
+  world->wire.weather.loss = 1;  // the client itself hears nothing of it
+  send(craft(Opcode::kSoftReset, 1, client, {}, {}, 0, {}));
+  send(craft(Opcode::kAck, 1, client, {0}, server, 0, {}));  // nothing is left to be repeated
+  world->clock.run_for(world->server->settings().hand_window + 1s);
+  EXPECT_TRUE(std::ranges::any_of(world->logs, [](const LogLine& line) {
+    return line.text.ends_with("TLS handshake did not finish within 60 s");
+  }));
+}
+
+/// A stock client listens to its newest channel only.
+TEST_F(Inside, AGoodbyeDuringARenegotiationDoesNotGoThroughTheChannelBefore) {
+  world->wire.weather.loss = 1;
+  send(craft(Opcode::kSoftReset, 1, client, {}, {}, 0, {}));
+  world->keep_sent = true;
+  world->with_server([](Server& engine, Now now) {
+    engine.disconnect(engine.sessions().at(0).session, Goodbye::kHalt, EndReason::kKilled, "operator", now);
+  });
+  for (const auto& [to, bytes] : world->server_sent)
+    EXPECT_FALSE(culvert::wire::read_opcode(bytes)->opcode == Opcode::kControl && (bytes[0] & 7) == 0);
 }
 
 TEST_F(Inside, ReplaysAreAcknowledgedAgain) {
@@ -267,6 +302,27 @@ TEST(Hostile, AnswersToChallengesAreHeardUpToABound) {
   // The decision is heard nevertheless.
   world.with_server([](Server& server, Now now) { server.accept(server.sessions().at(0).session, {}, now); });
   EXPECT_EQ(world.connected.size(), 1u);
+}
+
+TEST(Hostile, CredentialsLongerThanTheProtocolAllowsAreRefused) {
+  World::Options options;
+  options.seed = seed();
+  World world(options);
+  world.keep_sent = true;
+  HandmadeClient client(world, client_settings("alice"), endpoint(1, 4000));
+  client.shake_hands();
+  Bytes message = client.key_message();
+  const size_t peer_info = 2 + client_peer_info(client_settings("alice"), 0).size() + 1;
+  auto password = message.end() - static_cast<std::ptrdiff_t>(peer_info + 2);  // two bytes of length, as the username
+  const Bytes longer(kMaxCredential + 1, 'x');
+  password = message.insert(password + 2, longer.begin(), longer.end());
+  password[-2] = static_cast<uint8_t>(longer.size() >> 8);
+  password[-1] = static_cast<uint8_t>(longer.size());
+  client.say(message);
+  EXPECT_TRUE(world.connected.empty());
+  ASSERT_EQ(world.ended.size(), 1u);
+  EXPECT_EQ(world.ended[0].text, "username or password longer than the protocol allows");
+  EXPECT_EQ(client.heard(MessageKind::kAuthFailed), 1u);
 }
 
 /// Cookies: what must be refused. Each case changes one thing of a second packet that is accepted unchanged.

@@ -105,6 +105,21 @@ TEST_F(Leaving, OneThatBeginsMeanwhileIsTheNextControls) {
   expect_nothing_lost();
 }
 
+/// What a connection has taken is not repeated soon.
+TEST_F(Leaving, OneThatBeginsMeanwhileOverTcpIsAnswered) {
+  world_->vanish(*alice_);
+  ClientSettings settings = client_settings("alice");
+  settings.remote.transport = abi::Transport::kTcp;
+  alice_ = &world_->add_client(settings, 2);
+  alice_->address.transport = abi::Transport::kTcp;
+  alice_->address.stream = 5;
+  connect();
+  leave();
+  world_->with_client(*alice_, [](Client& client, Now now) { client.renegotiate(now); });
+  EXPECT_TRUE(world_->run_until([&] { return renegotiations() == 1; }, 10s));
+  expect_nothing_lost();
+}
+
 TEST_F(Leaving, ItBeginsNoneByItself) {
   connect();
   leave();

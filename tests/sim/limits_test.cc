@@ -86,5 +86,26 @@ TEST(Limits, ASessionBeginsWithTheOnesOfItsGrant) {
   EXPECT_EQ(world.worker.errors(), std::vector<std::string>());
 }
 
+TEST(Limits, AnAddressThatLearnAddressRefusedCarriesNothing) {
+  for (bool ip6 : {false, true}) {
+    World::Options options;
+    options.seed = seed();
+    World world(options);
+    ClientGrant grant;
+    grant.ip4 = {10, 8, 0, 200};
+    grant.ip6 = {0xfd, 8};
+    (ip6 ? grant.refused_ip6 : grant.refused_ip4) = true;
+    world.decide = [&](Server& engine, const ConnectRequest& request, Now now) {
+      engine.accept(request.session, grant, now);
+    };
+    World::Peer& alice = world.add_client(client_settings("alice"), 1);
+    world.start(alice);
+    ASSERT_TRUE(world.run_until([&] { return alice.engine->connected(); }, 60s));
+    const abi::InstallSession& installed = world.worker.sessions().begin()->second.settings;
+    EXPECT_EQ(installed.ip4, ip6 ? grant.ip4 : decltype(grant.ip4){});
+    EXPECT_EQ(installed.ip6, ip6 ? decltype(grant.ip6){} : grant.ip6);
+  }
+}
+
 }  // namespace
 }  // namespace culvert::sim

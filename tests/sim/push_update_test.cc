@@ -50,6 +50,8 @@ TEST_F(PushUpdateTest, ChangesWhatTheClientHas) {
   EXPECT_TRUE(world->run_until([&] { return has(peer, "route 10.2.0.0 255.255.0.0"); }, 10s));
   EXPECT_FALSE(has(peer, "route 10.1.0.0 255.255.0.0"));
   EXPECT_FALSE(has(peer, "dns server 0 address 10.8.0.1"));
+  EXPECT_EQ(world->server->sessions().at(0).grant.push, std::vector<std::string>{"route 10.2.0.0 255.255.0.0"})
+      << "should it ask for its settings again";
   EXPECT_TRUE(peer.engine->connected());
   EXPECT_TRUE(peer.ended.empty());
 }

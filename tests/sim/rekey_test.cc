@@ -63,6 +63,7 @@ TEST(Rekey, AnHourOfBadWeatherLosesNothing) {
   EXPECT_EQ(hour.world.worker.errors(), std::vector<std::string>());
   EXPECT_EQ(hour.peer.worker.errors(), std::vector<std::string>());
   EXPECT_TRUE(hour.world.ended.empty());
+  EXPECT_GT(hour.world.server->tally().counters[static_cast<size_t>(abi::Counter::control_retransmits)], 0u);
   // Key-ids wrapped from 7 to 1 several times, and old keys did not pile up.
   EXPECT_LE(hour.world.worker.sessions().begin()->second.keys.size(), 3u);
 }

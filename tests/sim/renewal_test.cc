@@ -51,6 +51,16 @@ TEST_F(Renewal, ItsKeysComeWithTheVerdict) {
   EXPECT_TRUE(world_.ended.empty());
 }
 
+TEST_F(Renewal, WhoIsRefusedAtOneHearsWhy) {
+  world_.with_server([&](Server& engine, Now now) { engine.refuse(session_, "expired", "account has expired", now); });
+  ASSERT_EQ(world_.ended.size(), 1u);
+  EXPECT_EQ(world_.ended[0].reason, EndReason::kAuthFailed);
+  EXPECT_EQ(world_.ended[0].text, "account has expired");
+  ASSERT_TRUE(world_.run_until([&] { return !alice_.ended.empty(); }, 10s));
+  EXPECT_EQ(alice_.ended[0].reason, EndReason::kAuthFailed);
+  EXPECT_NE(alice_.ended[0].text.find("expired"), std::string::npos) << alice_.ended[0].text;
+}
+
 TEST_F(Renewal, AVerdictOnTheAttemptBeforeIsNoneOnTheNextOne) {
   const auto hand_window = world_.server->settings().hand_window;
   world_.clock.run_for(hand_window + 5s);

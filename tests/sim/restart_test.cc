@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "control/openvpn/key_files.h"
+#include "dataplane/abi/endpoint_text.h"
 #include "tests/sim/world.h"
 
 namespace culvert::sim {
@@ -182,18 +183,44 @@ TEST_P(Restart, WhatIsAdoptedRenegotiatesBeforeItsTokenExpires) {
 }
 
 TEST_P(Restart, ARecordOfSomebodyElseIsFoundOut) {
+  for (bool by_username : {false, true}) {
+    start();
+    auto records = world->records;
+    if (by_username)
+      records.begin()->second.username[0] = 'b';
+    else
+      records.begin()->second.certificate_hash[0] ^= 1;
+    world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+    world->with_server([&](Server& server, Now now) {
+      auto& record = records.begin()->second;
+      EXPECT_TRUE(server.adopt(records.begin()->first, record, record.settings.remote, now));
+    });
+    ASSERT_TRUE(world->run_until([&] { return !world->ended.empty(); }, 150s)) << by_username;
+    EXPECT_EQ(world->ended[0].reason, EndReason::kIdentityChanged);
+    EXPECT_TRUE(world->run_until([&] { return !peer->ended.empty(); }, 30s));
+    EXPECT_EQ(peer->ended[0].reason, EndReason::kAuthFailed);
+  }
+}
+
+TEST_P(Restart, WhatControlHeardBeforeIsAReplayAfterIt) {
+  if (GetParam() == WrapKind::kNone) GTEST_SKIP() << "nothing tells a replay";
   start();
-  auto records = world->records;
-  records.begin()->second.certificate_hash[0] ^= 1;
-  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
-  world->with_server([&](Server& server, Now now) {
-    auto& record = records.begin()->second;
-    EXPECT_TRUE(server.adopt(records.begin()->first, record, record.settings.remote, now));
+  world->clock.run_for(5s);
+  std::vector<uint8_t> heard;
+  world->with_client(*peer, [&](Client& client, Now now) {
+    client.renegotiate(now);
+    for (Output& output : client.take_outputs())
+      if (auto* packet = std::get_if<SendPacket>(&output)) heard = packet->bytes;
   });
-  ASSERT_TRUE(world->run_until([&] { return !world->ended.empty(); }, 150s));
-  EXPECT_EQ(world->ended[0].reason, EndReason::kIdentityChanged);
-  EXPECT_TRUE(world->run_until([&] { return !peer->ended.empty(); }, 30s));
-  EXPECT_EQ(peer->ended[0].reason, EndReason::kAuthFailed);
+  world->server_receives(peer->address, heard);
+  const auto [id, record] = *world->records.begin();
+  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+  world->with_server([&, id = id, &record = record](Server& server, Now now) {
+    ASSERT_TRUE(server.adopt(id, record, record.settings.remote, now));
+  });
+  world->server_receives(peer->address, heard);
+  EXPECT_EQ(world->server->tally().drops[static_cast<size_t>(abi::DropReason::control_wrap_replay)], 1u);
+  EXPECT_NE(record.wrap_send_id, 0u) << "and ours go on behind those that were used";
 }
 
 TEST_P(Restart, BadRecordsAreNotAdopted) {
@@ -215,6 +242,8 @@ TEST_P(Restart, BadRecordsAreNotAdopted) {
   EXPECT_FALSE(adopts([](auto& record, auto&) { record.local_session_id = {}; }));
   EXPECT_FALSE(adopts([](auto& record, auto&) { record.remote_session_id = {}; }));
   EXPECT_FALSE(adopts([](auto& record, auto&) { record.cipher = abi::Cipher{99}; }));
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.digest = abi::Digest::kSha256; })) << "an AEAD has none";
+  EXPECT_FALSE(adopts([](auto& record, auto&) { record.cipher = abi::Cipher::kAes256Cbc; })) << "CBC needs one";
   EXPECT_FALSE(adopts([](auto&, auto& at) { at = {}; }));
   EXPECT_FALSE(world->server->adopt(id, good, remote, world->clock.now())) << "that peer-id is taken";
 }
@@ -330,6 +359,43 @@ TEST_P(Restart, WithoutAnyRenegotiationTheKeysTimeEnds) {
   world->clock.run_for(800s);
   ASSERT_EQ(world->ended.size(), 1u);
   EXPECT_EQ(world->ended[0].reason, EndReason::kLimit);
+}
+
+TEST_P(Restart, BothProcessesComeBackAndPeerIdsAndNetworksStay) {
+  start();
+  World::Peer& bob = world->add_client(
+      [&] {
+        ClientSettings settings = client_settings("bob");
+        settings.wrap = world->server->settings().wrap;
+        if (GetParam() == WrapKind::kTlsCryptV2) {
+          SeededRandom random(6);
+          auto key = make_tls_crypt_v2_client_key(settings.wrap.server_key, random, kEpoch);
+          settings.wrap.key = (*key).key;
+          settings.wrap.wrapped_client_key = (*key).wrapped;
+        }
+        return settings;
+      }(),
+      2);
+  world->start(bob);
+  ASSERT_TRUE(world->run_until([&] { return bob.engine->connected(); }, 60s));
+  const uint32_t id = *world->peer_id_of(bob);
+  const abi::ControlRecord record = world->records.at(id);
+  ASSERT_NE(id, 0u) << "what bob chose for himself";
+  EXPECT_EQ(record.settings.remote_peer_id, 0u);
+  const abi::InnerPrefix lost{.address = abi::ipv4({10, 1, 0, 0}), .length = 16};
+  const abi::InnerPrefix kept{.address = abi::ipv4({10, 1, 0, 0}), .length = 24};
+  world->worker = WorkerModel();
+  world->server = std::make_unique<Server>(world->server->settings(), world->peer_ids, world->random);
+  world->with_server([&](Server& server, Now now) {
+    ASSERT_TRUE(server.adopt(id, record, record.settings.remote, now, {lost, kept}));
+    server.lose_network({id, record.generation}, lost);
+    server.reinstall([](void*, abi::SessionRef, uint8_t) { return std::optional<std::pair<uint64_t, uint64_t>>(); },
+                     nullptr, now);
+    const auto routes = server.sessions().at(0).grant.routes;
+    ASSERT_EQ(routes.size(), 1u);
+    EXPECT_EQ(routes[0].length, kept.length);
+  });
+  EXPECT_EQ(world->worker.sessions().at(id).settings.remote_peer_id, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Wraps, Restart,

@@ -36,6 +36,7 @@ struct ServerTest : ::testing::Test {
     EXPECT_EQ(world->peer_ids.taken(), 0u);
     EXPECT_TRUE(world->worker.sessions().empty());
     EXPECT_TRUE(world->connected.empty());
+    EXPECT_EQ(world->server->tally().counters[static_cast<size_t>(abi::Counter::handshakes_failed)], 1u);
     return world->ended.empty() ? SessionEnded{} : world->ended.front();
   }
   abi::Event event(abi::EventKind kind, uint32_t peer_id) {
@@ -316,6 +317,57 @@ TEST_F(ServerTest, EventsOfTheDataplane) {
   }
 }
 
+/// Else the next control would count lives from the beginning, and take events of the old ones for its own.
+TEST_F(ServerTest, TheRecordOfASessionThatEndedSaysWhichLifeItWas) {
+  make();
+  connect("alice", 1);
+  world->with_server([](Server& server, Now now) {
+    const abi::SessionRef session = server.sessions()[0].session;
+    server.disconnect(session, Goodbye::kSilent, EndReason::kKilled, "operator", now);
+    std::optional<abi::ControlRecord> left;
+    for (Output& output : server.take_outputs())
+      if (auto* commit = std::get_if<CommitRecord>(&output)) left = commit->record;
+    ASSERT_TRUE(left);
+    EXPECT_EQ(left->state, abi::RecordState::kFree);
+    EXPECT_EQ(left->generation, session.generation);
+  });
+}
+
+TEST_F(ServerTest, OnlyTheNewestKeyIsRenewedAtItsLimit) {
+  make();
+  World::Peer& peer = connect("alice", 1);
+  world->clock.run_for(2s);
+  world->with_client(peer, [](Client& client, Now now) { client.renegotiate(now); });
+  auto renegotiations = [&] { return world->server->sessions()[0].renegotiations; };
+  ASSERT_TRUE(world->run_until([&] { return renegotiations() == 1; }, 20s));
+  abi::Event limit = event(abi::EventKind::kKeyNearLimit, *world->peer_id_of(peer));
+  limit.key_id = 0;
+  send_event(limit);
+  EXPECT_FALSE(world->run_until([&] { return renegotiations() == 2; }, 20s)) << "that key goes anyway";
+  limit.key_id = 1;
+  send_event(limit);
+  EXPECT_TRUE(world->run_until([&] { return renegotiations() == 2; }, 20s));
+}
+
+TEST_F(ServerTest, TheDataplaneIsToldWhatIsConfigured) {
+  options.server.tun_mtu = 1400;
+  options.server.mssfix = 1300;
+  options.server.replay_window = 256;
+  options.server.ping = 7s;
+  options.server.ping_restart = 33s;
+  options.server.client_to_client = true;
+  options.server.may_float = false;
+  make();
+  connect("alice", 1);
+  const abi::InstallSession& installed = world->worker.sessions().begin()->second.settings;
+  EXPECT_EQ(installed.tun_mtu, 1400);
+  EXPECT_EQ(installed.mss_limit, 1300);
+  EXPECT_EQ(installed.replay_window, 256u);
+  EXPECT_EQ(installed.ping_interval, 7);
+  EXPECT_EQ(installed.ping_timeout, 33);
+  EXPECT_EQ(installed.flags, abi::session_flag::kClientToClient);
+}
+
 TEST_F(ServerTest, AFloatTakesTheControlChannelAlong) {
   make();
   World::Peer& peer = connect("alice", 1);
@@ -323,9 +375,13 @@ TEST_F(ServerTest, AFloatTakesTheControlChannelAlong) {
   peer.address = endpoint(9, 50000);
   abi::Event floated = event(abi::EventKind::kFloated, *world->peer_id_of(peer));
   floated.endpoint = peer.address;
+  floated.local = endpoint(250, 1194);
+  floated.port = 3;
   send_event(floated);
   EXPECT_EQ(world->server->sessions()[0].remote, peer.address);
   EXPECT_EQ(world->records.begin()->second.settings.remote, peer.address);
+  EXPECT_EQ(world->records.begin()->second.settings.local, floated.local);
+  EXPECT_EQ(world->records.begin()->second.settings.port, floated.port);
   world->with_client(peer, [](Client& client, Now now) { client.renegotiate(now); });
   EXPECT_TRUE(world->run_until([&] { return world->server->sessions()[0].renegotiations == 1; }, 20s));
   // Not across transports.
