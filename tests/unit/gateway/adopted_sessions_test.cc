@@ -20,8 +20,72 @@ class AdoptedSessions : public ::testing::Test {
     rig_.link.view.session(peer_id).control.write(left);
   }
 
+  /// Was each worker told, at the start of this control, to forget the session?
+  bool is_forgotten(abi::SessionRef session) const {
+    return std::ranges::all_of(rig_.told_at_start, [session](const std::vector<abi::Command>& commands) {
+      return std::ranges::any_of(commands, [session](const abi::Command& command) {
+        return command.kind == abi::CommandKind::kRemoveSession && command.session == session;
+      });
+    });
+  }
+  template <class Change>
+  void change_record(uint32_t peer_id, Change change) {
+    abi::ControlRecord left = rig_.record(peer_id);
+    change(left);
+    rig_.link.view.session(peer_id).control.write(left);
+  }
+
   GatewayRig rig_;
 };
+
+/// Else two clients would have it as soon as the pool gives it to another.
+TEST_F(AdoptedSessions, EndWhoseAddressThePoolDoesNotHaveAnyMore) {
+  const abi::SessionRef alice = rig_.leave_session(3, "alice", 0);
+  const abi::SessionRef bob = rig_.leave_session(4, "bob", 0);
+  change_record(3, [](abi::ControlRecord& record) { record.settings.ip4 = {10, 9, 0, 5}; });
+  rig_.start();
+  EXPECT_EQ(rig_.record(3).state, abi::RecordState::kFree);
+  EXPECT_EQ(rig_.record(3).generation, alice.generation) << "the number's next life comes behind it";
+  EXPECT_TRUE(is_forgotten(alice));
+  EXPECT_EQ(rig_.record(4).state, abi::RecordState::kConnected);
+  EXPECT_FALSE(is_forgotten(bob));
+}
+
+/// The control before died between installing one and writing down whose it is.
+TEST_F(AdoptedSessions, AreNotThoseThatOnlyTheDataplaneKnows) {
+  rig_.link.view.session(5).worker.generation = 7;
+  rig_.start();
+  EXPECT_TRUE(is_forgotten({5, 7}));
+  EXPECT_EQ(rig_.ask({{"command", "sessions"}}).size(), 0u);
+}
+
+TEST_F(AdoptedSessions, LeaveTheirAddressToOthersWhenTheyMakeNoSense) {
+  rig_.leave_session(3, "alice", 0);
+  rig_.leave_session(4, "bob", 0);
+  change_record(3, [](abi::ControlRecord& record) {
+    record.cipher = abi::Cipher{99};
+    record.settings.ip4 = {10, 8, 0, 6};  // bob's
+  });
+  rig_.start();
+  EXPECT_EQ(rig_.record(3).state, abi::RecordState::kFree);
+  EXPECT_EQ(rig_.record(4).state, abi::RecordState::kConnected);
+}
+
+TEST_F(AdoptedSessions, AreWhereTheirClientsHaveMovedMeanwhile) {
+  rig_.leave_session(3, "alice", 0);
+  rig_.leave_session(4, "bob", 0);
+  abi::Endpoint moved = rig_.record(3).settings.remote;
+  moved.port = 4711;
+  rig_.link.view.session(3).worker.remote.write(moved);
+  rig_.link.view.session(4).worker.remote.write(moved);
+  rig_.link.view.session(4).worker.generation = 2;  // not the session that the record is of
+  rig_.start();
+  auto remote = [&](const char* name) {
+    return rig_.ask({{"command", "session show"}, {"session", name}})["remote"].get<std::string>();
+  };
+  EXPECT_EQ(remote("alice"), abi::to_text(moved));
+  EXPECT_TRUE(remote("bob").ends_with(":4000")) << remote("bob");
+}
 
 TEST_F(AdoptedSessions, EndWhenTheirCertificateWasRevokedMeanwhile) {
   leave_session(3, "alice", add_client("alice"));

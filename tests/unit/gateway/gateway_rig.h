@@ -123,7 +123,7 @@ class GatewayRig {
     Status started = gateway->start(std::nullopt);
     ASSERT_TRUE(started) << started.error();
     ASSERT_TRUE(run_until([&] { return ready; })) << gateway->failure();
-    for (uint32_t worker = 0; worker < kWorkers; ++worker) take_commands(worker);
+    for (uint32_t worker = 0; worker < kWorkers; ++worker) told_at_start[worker] = take_commands(worker);
   }
 
   /// The end of this control, without a word to anybody. start() begins the next one's life at the same link.
@@ -203,6 +203,7 @@ class GatewayRig {
 
  public:
   std::unique_ptr<Gateway> gateway;  ///< after start()
+  std::array<std::vector<abi::Command>, kWorkers> told_at_start;
   std::function<void()> after_pass;  ///< called behind each pass of the loop
 };
 

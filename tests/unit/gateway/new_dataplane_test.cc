@@ -38,6 +38,31 @@ TEST_F(NewDataplane, HasItsSessionsBeforeItOpensPorts) {
   EXPECT_GE(taken_, 1u);
 }
 
+TEST_F(NewDataplane, GoesOnCountingWhatASessionHasCarried) {
+  rig_.leave_session(3, "alice", 0);
+  auto carried = [this] {
+    const auto row = rig_.ask({{"command", "session show"}, {"session", "alice"}});
+    return std::vector<uint64_t>{row["rx_bytes"], row["tx_bytes"], row["rx_packets"], row["tx_packets"]};
+  };
+  auto count = [](io::FakeLink& link, uint32_t generation, uint64_t times) {
+    abi::WorkerRecord& worker = link.view.session(3).worker;
+    worker.generation = generation;
+    worker.rx_bytes = 1000 * times;
+    worker.tx_bytes = 2000 * times;
+    worker.rx_packets = 10 * times;
+    worker.tx_packets = 20 * times;
+  };
+  count(rig_.link, 1, 1);
+  rig_.start();
+  EXPECT_EQ(carried(), (std::vector<uint64_t>{1000, 2000, 10, 20}));
+  count(next_, 7, 1000);  // of another session, long ago
+  rig_.replace_dataplane(next_);
+  ASSERT_TRUE(rig_.run_until([&] { return next_.view.worker(0).commands.tail > 0; }));
+  EXPECT_EQ(carried(), (std::vector<uint64_t>{1000, 2000, 10, 20}));
+  count(next_, 1, 2);
+  EXPECT_EQ(carried(), (std::vector<uint64_t>{3000, 6000, 30, 60}));
+}
+
 /// Of what lives on a connection, the dataplane knows whether that is there.
 class NewDataplaneOverTcp : public NewDataplane {
  protected:
