@@ -168,7 +168,7 @@ class Session {
   Wrap& wrap_for(uint8_t key_id) { return key_id > 0 && dynamic_wrap_ ? *dynamic_wrap_ : wrap_; }
   std::optional<abi::DropReason> check_opcode(wire::OpcodeByte first) const;
   Negotiation* answer_soft_reset(uint8_t key_id, Now now);
-  Negotiation& begin(uint8_t key_id, const Channel::Settings& settings, Now now);
+  Negotiation& begin(const Channel::Settings& settings, Now now);
   void advance(Now now);
   void advance_one(Negotiation& negotiation, Now now);
   void read_records(Negotiation& negotiation, Now now);
@@ -185,7 +185,7 @@ class Session {
   std::unique_ptr<Negotiation> done_;
   std::unique_ptr<Negotiation> pending_;
   uint8_t newest_key_id_ = 0;     // of the newest finished negotiation
-  uint8_t attempted_key_id_ = 0;  // of the newest one begun
+  uint8_t attempted_key_id_ = 0;  // of the newest one that the peer may have finished: our key message went out
   bool ever_finished_ = false;
   std::optional<MonoTime> renegotiate_at_;
   std::optional<MonoTime> answered_at_;  // the last soft reset of the peer that we answered

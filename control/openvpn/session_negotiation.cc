@@ -17,8 +17,7 @@ constexpr std::chrono::seconds kAnswerWithin{2};
 
 }  // namespace
 
-Session::Negotiation& Session::begin(uint8_t key_id, const Channel::Settings& settings, Now now) {
-  attempted_key_id_ = key_id;
+Session::Negotiation& Session::begin(const Channel::Settings& settings, Now now) {
   pending_ = std::make_unique<Negotiation>(settings, settings_.tls->open(now.wall), now.mono);
   pending_->deadline = now.mono + settings_.hand_window;
   pending_->own_source = KeySource::make(*engine_.random, side_);
@@ -27,7 +26,7 @@ Session::Negotiation& Session::begin(uint8_t key_id, const Channel::Settings& se
 }
 
 void Session::start_first(bool resets_done, Opcode reset, Now now) {
-  begin(0, {side_, 0, resend_after(), resets_done, reset}, now);
+  begin({side_, 0, resend_after(), resets_done, reset}, now);
   // A server is about to be given the packet that brought the session about: its reset carries the acknowledgement.
   if (side_ == Side::kClient) pump(now);
 }
@@ -50,7 +49,7 @@ void Session::renegotiate(Now now) {
   Commands commands;
   ring_.next_negotiation(commands);
   send_commands(commands);
-  begin(id, {side_, id, resend_after(), false, Opcode::kSoftReset}, now);
+  begin({side_, id, resend_after(), false, Opcode::kSoftReset}, now);
   pump(now);
 }
 
@@ -88,7 +87,7 @@ Session::Negotiation* Session::answer_soft_reset(uint8_t key_id, Now now) {
   if (pending_ && pending_->installed) ring_.abandon(pending_->channel.key_id(), commands);
   ring_.next_negotiation(commands);
   send_commands(commands);
-  begin(key_id, {side_, key_id, resend_after(), false, Opcode::kSoftReset}, now);
+  begin({side_, key_id, resend_after(), false, Opcode::kSoftReset}, now);
   return pending_.get();
 }
 
@@ -143,6 +142,9 @@ void Session::send_key_method2(Negotiation& negotiation, KeyMethod2 message, Now
   if (negotiation.installed) negotiation.own_source = {};
   auto bytes = write_key_method2(message, side_);
   negotiation.sent_keys = true;
+  // Without our key message the peer can't have a key of this number: it counts on from the one before (ssl.c,
+  // key_state_soft_reset), and would take another for a mistake.
+  attempted_key_id_ = negotiation.channel.key_id();
   bool written = bytes && negotiation.channel.tls().write(*bytes);
   negotiation.channel.mark();
   std::string error = bytes ? "TLS refused to send the key message" : bytes.error();
@@ -246,9 +248,6 @@ void Session::fail_pending(EndReason reason, std::string text, Now now) {
   if (pending_->installed) ring_.abandon(pending_->channel.key_id(), commands);
   send_commands(commands);
   if (!must_rekey_by_) must_rekey_by_ = pending_->started + settings_.tran_window;
-  // Without our key message the peer can't have a key of this number: it counts on from the one before (ssl.c,
-  // key_state_soft_reset), and would take another for a mistake.
-  if (!pending_->sent_keys) attempted_key_id_ = newest_key_id_;
   pending_.reset();
   renegotiate_at_ = now.mono + settings_.hand_window / 2;
 }

@@ -348,8 +348,34 @@ TEST_P(Restart, AFailedRenegotiationCostsNothing) {
   world->clock.run_for(60s);
   EXPECT_EQ(world->server->session_count(), 1u);
   ASSERT_TRUE(world->run_until([&] { return renegotiations() >= 1; }, 100s));
-  world->clock.run_for(60s);
+  world->clock.run_for(300s);  // the key's time is not over in the midst of the next one's
   expect_nothing_lost();
+  EXPECT_TRUE(world->ended.empty());
+}
+
+/// Wherever in the middle the path breaks, and whichever end is the more patient one.
+TEST_P(Restart, ARenegotiationThatOneEndGaveUpLeavesNoKeyBehind) {
+  for (bool patient_server : {true, false}) {
+    for (auto broken_after = 10ms; broken_after < 200ms; broken_after += 20ms) {
+      start();
+      ServerSettings settings = world->server->settings();
+      settings.reneg_sec = 0s;
+      settings.hand_window = patient_server ? 100s : 20s;
+      world->server->set_settings(settings);
+      world->clock.run_for(5s);
+      world->with_client(*peer, [](Client& client, Now now) { client.renegotiate(now); });
+      world->clock.run_for(broken_after);
+      world->wire.weather.loss = 1;
+      world->clock.run_for(70s);  // the client gave up after 60, and begins anew after 90
+      world->wire.weather.loss = 0;
+      ASSERT_TRUE(world->run_until([&] { return renegotiations() >= 1; }, 200s)) << broken_after.count();
+      world->clock.run_for(30s);
+      EXPECT_EQ(peer->undecryptable, 0u) << "under a key that the client gave up";
+      EXPECT_TRUE(peer->ended.empty());
+      EXPECT_TRUE(world->ended.empty());
+      EXPECT_EQ(world->worker.errors(), std::vector<std::string>());
+    }
+  }
 }
 
 TEST_P(Restart, WithoutAnyRenegotiationTheKeysTimeEnds) {
