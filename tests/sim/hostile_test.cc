@@ -201,6 +201,19 @@ TEST_F(Inside, ARenegotiationThatStandsStillEndsInTime) {
   }));
 }
 
+TEST_F(Inside, WhatARenegotiationThatStandsStillHoldsUpIsBounded) {
+  world->wire.weather.loss = 1;
+  send(craft(Opcode::kSoftReset, 1, client, {}, {}, 0, {}));
+  const auto changes = *parse_push_update("route 10.2.0.0 255.255.0.0");
+  size_t told = 0;
+  world->with_server([&](Server& engine, Now now) {
+    const abi::SessionRef session = engine.sessions().at(0).session;
+    for (int i = 0; i < 10000; ++i) told += engine.push_update(session, changes, now) ? 1 : 0;
+  });
+  EXPECT_GT(told, 10u);
+  EXPECT_LT(told, 5000u);
+}
+
 /// A stock client listens to its newest channel only.
 TEST_F(Inside, AGoodbyeDuringARenegotiationDoesNotGoThroughTheChannelBefore) {
   world->wire.weather.loss = 1;

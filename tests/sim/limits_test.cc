@@ -42,6 +42,31 @@ TEST(Limits, ClientsWithoutKeyExportAreRefusedWhereItIsAskedFor) {
   EXPECT_TRUE(world.run_until([&] { return modern.engine->connected(); }, 60s));
 }
 
+/// Clients that came at once, as after a power cut, do not come back at once for their next keys.
+TEST(Limits, RenegotiationsByTimeAreSpread) {
+  World::Options options;
+  options.seed = seed();
+  options.server.reneg_sec = 1000s;
+  World world(options);
+  constexpr size_t kClients = 10;
+  for (uint32_t host = 1; host <= kClients; ++host) {
+    ClientSettings settings = client_settings("client" + std::to_string(host));
+    settings.reneg_sec = 0s;
+    world.start(world.add_client(settings, host));
+  }
+  ASSERT_TRUE(world.run_until([&] { return world.connected.size() == kClients; }, 5s));
+  auto renegotiated = [&] {
+    auto sessions = world.server->sessions();
+    return std::ranges::count_if(sessions, [](const SessionInfo& session) { return session.renegotiations > 0; });
+  };
+  world.clock.run_for(890s);
+  EXPECT_EQ(renegotiated(), 0);
+  world.clock.run_for(100s);
+  EXPECT_GT(renegotiated(), 0);
+  world.clock.run_for(20s);
+  EXPECT_EQ(renegotiated(), int{kClients});
+}
+
 TEST(Limits, RenegotiatesWhenAsked) {
   World::Options options;
   options.seed = seed();
@@ -83,6 +108,20 @@ TEST(Limits, ASessionBeginsWithTheOnesOfItsGrant) {
     EXPECT_EQ(world.worker.sessions().at(session.session.peer_id).settings.limit, expected);
     EXPECT_EQ(world.records.at(session.session.peer_id).settings.limit, expected);
   }
+  EXPECT_EQ(world.worker.errors(), std::vector<std::string>());
+}
+
+TEST(Limits, AreForConnectedSessionsOnly) {
+  World::Options options;
+  options.seed = seed();
+  World world(options);
+  world.decide = nullptr;
+  world.start(world.add_client(client_settings("alice"), 1));
+  ASSERT_TRUE(world.run_until([&] { return world.server->session_count() == 1; }, 60s));
+  world.clock.run_for(5s);
+  world.with_server([](Server& server, Now now) {
+    EXPECT_FALSE(server.limit(server.sessions().at(0).session, {1'000'000, 0}, now));
+  });
   EXPECT_EQ(world.worker.errors(), std::vector<std::string>());
 }
 

@@ -333,6 +333,39 @@ TEST_F(ServerTest, TheRecordOfASessionThatEndedSaysWhichLifeItWas) {
   });
 }
 
+TEST_F(ServerTest, ASessionThatTheDataplaneDoesNotTakeEnds) {
+  for (abi::CommandKind refused :
+       {abi::CommandKind::kInstallSession, abi::CommandKind::kInstallKey, abi::CommandKind::kAddRoute}) {
+    make();
+    abi::Event what = event(abi::EventKind::kCommandRefused, *world->peer_id_of(connect("alice", 1)));
+    what.detail = static_cast<uint16_t>(refused);
+    send_event(what);
+    if (refused == abi::CommandKind::kAddRoute) {
+      EXPECT_TRUE(world->ended.empty());
+    } else {
+      ASSERT_EQ(world->ended.size(), 1u) << int(refused);
+      EXPECT_EQ(world->ended[0].reason, EndReason::kProtocolError);
+    }
+  }
+}
+
+TEST_F(ServerTest, ANewConfigurationCountsForTheNextFirstPacket) {
+  make();
+  ServerSettings settings = world->server->settings();
+  SeededRandom random(5);
+  settings.wrap.kind = WrapKind::kTlsCrypt;
+  settings.wrap.key = make_static_key(random);
+  world->server->set_settings(settings);
+  ClientSettings with_key = client_settings("alice");
+  with_key.wrap = settings.wrap;
+  World::Peer& alice = world->add_client(with_key, 1);
+  World::Peer& bob = world->add_client(client_settings("bob"), 2);
+  world->start(alice);
+  world->start(bob);
+  EXPECT_TRUE(world->run_until([&] { return alice.engine->connected(); }, 30s));
+  EXPECT_FALSE(bob.engine->connected());
+}
+
 TEST_F(ServerTest, OnlyTheNewestKeyIsRenewedAtItsLimit) {
   make();
   World::Peer& peer = connect("alice", 1);

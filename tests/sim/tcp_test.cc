@@ -55,6 +55,15 @@ TEST_F(OverTcp, ConnectsWithoutCookieAndWithoutRepetitions) {
   EXPECT_EQ(peer.received, 1u);
 }
 
+/// TCP repeats by itself.
+TEST_F(OverTcp, ASlowConnectionIsNotGivenEverythingTwice) {
+  world_.wire.weather.delay = 3s;
+  World::Peer& peer = add(1, 5);
+  world_.start(peer);
+  EXPECT_TRUE(world_.run_until([&] { return peer.engine->connected(); }, 60s));
+  EXPECT_EQ(counted(abi::Counter::control_retransmits), 0u);
+}
+
 TEST_F(OverTcp, TheSessionEndsWithItsConnection) {
   World::Peer& peer = connect(1, 5);
   World::Peer& other = connect(2, 6);
@@ -103,6 +112,17 @@ TEST_F(OverTcp, AConnectionCarriesOneClient) {
   EXPECT_EQ(world_.server->session_count(), 1u);
   EXPECT_GT(dropped(abi::DropReason::control_wrong_session_id), 0u);
   EXPECT_TRUE(world_.worker.closed_streams().empty()) << "the first client is not thrown out for it";
+}
+
+TEST_F(OverTcp, WhoFindsTheServerFullMayTryAgain) {
+  ServerSettings settings = world_.server->settings();
+  settings.max_clients = 1;
+  world_.server->set_settings(settings);
+  connect(1, 5);
+  world_.start(add(2, 6));
+  EXPECT_TRUE(world_.run_until([&] { return !world_.worker.closed_streams().empty(); }, 5s));
+  EXPECT_EQ(world_.worker.closed_streams(), std::vector<uint64_t>{6});
+  EXPECT_EQ(dropped(abi::DropReason::control_server_full), 1u);
 }
 
 TEST_F(OverTcp, WhoIsNotUnderstoodMayBeginAnew) {

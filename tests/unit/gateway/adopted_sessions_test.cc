@@ -71,6 +71,34 @@ TEST_F(AdoptedSessions, LeaveTheirAddressToOthersWhenTheyMakeNoSense) {
   EXPECT_EQ(rig_.record(4).state, abi::RecordState::kConnected);
 }
 
+TEST_F(AdoptedSessions, GiveTheirAddressBackWhenTheyEnd) {
+  rig_.leave_session(3, "alice", 0);
+  rig_.start();
+  auto used = [this] { return rig_.ask({{"command", "status"}})["addresses_used"].get<uint64_t>(); };
+  EXPECT_EQ(used(), 1u);
+  rig_.ask({{"command", "session kill"}, {"session", "alice"}});
+  EXPECT_EQ(used(), 0u);
+}
+
+TEST_F(AdoptedSessions, TellTheOtherWorkersWhenTheirClientMoves) {
+  const abi::SessionRef alice = rig_.leave_session(3, "alice", 0);
+  rig_.start();
+  abi::Event floated{};
+  floated.kind = abi::EventKind::kFloated;
+  floated.session = alice;
+  floated.endpoint = rig_.record(3).settings.remote;
+  floated.endpoint.port = 4711;
+  floated.port = rig_.record(3).settings.port;
+  abi::Producer(rig_.link.view.worker(0).events).push(floated);
+  rig_.link.ring_control(0);
+  EXPECT_TRUE(rig_.run_until([&] { return rig_.record(3).settings.remote == floated.endpoint; }));
+  auto moves = [this](uint32_t worker) {
+    return std::ranges::count(rig_.take_commands(worker), abi::CommandKind::kMoveSession, &abi::Command::kind);
+  };
+  EXPECT_EQ(moves(1), 1);
+  EXPECT_EQ(moves(0), 0) << "the owner has said it";
+}
+
 TEST_F(AdoptedSessions, AreWhereTheirClientsHaveMovedMeanwhile) {
   rig_.leave_session(3, "alice", 0);
   rig_.leave_session(4, "bob", 0);

@@ -145,6 +145,17 @@ TEST(KeyMethod2, LongestStrings) {
   }
 }
 
+TEST(KeyMethod2, AUsernameWithoutAPasswordIsNoCredential) {
+  for (bool username : {true, false}) {
+    const RawString none{0, ""};
+    auto got = parse_key_method2(raw({text("V4"), username ? text("alice") : none, username ? none : text("secret")}),
+                                 Side::kClient);
+    ASSERT_TRUE(got) << got.error();
+    EXPECT_FALSE(got->has_credentials);
+    EXPECT_TRUE(got->username.empty() && got->password.empty());
+  }
+}
+
 TEST(KeyMethod2, WriterRefusesWhatDoesNotFit) {
   KeyMethod2 message = sample(Side::kClient);
   message.options.assign(512, 'o');
