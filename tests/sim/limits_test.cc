@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "control/openvpn/negotiate.h"
-#include "tests/sim/world.h"
+#include "tests/sim/handmade_client.h"
 
 namespace culvert::sim {
 namespace {
@@ -78,6 +78,7 @@ TEST(Limits, RenegotiatesWhenAsked) {
   EXPECT_EQ(world.server->renegotiations(session), 0u);
   world.with_server([&](Server& server, Now now) { server.renegotiate(session, now); });
   EXPECT_TRUE(world.run_until([&] { return world.server->renegotiations(session) == 1; }, 60s));
+  EXPECT_EQ(world.server->tally().counters[static_cast<size_t>(abi::Counter::renegotiations)], 1u);
   EXPECT_TRUE(world.ended.empty());
   EXPECT_EQ(world.server->renegotiations({session.peer_id, session.generation + 1}), 0u);
 }
@@ -109,6 +110,28 @@ TEST(Limits, ASessionBeginsWithTheOnesOfItsGrant) {
     EXPECT_EQ(world.records.at(session.session.peer_id).settings.limit, expected);
   }
   EXPECT_EQ(world.worker.errors(), std::vector<std::string>());
+}
+
+TEST(Limits, WhoWaitsForADecisionHasTheTimeThatIsAskedForWithinBounds) {
+  struct Case {
+    std::chrono::seconds asked;
+    std::chrono::seconds given;
+  };
+  for (Case c : {Case{1s, 60s}, Case{100s, 100s}, Case{100000s, 1800s}}) {  // hand-window; half of reneg-sec
+    World::Options options;
+    options.seed = seed();
+    World world(options);
+    world.keep_sent = true;
+    world.decide = [&](Server& server, const ConnectRequest& request, Now now) {
+      server.auth_pending(request.session, c.asked, "", now);
+    };
+    HandmadeClient client(world, client_settings("alice"), endpoint(1, 4000));
+    client.connect();
+    world.clock.run_for(c.given - 1s);
+    EXPECT_EQ(world.server->session_count(), 1u) << c.asked.count();
+    world.clock.run_for(2s);
+    EXPECT_EQ(world.server->session_count(), 0u) << c.asked.count();
+  }
 }
 
 TEST(Limits, AreForConnectedSessionsOnly) {

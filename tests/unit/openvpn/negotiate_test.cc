@@ -131,6 +131,7 @@ TEST(Agree, FlagsSurviveARecord) {
     Agreement back = Agreement::from_flags((*agreement).flags(), (*agreement).cipher);
     EXPECT_EQ(back.flags(), (*agreement).flags());
     EXPECT_EQ(back.format, (*agreement).format);
+    EXPECT_TRUE(!(*agreement).epoch_keys || (*agreement).format == abi::DataFormat::kV2) << "init.c wants both";
   }
 }
 

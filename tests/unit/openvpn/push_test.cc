@@ -56,6 +56,13 @@ TEST(Push, WhatTheGrantNamesIsNotGeneratedAgain) {
   EXPECT_EQ(std::ranges::count_if(options, [](auto& option) { return option.starts_with("route-gateway"); }), 1);
 }
 
+TEST(Push, WithoutAGatewayNoneIsNamed) {
+  ClientGrant given = grant();
+  given.ip4_gateway = {};
+  for (const std::string& option : push_options({}, given, modern(), 0))
+    EXPECT_FALSE(option.starts_with("route-gateway")) << option;
+}
+
 TEST(Push, OldClientsGetNothingTheyCanNotRead) {
   Agreement old;
   old.cipher = abi::Cipher::kAes128Gcm;
@@ -96,11 +103,18 @@ TEST(Push, SplitsBeforeTheLimitAndComesTogetherAgain) {
   }
 }
 
+TEST(Push, AMessageIsFilledToTheLastByteAndNoFurther) {
+  const std::string first(100, 'a');
+  const std::string rest(longest_push_option() - first.size() - 1, 'b');
+  EXPECT_EQ(split_push_reply({first, rest}, nullptr).size(), 1u);
+  EXPECT_EQ(split_push_reply({first, rest + 'b'}, nullptr).size(), 2u);
+}
+
 TEST(Push, LeavesOutWhatCanNotBeSent) {
   Options left_out;
-  Options options = {"ok", std::string(longest_push_option() + 1, 'x'), "a,b", "line\nbreak", "", "also ok"};
+  Options options = {"ok", std::string(longest_push_option() + 1, 'x'), "a,b", "line\nbreak", "\x7f", "", "also ok"};
   EXPECT_EQ(split_push_reply(options, &left_out), Options{"ok,also ok"});
-  EXPECT_EQ(left_out.size(), 4u);
+  EXPECT_EQ(left_out.size(), 5u);
   EXPECT_EQ(split_push_reply({}, nullptr), Options{""});
 }
 
