@@ -76,7 +76,7 @@ Applied install_session(Table& table, const abi::SessionRef& ref, uint16_t owner
     for (auto [version, address] : {std::pair{4, session.where.ip4.data()}, std::pair{6, session.receive.ip6.data()}})
       table.remove_route(session, make_prefix(static_cast<uint8_t>(version), address, version == 4 ? 32 : 128));
   session.where.format = settings.format;
-  table.set_framing(session, settings.framing);
+  session.where.framing = settings.framing;
   session.where.tun_mtu = settings.tun_mtu;
   session.where.client_to_client = (settings.flags & abi::session_flag::kClientToClient) != 0;
   session.where.may_float = (settings.flags & abi::session_flag::kMayFloat) != 0;

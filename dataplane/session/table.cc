@@ -87,12 +87,6 @@ Session& Table::create(const abi::SessionRef& ref, uint16_t owner, uint64_t now_
   return session;
 }
 
-void Table::set_framing(Session& session, abi::Framing framing) {
-  framed_ -= session.where.framing != abi::Framing::kNone;
-  framed_ += framing != abi::Framing::kNone;
-  session.where.framing = framing;
-}
-
 void Table::set_limit(Session& session, const abi::SessionLimit& limit, uint64_t now_ns) {
   LimitBuckets& buckets = limit_buckets(session);
   if (!session.where.limited && limit == abi::SessionLimit{}) return;
@@ -104,7 +98,6 @@ void Table::set_limit(Session& session, const abi::SessionLimit& limit, uint64_t
 }
 
 void Table::remove(Session& session) {
-  set_framing(session, abi::Framing::kNone);
   while (!session.key_order.empty()) remove_key(session, session.key_order.back());
   while (!session.routes.empty()) remove_route(session, session.routes.back());
   OuterAddress address{session.where.remote, session.where.port};

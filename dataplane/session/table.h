@@ -67,9 +67,6 @@ class Table {
   /// What a session whose `where.limited` is set may still carry.
   LimitBuckets& limit_buckets(const Session& session) { return limits_[session.where.peer_id]; }
 
-  /// Sessions with a framing: mostly none, and then nobody looks for it.
-  uint32_t framed_sessions() const { return framed_; }
-
   // For apply.cc and the float step. Arguments have been validated.
   Session& create(const abi::SessionRef& ref, uint16_t owner, uint64_t now_ns);
   /// Forgets the session, its keys, addresses and routes.
@@ -85,7 +82,6 @@ class Table {
   /// A limit that stays as it is goes on where it is; a new one begins with its whole burst. For sessions of this
   /// worker.
   void set_limit(Session& session, const abi::SessionLimit& limit, uint64_t now_ns);
-  void set_framing(Session& session, abi::Framing framing);
   /// Sends with this key, which the session has, from now on.
   void send_with(Session& session, uint8_t key_id);
   /// Header bytes of the data packets it sends, after a change of keys, format or remote peer-id.
@@ -108,7 +104,6 @@ class Table {
   Routes routes_;
   std::vector<uint32_t> live_;
   std::vector<uint32_t> foreign_;  ///< likewise, of the other workers
-  uint32_t framed_ = 0;
   SecretPool<ReceiveKey> receive_keys_;
   SecretPool<SendKey> send_keys_;
   SecretPool<aead::Key> expanded_keys_;

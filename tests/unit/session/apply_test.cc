@@ -98,6 +98,7 @@ TEST_F(ApplyTest, RefusesEveryBadField) {
       {"outer port", [](Settings& s) { s.port = abi::kMaxPorts; }},
       {"format 0", [](Settings& s) { s.format = static_cast<abi::DataFormat>(0); }},
       {"format 3", [](Settings& s) { s.format = static_cast<abi::DataFormat>(3); }},
+      {"framing", [](Settings& s) { s.framing = static_cast<abi::Framing>(4); }},
       {"unknown flag", [](Settings& s) { s.flags |= 8; }},
       {"remote peer-id of 25 bits", [](Settings& s) { s.remote_peer_id = 0x1000000; }},
       {"MTU 67", [](Settings& s) { s.tun_mtu = 67; }},
@@ -207,6 +208,10 @@ TEST_F(ApplyTest, KeysRefuseEveryBadField) {
              k.format = abi::KeyFormat::kEpoch;
              k.first_packet_id = k.replay_floor = uint64_t{1} << abi::kEpochShift;  // counters start at 1
            },
+           [](auto& k) {
+             k.format = abi::KeyFormat::kEpoch;
+             k.first_packet_id = (uint64_t{1} << abi::kEpochShift) + 1;  // and no epoch to receive in
+           },
            [](auto& k) { k.first_packet_id = 0; }, [](auto& k) { k.first_packet_id = (uint64_t{1} << 32) + 1; },
            [](auto& k) { k.replay_floor = uint64_t{1} << 32; }, [](auto& k) { k.send_at_once = 2; }}) {
     Command bad = install_key({3, 1}, 0, 1);
@@ -264,6 +269,11 @@ TEST_F(ApplyTest, TheSameKeyInstalledAgainGoesOnCounting) {
   EXPECT_EQ(table->find(3)->send.key->take_packet_id(), 101u) << "a nonce would be used twice";
   ASSERT_EQ(apply(install_key({3, 1}, 0, 2)), Applied::kDone);
   EXPECT_EQ(table->find(3)->send.key->take_packet_id(), 1u) << "another key starts anew";
+  Command other_iv = install_key({3, 1}, 0, 2);
+  other_iv.body.install_key.send.implicit_iv[0] ^= 1;
+  ASSERT_EQ(apply(other_iv), Applied::kDone);
+  EXPECT_EQ(table->find(3)->send.key->take_packet_id(), 1u) << "and so does another IV";
+  EXPECT_EQ(table->find(3)->send.key->implicit_iv[0], other_iv.body.install_key.send.implicit_iv[0]);
 }
 
 TEST_F(ApplyTest, AKeyInstalledAfterARestartGoesOnWhereItWas) {
@@ -360,6 +370,76 @@ TEST_F(ApplyTest, ANewLifeBeginsWithNothingSentOrSeen) {
     EXPECT_EQ(link.view().seen(3).highest[key_id].load(), 0u) << key_id;
     EXPECT_EQ(link.view().session(3).worker.send_reserved[key_id].load(), 0u) << key_id;
   }
+}
+
+TEST_F(ApplyTest, WhatASessionHasCarriedIsRecordedWhenItGoesAndNotTheNextLifes) {
+  ASSERT_EQ(apply(install_session({3, 1})), Applied::kDone);
+  Session& session = *table->find(3);
+  session.receive.packets = 1, session.receive.bytes = 2, session.receive.drops = 3;
+  session.send.packets = 4, session.send.bytes = 5;
+  const abi::WorkerRecord& record = table->record(session);
+  auto numbers = [&] {
+    return std::vector<uint64_t>{record.rx_packets, record.rx_bytes, record.drops, record.tx_packets, record.tx_bytes};
+  };
+  ASSERT_EQ(apply(command(CommandKind::kRemoveSession, {3, 1})), Applied::kDone);
+  EXPECT_EQ(numbers(), (std::vector<uint64_t>{1, 2, 3, 4, 5}));
+  ASSERT_EQ(apply(install_session({3, 2})), Applied::kDone);
+  EXPECT_EQ(numbers(), std::vector<uint64_t>(5, 0));
+}
+
+TEST_F(ApplyTest, MssLeavesRoomForTheByteOfAFraming) {
+  Command install = install_session({3, 1});
+  install.body.install_session.mss_limit = 1492;
+  for (auto [framing, mss] : {std::pair{abi::Framing::kNone, 1400}, std::pair{abi::Framing::kStubV2, 1400},
+                              std::pair{abi::Framing::kStub, 1399}, std::pair{abi::Framing::kLzoStub, 1399}}) {
+    install.body.install_session.framing = framing;
+    ASSERT_EQ(apply(install), Applied::kDone);
+    EXPECT_EQ(table->find(3)->where.mss_ip4, mss);
+  }
+}
+
+TEST_F(ApplyTest, MssFollowsTheKeyThatIsSentWith) {
+  Command session = install_session({3, 1});
+  session.body.install_session.mss_limit = 1492;
+  ASSERT_EQ(apply(session), Applied::kDone);
+  ASSERT_EQ(apply(install_key({3, 1}, 0, 1)), Applied::kDone);
+  EXPECT_EQ(table->find(3)->where.mss_ip4, 1400);
+  Command cbc = install_key({3, 1}, 1, 2);
+  cbc.body.install_key.cipher = abi::Cipher::kAes256Cbc;
+  cbc.body.install_key.format = abi::KeyFormat::kCbcHmac;
+  cbc.body.install_key.digest = abi::Digest::kSha256;
+  cbc.body.install_key.send_at_once = 0;
+  ASSERT_EQ(apply(cbc), Applied::kDone);
+  EXPECT_EQ(table->find(3)->where.mss_ip4, 1400);
+  ASSERT_EQ(apply(key_command(CommandKind::kSendWithKey, {3, 1}, 1)), Applied::kDone);
+  EXPECT_EQ(table->find(3)->where.mss_ip4, 1363);
+}
+
+TEST_F(ApplyTest, APlaceThatAnotherSessionHasTakenStaysIts) {
+  ASSERT_EQ(apply(install_session({3, 1})), Applied::kDone);
+  Command newer = install_session({4, 1});
+  newer.body.install_session.remote = PathRig::settings(3).remote;
+  ASSERT_EQ(apply(newer), Applied::kDone);
+  ASSERT_TRUE(table->set_remote(*table->find(3), testing::endpoint("198.51.100.77", 1), 0)) << "it floats away";
+  EXPECT_EQ(table->find_by_address(PathRig::settings(3).remote, 0), table->find(4));
+}
+
+TEST_F(ApplyTest, WithoutRoomForItsAddressesASessionIsRefused) {
+  constexpr uint32_t kSessions = 200;  // so many can fill the table of routes
+  LinkMemory large(kSessions);
+  auto with_room = std::exchange(table, *Table::make(large.view()));
+  uint32_t number = 0;
+  for (uint32_t peer_id = 1; table->routes().free() > 0; ++peer_id) {
+    ASSERT_EQ(apply(install_session({peer_id, 1})), Applied::kDone);
+    while (table->routes().free() > 0 && table->find(peer_id)->routes.size() < abi::kMaxSessionRoutes) {
+      std::array<uint8_t, 4> address{172, 16, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number)};
+      ASSERT_TRUE(table->add_route(*table->find(peer_id), make_prefix(4, address.data(), 32)));
+      ++number;
+    }
+  }
+  EXPECT_EQ(apply(install_session({0, 1})), Applied::kNoRoom);
+  EXPECT_EQ(table->find(0), nullptr);
+  table = std::move(with_room);
 }
 
 TEST_F(ApplyTest, AddressSharedByTwoLivesBelongsToTheNewerOne) {

@@ -1,8 +1,13 @@
 #include "dataplane/session/key.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <string>
 
 #include "dataplane/session/secret_pool.h"
 
@@ -113,6 +118,29 @@ TEST(SecretPool, GivesZeroedMemoryBackAfterUse) {
   EXPECT_TRUE(std::all_of(raw, raw + sizeof(Secret), [](uint8_t byte) { return byte == 0; })) << "not wiped";
   EXPECT_EQ(pool.make(), last) << "memory is used again";
   pool.destroy(nullptr);
+}
+
+/// What /proc says of the mapping around `address` (proc(5), VmFlags).
+std::string flags_of_mapping(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t from = 0, to = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &from, &to) == 2) inside = from <= wanted && wanted < to;
+    if (inside && line.starts_with("VmFlags:")) return line + " ";
+  }
+  return "";
+}
+
+TEST(SecretPool, IsNeitherDumpedNorSwappedOut) {
+  SecretPool<std::array<uint8_t, 64>> pool;
+  std::string flags = flags_of_mapping(pool.make());
+  EXPECT_NE(flags.find(" dd "), std::string::npos) << flags;
+  rlimit locked{};
+  getrlimit(RLIMIT_MEMLOCK, &locked);
+  if (geteuid() != 0 && locked.rlim_cur < (8 << 20)) GTEST_SKIP() << "may not lock so much memory";
+  EXPECT_NE(flags.find(" lo "), std::string::npos) << flags;
 }
 
 }  // namespace

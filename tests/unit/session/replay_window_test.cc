@@ -150,6 +150,19 @@ TEST_P(ReplayWindowSizes, NothingUpToTheFloorIsFresh) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ReplayWindowSizes, ::testing::Values(1, 2, 63, 64, 65, 100, 128, 4096, 65536));
 
+TEST(ReplayWindow, StartedAnewItDemandsNoSequence) {
+  ReplayWindow window;
+  window.reset(64, 0);
+  window.demand_sequence();
+  EXPECT_EQ(take(window, 5), kFresh);
+  window.reset(64, 0);
+  EXPECT_EQ(take(window, 5), kFresh);
+  EXPECT_EQ(take(window, 9), kFresh);
+  window.reset(64, 20);
+  window.demand_sequence();
+  EXPECT_EQ(take(window, 30), kFresh) << "the first may be any";
+}
+
 TEST(ReplayWindow, ImpossibleSizesAreBroughtIntoRange) {
   ReplayWindow strict;
   strict.reset(0, 0);
