@@ -150,6 +150,7 @@ TEST_F(Epochs, ProgressIsRecordedWithItsEpoch) {
   takes(id_of(1, 6));
   EXPECT_EQ(rig.highest_seen(0), id_of(2, 3));
   rig.round();
+  EXPECT_EQ(rig.record(0).send_reserved[0], id_of(2, 1)) << "before anything is sent in it";
   uint64_t sent = next_sent();
   EXPECT_EQ(sent, id_of(2, 1));
   uint64_t reserved = rig.record(0).send_reserved[0];
@@ -211,6 +212,33 @@ TEST_F(EpochLimitsTest, TheSenderGoesOnAndAsksForAnotherKeyNearTheEnd) {
   rig.round();
   EXPECT_EQ(abi::epoch_of(next_sent()), 5);
   EXPECT_TRUE(rig.events().empty()) << "once";
+}
+
+TEST_F(EpochLimitsTest, ANewEpochCountsFromNothing) {
+  for (uint64_t counter = 1; counter <= 6; ++counter) next_sent();
+  rig.round();
+  for (uint64_t counter = 1; counter <= 3; ++counter) {
+    EXPECT_EQ(next_sent(), id_of(2, counter));
+    rig.round();
+  }
+}
+
+TEST_F(EpochLimitsTest, TheLastEpochIsTheLast) {
+  auto epoch_sent = [this] {
+    rig.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2", 64));
+    Bytes packet = rig.sent_outer().at(0).bytes;
+    return packet[4] << 8 | packet[5];
+  };
+  peer.key.first_packet_id = id_of(0xFFFE, 1);
+  peer.key.replay_floor = id_of(0xFFFE, 0);
+  peer.key.send.key[0] ^= 1;
+  rig.install(peer.session, peer.key);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(epoch_sent(), 0xFFFE);
+  for (int second = 0; second < 3; ++second) {
+    rig.round();
+    for (int i = 0; i < 6; ++i) EXPECT_EQ(epoch_sent(), 0xFFFF);
+  }
+  EXPECT_EQ(rig.record(0).send_reserved[0] >> 48, 0xFFFFu);
 }
 
 TEST_F(EpochLimitsTest, APeerThatUsesItsKeyTooMuchIsPushed) {

@@ -130,6 +130,45 @@ TEST(FramingStep, BetweenTwoSessionsOfDifferentKind) {
   EXPECT_EQ(three.open(sent[0].bytes)->inner, inner);
 }
 
+TEST(FramingStep, NothingIsReadBehindThePacket) {
+  struct Case {
+    Framing framing;
+    Bytes inner;
+    Bytes behind;  // what would make another packet of it
+    DropReason reason;
+  };
+  for (const Case& c : {Case{Framing::kStubV2, {0x50}, {0x00}, DropReason::inner_compressed},
+                        Case{Framing::kStubV2, {}, {0x50, 0x00}, DropReason::inner_empty},
+                        Case{Framing::kStub, {}, {0xFB, 0x00}, DropReason::inner_empty},
+                        Case{Framing::kLzoStub, {}, {0xFA, 0x00}, DropReason::inner_empty}}) {
+    PathRig rig;
+    Peer peer = rig.connect(0, [&](auto& session, auto&) { session.framing = c.framing; });
+    rte_mbuf* packet = rig.outer_packet(peer.seal(c.inner), peer.remote);
+    std::ranges::copy(c.behind, rte_pktmbuf_mtod_offset(packet, uint8_t*, packet->data_len));
+    rig.path->outer_burst({&packet, 1}, rig.now);
+    EXPECT_EQ(rig.drops(c.reason), 1u) << static_cast<int>(c.framing) << " " << c.inner.size();
+    EXPECT_EQ(rig.dropped().size(), 1u);
+  }
+}
+
+TEST(FramingStep, NothingIsWrittenBehindTheBuffer) {
+  for (uint16_t room : {0, 1}) {
+    PathRig rig;
+    rig.connect(0, [](auto& session, auto&) {
+      session.framing = Framing::kStub;
+      session.tun_mtu = 9000;
+    });
+    Bytes inner = ipv4_packet("192.0.2.1", "10.8.0.2", 1000);
+    rte_mbuf* packet = rig.pool.packet({});
+    packet->data_off = static_cast<uint16_t>(packet->buf_len - room - inner.size());
+    std::ranges::copy(inner, rte_pktmbuf_append(packet, static_cast<uint16_t>(inner.size())));
+    rig.path->inner_burst({&packet, 1}, rig.now);
+    rig.path->flush();
+    EXPECT_EQ(rig.sent_outer().size(), room);
+    EXPECT_EQ(rig.drops(DropReason::no_headroom), 1u - room);
+  }
+}
+
 TEST(FramingStep, IsForgottenWithItsSession) {
   PathRig rig;
   Peer peer = rig.connect(0, [](auto& session, auto&) { session.framing = Framing::kLzoStub; });

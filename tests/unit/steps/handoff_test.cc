@@ -103,6 +103,15 @@ TEST_F(HandoffTest, AFullRingDropsAndCounts) {
   EXPECT_EQ(take(1), std::vector<uint16_t>{7});
 }
 
+TEST_F(HandoffTest, WhoDoesNotSleepAfterAllIsWokenByNobody) {
+  stage(1, 2, 1);
+  ends_[1]->flush();
+  EXPECT_FALSE(ends_[2]->prepare_to_sleep());
+  stage(0, 2, 2);
+  EXPECT_EQ(ends_[0]->flush(), 0u);
+  EXPECT_EQ(take(2).size(), 2u);
+}
+
 TEST_F(HandoffTest, WakesOnlyWhoSaidThatItSleeps) {
   stage(0, 1, 1);
   EXPECT_EQ(ends_[0]->flush(), 0u) << "awake";

@@ -106,6 +106,26 @@ INSTANTIATE_TEST_SUITE_P(Flags, ClientToClient,
                          ::testing::Values(std::pair{true, true}, std::pair{true, false}, std::pair{false, true},
                                            std::pair{false, false}));
 
+TEST(Route, WhatIsTooBigForAnotherClientIsTheSendersDrop) {
+  PathRig rig;
+  auto join = [&](uint32_t id, uint16_t mtu) {
+    return rig.connect(id, [mtu](auto& session, auto&) {
+      session.flags = abi::session_flag::kClientToClient;
+      session.tun_mtu = mtu;
+    });
+  };
+  Peer from = join(0, 1500);
+  join(1, 1300);
+  rig.from_peer(from, ipv4_packet("10.8.0.2", "10.8.0.3", 1280));
+  EXPECT_EQ(rig.sent_outer().size(), 1u);
+  rig.from_peer(from, ipv4_packet("10.8.0.2", "10.8.0.3", 1281));
+  EXPECT_EQ(rig.drops(DropReason::inner_too_big), 1u);
+  EXPECT_EQ(rig.counter(abi::Counter::client_to_client_packets), 1u);
+  rig.round();
+  EXPECT_EQ(rig.record(0).drops.load(), 1u);
+  EXPECT_EQ(rig.record(1).drops.load(), 0u);
+}
+
 TEST(Route, FromTheTunToTheLongestPrefix) {
   PathRig rig;
   Peer one = rig.connect(0), two = rig.connect(1);
@@ -119,6 +139,18 @@ TEST(Route, FromTheTunToTheLongestPrefix) {
   EXPECT_TRUE(one.open(sent[0].bytes));
   EXPECT_TRUE(two.open(sent[1].bytes));
   EXPECT_TRUE(two.open(sent[2].bytes));
+}
+
+TEST(Route, WhatIsStagedWhenThePathEndsIsFreed) {
+  PathRig rig;  // whose pool looks for packets that are left
+  Peer peer = rig.connect(0);
+  rte_mbuf* in = rig.outer_packet(peer.seal(ipv4_packet("10.8.0.2", "192.0.2.1")), peer.remote);
+  rte_mbuf* out = rig.pool.packet(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  rig.path->outer_burst({&in, 1}, rig.now);
+  rig.path->inner_burst({&out, 1}, rig.now);
+  EXPECT_EQ(rig.pool.in_use(), 2u);
+  rig.path.reset();
+  EXPECT_EQ(rig.pool.in_use(), 0u);
 }
 
 TEST(Route, MtuIsTheLargestThatGoes) {

@@ -302,5 +302,14 @@ TEST(Keys, OldKeysStillOpenAfterASwitch) {
   EXPECT_EQ(rig.drops(DropReason::key_unknown), 1u);
 }
 
+TEST(Keys, TheOneThatIsSentWithCanBeRemoved) {
+  PathRig rig;
+  Peer peer = rig.connect(0);
+  rig.with_key(CommandKind::kRemoveKey, peer.session, 0);
+  rig.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  EXPECT_EQ(rig.drops(DropReason::key_not_ready), 1u);
+  EXPECT_TRUE(rig.sent_outer().empty());
+}
+
 }  // namespace
 }  // namespace culvert

@@ -145,6 +145,29 @@ TEST(FollowPeer, AnAuthenticPacketMovesTheSession) {
   EXPECT_EQ(rig.sent_outer().at(0).to.remote, elsewhere);
 }
 
+TEST(FollowPeer, WhatIsSentComesFromTheAddressThatThePeerTalksTo) {
+  PathRig rig;
+  Peer peer = rig.connect(0);
+  rte_mbuf* packet = rig.outer_packet(peer.seal(kInner), endpoint("198.51.100.99", 1024));
+  meta(packet).local = endpoint("203.0.113.2", 1194);
+  rig.path->outer_burst({&packet, 1}, rig.now);
+  rig.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  EXPECT_EQ(rig.sent_outer().at(0).to.local, endpoint("203.0.113.2", 1194));
+}
+
+TEST(FollowPeer, ThereAndBackInOneBurst) {
+  PathRig rig;
+  Peer peer = rig.connect(0);
+  abi::Endpoint elsewhere = endpoint("198.51.100.99", 1024);
+  std::array<rte_mbuf*, 2> burst = {rig.outer_packet(peer.seal(kInner), elsewhere),
+                                    rig.outer_packet(peer.seal(kInner), peer.remote)};
+  rig.path->outer_burst(burst, rig.now);
+  EXPECT_EQ(rig.counter(abi::Counter::floats), 2u);
+  rig.from_tun(ipv4_packet("192.0.2.1", "10.8.0.2"));
+  EXPECT_EQ(rig.sent_outer().at(0).to.remote, peer.remote) << "where the last packet came from";
+  EXPECT_EQ(rig.sent_tun().size(), 2u);
+}
+
 TEST(FollowPeer, NothingElseDoes) {
   PathRig rig;
   Peer peer = rig.connect(0);

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "dataplane/steps/events.h"
 #include "tests/unit/support/path_rig.h"
 
 namespace culvert {
@@ -37,8 +38,12 @@ class StreamPort final : public drivers::Port {
     return true;
   }
   bool has_stream(uint64_t) const override { return alive; }
-  void close_stream(uint64_t stream, bool at_once, abi::Tally&) override { closed.emplace_back(stream, at_once); }
+  void close_stream(uint64_t stream, bool at_once, abi::Tally&) override {
+    closed.emplace_back(stream, at_once);
+    sent_before_end = sent.size();
+  }
   void end_streams(abi::Tally&) override {
+    sent_before_end = sent.size();
     for (const abi::Endpoint& remote : std::exchange(open, {})) ended.push_back(remote);
   }
   bool take_ended(abi::Endpoint& remote) override {
@@ -51,6 +56,7 @@ class StreamPort final : public drivers::Port {
   std::string name() const override { return "streams"; }
 
   std::vector<Bytes> sent;
+  size_t sent_before_end = 0;
   std::set<uint64_t> full;
   bool alive = true;
   std::map<uint64_t, bool> kept;
@@ -150,6 +156,19 @@ TEST_F(Streams, ThePortKnowsWhichHaveASession) {
     body.stream.remote.stream = 77;
   });
   EXPECT_EQ(port_.closed, (std::vector<std::pair<uint64_t, bool>>{{77, false}}));
+}
+
+TEST_F(Streams, WhatControlHasSaidGoesOutBeforeTheEnd) {
+  abi::PacketMessage goodbye{};
+  goodbye.remote = connect(0, 77).remote;
+  goodbye.port = 3;
+  goodbye.length = 20;
+  rig_.path->send_control(goodbye);
+  rig_.apply(CommandKind::kCloseStream, {0, 1}, [&](auto& body) { body.stream = {goodbye.remote, 3}; });
+  EXPECT_EQ(port_.sent_before_end, 1u);
+  rig_.path->send_control(goodbye);
+  rig_.path->end_streams(3);
+  EXPECT_EQ(port_.sent_before_end, 2u);
 }
 
 TEST_F(Streams, BadCloseCommandsAreRefused) {
@@ -252,6 +271,24 @@ TEST_F(Streams, TheNextDataplaneGoesOnWithoutAGap) {
   EXPECT_EQ(rig_.record(0).send_reserved[0], session::SendKey::kReserve) << "whoever goes on all the same, reserves";
   ASSERT_EQ(port_.sent.size(), 4u);
   EXPECT_EQ(peer.open(port_.sent[3])->packet_id, 4u);
+}
+
+TEST_F(Streams, EndsOfHandshakesAreKeptUpToALimitWhileControlDoesNotRead) {
+  constexpr size_t kKept = abi::EventRing::kCapacity + steps::Events::kMaxStreams;
+  abi::Endpoint remote = PathRig::settings(5).remote;
+  remote.transport = abi::Transport::kTcp;
+  for (size_t i = 0; i < kKept + 10; ++i) {
+    remote.stream = 1000 + i;
+    port_.ended = {remote};
+    rig_.path->take_ended_streams(3);
+  }
+  EXPECT_EQ(rig_.counter(abi::Counter::events_lost), 10u);
+  size_t told = 0;
+  for (size_t now = rig_.events().size(); now > 0; now = rig_.events().size()) {
+    told += now;
+    rig_.path->tick(rig_.now);
+  }
+  EXPECT_EQ(told, kKept);
 }
 
 TEST_F(Streams, EndsAreNotLostWhenTheRingIsFull) {

@@ -54,6 +54,17 @@ TEST(Keepalive, GoesOutAfterTheIntervalWithoutSending) {
   EXPECT_EQ(rig.sent_outer().size(), 1u);
 }
 
+TEST(Keepalive, IsNoTraffic) {
+  PathRig rig;
+  Peer peer = rig.connect(0, [](auto& session, auto&) { session.ping_interval = 1; });
+  rig.from_peer(peer, Bytes(wire::kPingMagic.begin(), wire::kPingMagic.end()));
+  for (int second = 0; second < 5; ++second) rig.round();
+  EXPECT_GT(rig.sent_outer().size(), 2u);
+  const abi::WorkerRecord& record = rig.record(0);
+  EXPECT_EQ(record.tx_packets + record.tx_bytes + record.rx_packets + record.rx_bytes, 0u);
+  EXPECT_EQ(record.last_rx_ns, 1000 * PathRig::kSecond) << "but a sign of life";
+}
+
 TEST(Keepalive, NoneWithoutKeyOrInterval) {
   PathRig rig;
   rig.connect(0);

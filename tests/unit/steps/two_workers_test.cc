@@ -1,6 +1,7 @@
 // Two paths over one link: whose a session is, and what becomes of packets that arrive at the other worker.
 #include <gtest/gtest.h>
 
+#include "dataplane/abi/setup.h"
 #include "dataplane/session/limit_bucket.h"
 #include "dataplane/steps/handoff.h"
 #include "tests/unit/support/path_rig.h"
@@ -147,6 +148,18 @@ TEST_F(TwoWorkers, AFloatSeenByTheOwnerIsFollowedAndToldToTheOther) {
   EXPECT_EQ(sides_[0].counter(Counter::commands_refused), 0u);
   apply(1, CommandKind::kMoveSession, peer.session, 1, [&](auto& body) { body.stream = {moved, 0}; });
   EXPECT_EQ(sides_[1].counter(Counter::commands_refused), 1u) << "the owner knows better";
+  apply(0, CommandKind::kMoveSession, peer.session, 1, [&](auto& body) { body.stream = {moved, abi::kMaxPorts}; });
+  EXPECT_EQ(sides_[0].counter(Counter::commands_refused), 1u) << "no such port";
+}
+
+TEST_F(TwoWorkers, OnlyTheOwnerRecordsWhereThePeerIs) {
+  Peer peer = connect(3, 1);
+  const auto& recorded = link_.view().session(3).worker.remote;
+  EXPECT_EQ(recorded.commits(), 1u) << "of the two that installed it";
+  apply(0, CommandKind::kMoveSession, peer.session, 1, [](auto& body) {
+    body.stream = {endpoint("198.51.100.200", 4711), 0};
+  });
+  EXPECT_EQ(recorded.commits(), 1u);
 }
 
 TEST_F(TwoWorkers, ALimitIsTheOwnersWhereverItsPacketsArrive) {
