@@ -244,6 +244,48 @@ TEST_F(KernelTcp, ASlowReaderCostsBoundedMemoryAndLosesWholeFramesOnly) {
   EXPECT_TRUE(port_->has_room(stream));
 }
 
+TEST_F(KernelTcp, WhatWaitsGoesFirstAlsoWhereTheKernelHasRoomAgain) {
+  open([](TcpSettings& settings) { settings.send_buffer = 16 << 10; });
+  Client client(port_->local());
+  uint64_t stream = introduce(client);
+  Bytes expected, all;
+  auto send_one = [&](uint8_t number) {
+    send(stream, Bytes(1400, number));
+    Bytes framed = frame(Bytes(1400, number));
+    expected.insert(expected.end(), framed.begin(), framed.end());
+  };
+  auto receive_some = [&] {
+    Bytes more = client.receive();
+    all.insert(all.end(), more.begin(), more.end());
+    return !more.empty();
+  };
+  uint8_t number = 0x48;  // data, and then whatever
+  while (port_->has_room(stream)) send_one(number++ % 8 + 0x48);
+  // The client reads, and the port does not look: what it is given meanwhile stands behind what waits.
+  ASSERT_TRUE(testing::wait_until([&] { return receive_some() && all.size() > 64 << 10; }));
+  for (int i = 0; i < 5; ++i) send_one(0x4F);
+  ASSERT_TRUE(passes_until([&] { return receive_some(), all.size() >= expected.size(); }));
+  EXPECT_TRUE(all == expected);
+  pass();
+  EXPECT_FALSE(testing::wait_readable(port_->wake_fd(), std::chrono::milliseconds(0))) << "nothing waits for room";
+}
+
+TEST_F(KernelTcp, AnEmptyPacketIsNoFrame) {
+  open();
+  Client client(port_->local());
+  uint64_t stream = introduce(client);
+  send(stream, {});
+  send(stream, Bytes(10, 0x48));
+  Bytes all;
+  ASSERT_TRUE(testing::wait_until([&] {
+    Bytes more = client.receive();
+    all.insert(all.end(), more.begin(), more.end());
+    return all.size() >= 12;
+  }));
+  EXPECT_EQ(all, frame(Bytes(10, 0x48)));
+  EXPECT_EQ(dropped(DropReason::no_headroom), 1u);
+}
+
 TEST_F(KernelTcp, WithoutPacketBuffersTheBytesWait) {
   open();
   Client client(port_->local());
@@ -272,6 +314,7 @@ TEST_F(KernelTcp, ClosesWhenAllIsSent) {
   }));
   EXPECT_EQ(received, sent * 1402);
   EXPECT_TRUE(packets_.empty()) << "nothing is read from it any more";
+  EXPECT_EQ(port_->stream_count(), 1u) << "the end was said when all was sent, not when the time was up";
   send(stream, Bytes(10, 0x48));
   EXPECT_EQ(dropped(DropReason::tx_stream_closed), 1u);
   client.finish_sending();

@@ -161,6 +161,37 @@ TEST_F(Sharing, AServerThatIsDownEndsTheConnection) {
   EXPECT_EQ(counted(Counter::streams_shared), 0u);
 }
 
+TEST_F(Sharing, WhereNothingMovesItEnds) {
+  constexpr uint64_t kBegun = 1'000'000'000;
+  FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
+  PortShare share(epoll.get(), web_.local);
+  auto take = [&] {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
+    share.take(FileDescriptor(ends[0]), {}, kBegun, tally_);
+    return FileDescriptor(ends[1]);
+  };
+  FileDescriptor moving = take();
+  // The server takes the first; of the second nobody hears.
+  constexpr uint64_t kMoved = kBegun + PortShare::kIdleNs - 1;
+  ASSERT_TRUE(testing::wait_until([&] {
+    epoll_event event{};
+    if (epoll_wait(epoll.get(), &event, 1, 0) == 1) share.handle(event.data.u64, event.events, kMoved, tally_);
+    return counted(Counter::streams_shared) == 1;
+  }));
+  FileDescriptor silent = take();
+  share.close_idle(kMoved, tally_);
+  EXPECT_EQ(share.count(), 2u);
+  share.close_idle(kMoved + 1, tally_);
+  EXPECT_EQ(share.count(), 1u);
+  EXPECT_EQ(dropped(DropReason::stream_not_shared), 1u) << "the one that the server had not taken";
+  share.close_idle(kMoved + PortShare::kIdleNs - 1, tally_);
+  EXPECT_EQ(share.count(), 1u);
+  share.close_idle(kMoved + PortShare::kIdleNs, tally_);
+  EXPECT_EQ(share.count(), 0u);
+  EXPECT_EQ(dropped(DropReason::stream_not_shared), 1u);
+}
+
 TEST_F(Sharing, NoMoreRelaysThanMayBe) {
   std::vector<Peer> clients;
   for (size_t i = 0; i < PortShare::kMostRelays + 20; ++i) {

@@ -148,6 +148,32 @@ TEST(SendQueue, TakesWhatWasSealedBeforeItShowedThatItIsFull) {
   for (size_t i = 0; i < kSealed; ++i) ASSERT_TRUE(queue.push(Lane::kData, packet)) << i;
 }
 
+TEST(SendQueue, GoesOnWithNothingThatNoQueueCanHold) {
+  auto resumes = [](LeftFrames control, LeftFrames data) { return StreamSendQueue::resume(control, data).has_value(); };
+  const LeftFrames nothing{};
+  const LeftFrames begun{Bytes(12, 1), 10, 12};
+  EXPECT_TRUE(resumes(nothing, nothing));
+  EXPECT_TRUE(resumes(begun, begun));
+  EXPECT_FALSE(resumes(nothing, {Bytes(12, 1), 9, 12})) << "more left of a frame than it is long";
+  EXPECT_FALSE(resumes(nothing, {Bytes(12, 1), 100, 13})) << "more left than there is";
+  EXPECT_FALSE(resumes(nothing, {Bytes(12, 1), 0x10000, 12}));
+  EXPECT_FALSE(resumes(nothing, {{0, 2, 7}, 0, 0})) << "half a frame";
+  EXPECT_FALSE(resumes({{0, 2, 7}, 0, 0}, nothing));
+
+  auto frames_of = [](size_t size) {
+    Bytes all;
+    while (all.size() < size) {
+      Bytes frame = filled_frame(std::min<size_t>(size - all.size() - kFrameHeader, 60'000), 1);
+      all.insert(all.end(), frame.begin(), frame.end());
+    }
+    return LeftFrames{all, 0, 0};
+  };
+  constexpr size_t kMostData = StreamSendQueue::kHardLimit + StreamSendQueue::kLongestFrame;
+  EXPECT_TRUE(resumes(frames_of(StreamSendQueue::kControlLimit), frames_of(kMostData)));
+  EXPECT_FALSE(resumes(frames_of(StreamSendQueue::kControlLimit + 1), nothing));
+  EXPECT_FALSE(resumes(nothing, frames_of(kMostData + 1)));
+}
+
 TEST(SendQueue, HasBounds) {
   StreamSendQueue queue;
   Bytes packet = filled_frame(1400, 1);
@@ -160,6 +186,9 @@ TEST(SendQueue, HasBounds) {
   while (queue.push(Lane::kControl, packet)) {
   }
   EXPECT_LE(queue.size(), StreamSendQueue::kHardLimit + StreamSendQueue::kControlLimit);
+  StreamSendQueue exact;
+  EXPECT_FALSE(exact.push(Lane::kControl, filled_frame(StreamSendQueue::kControlLimit - kFrameHeader + 1, 1)));
+  EXPECT_TRUE(exact.push(Lane::kControl, filled_frame(StreamSendQueue::kControlLimit - kFrameHeader, 1)));
 }
 
 }  // namespace

@@ -122,6 +122,18 @@ TEST_F(StreamHandover, AConnectionThatIsBeingClosedIsClosed) {
   EXPECT_TRUE(passes_until([&] { return client.receive().empty() && client.ended; }));
 }
 
+TEST_F(StreamHandover, NothingIsSentBehindTheEnd) {
+  open();
+  Client client(port_->local());
+  const uint64_t stream = introduce(client);
+  close(stream, false);
+  hand_over();
+  EXPECT_EQ(port_->stream_count(), 1u) << "the peer may still close its own end";
+  EXPECT_FALSE(port_->has_stream(stream));
+  send(stream, Bytes(10, 0x48));
+  EXPECT_EQ(dropped(DropReason::tx_stream_closed), 1u);
+}
+
 TEST_F(StreamHandover, WithoutASessionItsTimeRunsOut) {
   settings_.hand_window_ms = 50;
   open();
@@ -156,7 +168,7 @@ TEST_F(StreamHandover, WhatMakesNoSenseIsClosed) {
   open();
   std::vector<Client> clients;
   std::vector<uint64_t> streams;
-  for (int i = 0; i < 6; ++i) streams.push_back(introduce(clients.emplace_back(port_->local())));
+  for (int i = 0; i < 8; ++i) streams.push_back(introduce(clients.emplace_back(port_->local())));
   hand_over([](std::vector<LeftStream>& left) {
     left[0].id |= KernelTcpPort::kMostStreams;  // a place that there is not
     left[0].remote.stream = left[0].id;
@@ -165,10 +177,13 @@ TEST_F(StreamHandover, WhatMakesNoSenseIsClosed) {
     left[3].data.bytes = {0, 9, 1};                   // no whole frame
     left[4].id = left[4].remote.stream = left[5].id;  // a place that another one has
     left[4].state = StreamState::kAccepted;
+    left[6].received.resize(1 << 20);  // more than is ever read ahead
+    left[7].remote.transport = abi::Transport::kUdp;
   });
   EXPECT_EQ(port_->stream_count(), 1u);
   EXPECT_TRUE(port_->has_stream(streams[5]));
-  for (size_t i : {0u, 1u, 2u, 3u}) {
+  EXPECT_TRUE(passes_until([&] { return clients[5].receive().empty() && clients[5].ended; })) << "whoever comes second";
+  for (size_t i : {0u, 1u, 2u, 3u, 6u, 7u}) {
     EXPECT_FALSE(port_->has_stream(streams[i]));
     EXPECT_TRUE(passes_until([&] { return clients[i].receive().empty() && clients[i].ended; }));
   }

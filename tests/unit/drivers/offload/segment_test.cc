@@ -150,6 +150,19 @@ TEST(SuperPacket, WhatDoesNotFitIsRefused) {
   EXPECT_TRUE(refused([](Super& s) { s.header.checksum_start = 60'000; }));
   EXPECT_TRUE(refused([](Super& s) { s.header.checksum_offset = 6; }));
   EXPECT_TRUE(refused([](Super& s) { s.bytes[32] = 0x40; })) << "header shorter than TCP's";
+  EXPECT_TRUE(refused([](Super& s) {
+    s.bytes.resize(20 + 36);
+    s.bytes[32] = 0xA0;  // four bytes more than there are
+  }));
+  EXPECT_TRUE(refused([](Super& s) { s.bytes.resize(20); })) << "the checksum begins at the end";
+  EXPECT_TRUE(refused([](Super& s) { s.bytes[0] = 0x46; })) << "options that the checksum would begin in";
+  EXPECT_TRUE(refused([](Super& s) { s.bytes[0] = 0x65; })) << "IPv6 in the place of IPv4";
+  EXPECT_TRUE(refused([](Super& s) { s.bytes.resize(kMaxSuperPacket + 1); }));
+  auto ip6 = make(kGsoTcp6, 3000, 1000);
+  EXPECT_TRUE(SuperPacket::read(ip6.header, ip6.bytes));
+  ip6.header.checksum_start = 36;
+  ip6.bytes[36 + 12] = 0x50;
+  EXPECT_FALSE(SuperPacket::read(ip6.header, ip6.bytes)) << "within the IPv6 header";
   EXPECT_TRUE(refused([](Super& s) { s.bytes.resize(52); })) << "no payload";
   EXPECT_TRUE(refused([](Super& s) { s.bytes.resize(30); }));
   EXPECT_TRUE(refused([](Super& s) { s.bytes.clear(); }));
@@ -163,6 +176,8 @@ TEST(CompleteChecksum, IsDoneInPlaceOrNotAtAll) {
   auto before = super.bytes;
   super.header.checksum_start = static_cast<uint16_t>(super.bytes.size() - 10);
   EXPECT_FALSE(complete_checksum(super.header, super.bytes));
+  super.header.checksum_start = static_cast<uint16_t>(super.bytes.size() - kTcpChecksumOffset - 1);
+  EXPECT_FALSE(complete_checksum(super.header, super.bytes)) << "the field's second byte is behind the end";
   super.header.flags = 0;
   EXPECT_TRUE(complete_checksum(super.header, super.bytes));
   EXPECT_EQ(super.bytes, before);
