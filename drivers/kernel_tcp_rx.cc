@@ -154,7 +154,6 @@ rte_mbuf* KernelTcpPort::make_packet(const Stream& stream, std::span<const uint8
   packet->data_len = static_cast<uint16_t>(bytes.size());
   packet->pkt_len = packet->data_len;
   PacketMeta& about = meta(packet);
-  about = {};
   about.remote = stream.remote;
   about.local = stream.local;
   about.port = index_;

@@ -51,7 +51,6 @@ void strip_to_payload(rte_mbuf* mbuf, const Frame& frame, uint16_t port) {
   const auto& udp = *reinterpret_cast<const wire::UdpHeader*>(bytes_of(mbuf).data() + front);
   auto length = static_cast<uint16_t>(udp.length.get() - sizeof udp);
   PacketMeta& about = meta(mbuf);
-  about = {};
   about.remote = endpoint(frame.ip.version, frame.ip.source, frame.source_port);
   about.local = endpoint(frame.ip.version, frame.ip.destination, frame.destination_port);
   about.port = port;

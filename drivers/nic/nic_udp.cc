@@ -26,7 +26,7 @@ void look_up_all(const ForwardingTable& table, std::span<const Destination> dest
 
 /// False: the kernel's socket must send it.
 bool NicUdpPort::send(rte_mbuf* packet, NextHop hop, abi::Tally& tally) {
-  const PacketMeta to = meta(packet);  // a copy: the headers may reach down to where it stands
+  const PacketMeta& to = meta(packet);  // in front of the buffer, so that no header is written over it
   if (hop.kind() != NextHop::Kind::kNic || to.local.address.family != to.remote.address.family) return false;
   NicPort& nic = *nics_[hop.nic()];
   uint16_t headers = udp_headers_size(to.remote.address.family);

@@ -1,7 +1,9 @@
 // TCP connections in one descriptor.
 #include "dataplane/carried_streams.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include <algorithm>
 #include <array>
 
+#include "dataplane/link/link_socket.h"
 #include "tests/unit/support/endpoint.h"
 
 namespace culvert::dataplane {
@@ -129,6 +132,26 @@ TEST(CarriedStreams, WhoMayNotHaveAllOpenGetsTheFirst) {
   for (uint64_t i = 0; i < arrived.size(); ++i) expect_same(arrived[i], connection(i).carried);
 }
 
+TEST(CarriedStreams, ThereAreNoMoreThanSockets) {
+  std::vector<CarriedStream> streams;
+  for (uint64_t i = 0; i < 3; ++i) streams.push_back(connection(i).carried);
+  const std::vector<uint8_t> bytes = to_bytes(streams);
+  FileDescriptor memory(memfd_create("streams", MFD_CLOEXEC));
+  ASSERT_EQ(write(memory.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  for (size_t sockets = 0; sockets <= 4; ++sockets) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
+    FileDescriptor carrier(ends[0]), sender(ends[1]);
+    const std::array<std::byte, 1> nothing{};
+    ASSERT_TRUE(send_message(sender.get(), nothing, std::array{memory.get()}));
+    for (size_t i = 0; i < sockets; ++i)
+      ASSERT_TRUE(send_message(sender.get(), nothing, std::array{streams[i % 3].stream.fd.get()}));
+    const auto arrived = unpack_streams(std::move(carrier));
+    ASSERT_EQ(arrived.size(), std::min<size_t>(sockets, 3));
+    for (const CarriedStream& one : arrived) EXPECT_NE(fcntl(one.stream.fd.get(), F_GETFD), -1);
+  }
+}
+
 TEST(CarriedStreams, WhatIsNoCarrierHasNothing) {
   EXPECT_TRUE(unpack_streams({}).empty());
   EXPECT_TRUE(unpack_streams(FileDescriptor(dup(STDERR_FILENO))).empty());
@@ -151,6 +174,11 @@ TEST(CarriedStreams, OtherBytesAreRefusedWhole) {
     other[at] ^= 0x80;
     EXPECT_FALSE(from_bytes(other)) << at;
   }
+  constexpr size_t kState = 24 + 2 * sizeof(abi::Endpoint) + 8;  // behind the header: of the first record
+  std::vector<uint8_t> other = bytes;
+  ASSERT_EQ(other[kState], static_cast<uint8_t>(streams[0].stream.state));
+  other[kState] = static_cast<uint8_t>(drivers::StreamState::kClosing) + 1;
+  EXPECT_FALSE(from_bytes(other)) << "no such state";
 }
 
 }  // namespace

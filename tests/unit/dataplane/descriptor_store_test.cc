@@ -44,6 +44,8 @@ TEST(DescriptorStore, WhatIsKeptIsFoundByTheNextProcess) {
 
   DescriptorStore next = keeper.store();
   EXPECT_TRUE(next.take(std::array<std::string, 2>{"one", "three"}).empty()) << "all or none";
+  DescriptorStore once = keeper.store();
+  EXPECT_EQ(once.take(std::array<std::string, 2>{"one", "one"}).size(), 1u) << "one cannot be had twice";
   auto taken = next.take(std::array<std::string, 2>{"two", "one"});
   ASSERT_EQ(taken.size(), 2u);
   EXPECT_TRUE(is_same_file(taken[0].get(), two.read.get()));

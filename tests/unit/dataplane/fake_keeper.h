@@ -84,7 +84,9 @@ class FakeKeeper {
     if (name == std::string::npos) return;  // a barrier: its descriptor is closed here
     const std::string of = said.substr(name + 7, said.find('\n', name) - name - 7);
     const std::lock_guard lock(mutex_);
-    if (said.starts_with("FDSTORE=1\n")) kept_[of] = std::move(fd);
+    // Without FDPOLL=0 systemd lets a socket go that has an error to report (sd_notify(3)).
+    const bool stays = said.find("\nFDPOLL=0") != std::string::npos;
+    if (said.starts_with("FDSTORE=1\n") && stays) kept_[of] = std::move(fd);
     if (said.starts_with("FDSTOREREMOVE=1\n")) kept_.erase(of);
   }
 

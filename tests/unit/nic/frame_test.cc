@@ -103,6 +103,43 @@ TEST(Frame, UdpLengthMustFit) {
   }
 }
 
+TEST(Frame, WithoutItsWholeHeaderItIsNoUdp) {
+  for (uint8_t size = 0; size < 8; ++size) {
+    Bytes bytes = ethernet(ipv4_packet("192.0.2.2", "192.0.2.1", size, 17));
+    bytes.resize(60);
+    bytes[kIpOffset + 20 + 5] = size;  // where its length would stand, in the frame's padding if need be
+    Frame frame;
+    ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+    EXPECT_FALSE(frame.is_udp) << int{size};
+  }
+}
+
+TEST(Frame, WithoutItsWholeHeaderTcpHasNoChecksum) {
+  for (size_t size : {16, 17, 18, 19}) {
+    Bytes bytes = ethernet(ipv4_packet("192.0.2.2", "192.0.2.1", size, 6));
+    Frame frame;
+    ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+    const Bytes before = bytes;
+    EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight);
+    bytes.resize(bytes.size() + 4);  // what stands behind the packet stays
+    complete_checksum(bytes, frame);
+    EXPECT_TRUE(std::equal(before.begin(), before.end(), bytes.begin()));
+    EXPECT_EQ(Bytes(bytes.end() - 4, bytes.end()), Bytes(4, 0));
+  }
+}
+
+TEST(Frame, UdpChecksumsAreNeverCompletedToTheZeroThatMeansNone) {
+  Bytes bytes = ethernet(udp4(2));
+  Frame frame;
+  ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+  for (uint32_t value = 0; value <= 0xFFFF; ++value) {
+    bytes[kIpOffset + 28] = static_cast<uint8_t>(value >> 8);
+    bytes[kIpOffset + 29] = static_cast<uint8_t>(value);
+    complete_checksum(bytes, frame);
+    ASSERT_NE(bytes[kIpOffset + 26] | bytes[kIpOffset + 27], 0) << value;
+  }
+}
+
 TEST(Frame, ChecksumsOfEveryLengthAndKind) {
   for (size_t payload = 0; payload < 70; ++payload) {
     for (const Bytes& packet : {udp4(payload), udp6(payload)}) {
@@ -146,6 +183,27 @@ TEST(Frame, Ipv4UdpMayHaveNoChecksum) {
   EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight);
 }
 
+TEST(Frame, Ipv6UdpMustHaveOne) {  // RFC 8200, section 8.1
+  Bytes packet = udp6();
+  packet[46] = packet[47] = 0;
+  Bytes bytes = ethernet(packet);
+  Frame frame;
+  ASSERT_EQ(read_frame(bytes, false, frame), FrameKind::kIp);
+  EXPECT_EQ(check_transport(bytes, frame), Checksum::kWrong);
+}
+
+TEST(Frame, LinkLocalIsWhateverHasEitherEndThere) {
+  auto is = [](const std::string& from, const std::string& to) {
+    Bytes packet = ipv6_packet(from, to);
+    return is_link_local(*wire::read_ip(packet));
+  };
+  EXPECT_TRUE(is("fe80::1", "2001:db8::1"));
+  EXPECT_TRUE(is("2001:db8::1", "febf::1"));
+  EXPECT_FALSE(is("2001:db8::1", "fec0::1"));
+  Bytes ip4 = ipv4_packet("254.128.0.1", "254.128.0.2");
+  EXPECT_FALSE(is_link_local(*wire::read_ip(ip4)));
+}
+
 /// An ICMP message of type and code about `packet`, from a router.
 Bytes icmp_about(const Bytes& packet, uint8_t type, uint8_t code, size_t quoted) {
   bool is_ip4 = packet[0] >> 4 == 4;
@@ -180,8 +238,14 @@ TEST(Frame, RoutersSayWhatIsTooBig) {
   EXPECT_FALSE(refused_by(icmp_about(sent6, 1, 0, 100)));
   for (size_t quoted = 0; quoted < 28; ++quoted) EXPECT_FALSE(refused_by(icmp_about(sent4, 3, 4, quoted))) << quoted;
   for (size_t quoted = 0; quoted < 48; ++quoted) EXPECT_FALSE(refused_by(icmp_about(sent6, 2, 0, quoted))) << quoted;
+  sent4[0] = 0x46;  // we send no options
+  EXPECT_FALSE(refused_by(icmp_about(sent4, 3, 4, 40)));
+  sent4[0] = 0x45;
   sent4[9] = 6;  // about a TCP packet: not ours
   EXPECT_FALSE(refused_by(icmp_about(sent4, 3, 4, 28)));
+  Bytes other_version = icmp_about(sent6, 2, 0, 100);
+  other_version[48] = 0x45;
+  EXPECT_FALSE(refused_by(other_version));
 }
 
 TEST(Frame, AHopLessKeepsTheHeaderRight) {
@@ -216,13 +280,31 @@ TEST(OuterHeaders, AreWhatAReceiverExpects) {
       EXPECT_TRUE(frame.is_udp);
       EXPECT_EQ(frame.source_port, 1194);
       EXPECT_EQ(frame.destination_port, 4000);
+      EXPECT_EQ(frame.hops, 64);
       EXPECT_EQ(check_transport(bytes, frame), Checksum::kRight);
+      // Whatever stood there before: no ECN, no identification, and never cut into fragments.
+      const Bytes first = is_ip4 ? Bytes{0x45, 0} : Bytes{0x60, 0, 0, 0};
+      EXPECT_TRUE(std::equal(first.begin(), first.end(), bytes.begin() + kIpOffset));
+      if (is_ip4) {
+        EXPECT_EQ(Bytes(bytes.begin() + kIpOffset + 4, bytes.begin() + kIpOffset + 8), (Bytes{0, 0, 0x40, 0}));
+      }
       // What a device with offloads gets to finish.
       write_udp_headers(text, {from, to, false, false});
       bytes.assign(buffer.begin() + static_cast<std::ptrdiff_t>(front) - 14, buffer.end());
       ASSERT_EQ(read_frame(bytes, true, frame), FrameKind::kIp);
       EXPECT_EQ(check_transport(bytes, frame), Checksum::kPartial);
     }
+  }
+}
+
+TEST(OuterHeaders, UdpChecksumIsNeverTheZeroThatMeansNone) {
+  Bytes buffer(64, 0xEE);
+  const OuterHeaders headers{endpoint_of("192.0.2.1", 1194), endpoint_of("192.0.2.2", 4000), true, true};
+  for (uint32_t value = 0; value <= 0xFFFF; ++value) {
+    buffer[62] = static_cast<uint8_t>(value >> 8);
+    buffer[63] = static_cast<uint8_t>(value);
+    write_udp_headers(std::span(buffer).last(2), headers);
+    ASSERT_NE(buffer[60] | buffer[61], 0) << value;
   }
 }
 

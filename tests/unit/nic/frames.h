@@ -41,12 +41,12 @@ inline Bytes udp_packet(const abi::Endpoint& from, const abi::Endpoint& to, cons
 }
 
 inline Bytes ethernet(const Bytes& packet, wire::MacAddress to = kOurs, wire::MacAddress from = kNeighbour) {
-  Bytes frame(sizeof(wire::EthernetHeader));
+  Bytes frame(sizeof(wire::EthernetHeader) + packet.size());
   auto& header = *reinterpret_cast<wire::EthernetHeader*>(frame.data());
   header.destination = to;
   header.source = from;
   header.type.set(packet[0] >> 4 == 4 ? wire::kEtherIpv4 : wire::kEtherIpv6);
-  frame.insert(frame.end(), packet.begin(), packet.end());
+  std::copy(packet.begin(), packet.end(), frame.begin() + sizeof header);
   return frame;
 }
 

@@ -1,156 +1,12 @@
-// A NIC port on a ring device: what it takes, what the kernel gets, and what leaves through it.
-#include "drivers/nic/nic_port.h"
-
-#include <gtest/gtest.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
-#include <rte_ring.h>
-
+// What a NIC port takes, and what the kernel gets.
 #include "drivers/memory.h"
-#include "drivers/nic/nic_inner.h"
 #include "drivers/nic/nic_udp.h"
-#include "tests/unit/nic/frames.h"
-#include "tests/unit/support/eal.h"
+#include "tests/unit/nic/nic_port_rig.h"
 
 namespace culvert::drivers {
 namespace {
 
-using abi::DropReason;
-using testing::Bytes;
-using testing::endpoint_of;
-using testing::ethernet;
-using testing::ipv4_packet;
-using testing::kNeighbour;
-using testing::udp_packet;
-
-Bytes bytes_of(rte_mbuf* packet) {
-  const auto* data = rte_pktmbuf_mtod(packet, const uint8_t*);
-  return Bytes(data, data + packet->data_len);
-}
-
-/// What the kernel would get, and what it sends.
-class FakeTwin final : public Twin {
- public:
-  ~FakeTwin() override {
-    for (rte_mbuf* frame : to_send) rte_pktmbuf_free(frame);
-  }
-  uint16_t rx_burst(std::span<rte_mbuf*> out, abi::Tally&) override {
-    auto count = static_cast<uint16_t>(std::min(out.size(), to_send.size()));
-    std::copy_n(to_send.begin(), count, out.begin());
-    to_send.erase(to_send.begin(), to_send.begin() + count);
-    return count;
-  }
-  void tx_burst(std::span<rte_mbuf*> frames, abi::Tally& tally) override {
-    tally.add(abi::Counter::twin_tx_packets, frames.size());
-    for (rte_mbuf* frame : frames) {
-      received.push_back(bytes_of(frame));
-      rte_pktmbuf_free(frame);
-    }
-  }
-  int index() const override { return 1; }
-  std::string text() const override { return "fake"; }
-  bool is_gone() const override { return false; }
-  Result<std::vector<std::unique_ptr<Twin>>> make_next(const TwinSettings&, size_t) const override {
-    return Error{"fake"};
-  }
-  Status go_on_with(Twin&) override { return Error{"fake"}; }
-
-  std::vector<rte_mbuf*> to_send;
-  std::vector<Bytes> received;
-};
-
-/// A ring device: what the port sends goes to `out`, what is put into `in` it receives.
-struct Wire {
-  Wire() {
-    testing::start_eal(512);
-    static int number = 0;
-    name = "nic_test" + std::to_string(number++);
-    in = rte_ring_create((name + "_in").c_str(), 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-    out = rte_ring_create((name + "_out").c_str(), 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-    EXPECT_GE(rte_eth_from_rings(name.c_str(), &in, 1, &out, 1, 0), 0);
-  }
-  ~Wire() {
-    rte_ring_free(in);
-    rte_ring_free(out);
-  }
-  std::string name;
-  rte_ring* in = nullptr;
-  rte_ring* out = nullptr;
-};
-
-class NicPortTest : public ::testing::Test {
- protected:
-  NicPortTest() {
-    auto opened = EthDevice::open({"net_ring_" + wire_.name, 1500, 1}, pool.get());
-    EXPECT_TRUE(opened) << (opened ? "" : opened.error());
-    device = std::make_unique<EthDevice>(std::move(*opened));
-    auto made = ForwardingTable::make("nic_port_test", 1024);
-    EXPECT_TRUE(made);
-    table = std::move(*made);
-    auto fake = std::make_unique<FakeTwin>();
-    twin = fake.get();
-    port = std::make_unique<NicPort>(*device, 0, 0, std::move(fake), *table, state);
-    port->set_listeners({{endpoint_of("0.0.0.0", 1194), false, 4}, {endpoint_of("2001:db8::1", 1194), false, 5}});
-    table->set_next_hop(9, NextHop::through(0, kNeighbour));
-    route("192.0.2.1", 32, kHopLocal);
-    route("2001:db8::1", 128, kHopLocal);
-    route("10.8.0.0", 24, kHopTun);
-    route("198.51.100.0", 24, 9);
-    route("2001:db8:5::", 48, 9);
-  }
-  ~NicPortTest() override {
-    free_all();
-    port.reset();
-    device.reset();
-  }
-
-  void route(const std::string& address, uint8_t length, uint16_t hop) {
-    ASSERT_TRUE(table->set_route({*abi::parse_ip(address), length}, hop));
-  }
-  wire::MacAddress mac() const { return device->mac(); }
-  /// A frame for the port, from a neighbour.
-  void arrive(const Bytes& packet, uint64_t flags = 0) { arrive_frame(ethernet(packet, mac()), flags); }
-  void arrive_frame(const Bytes& frame, uint64_t flags = 0) {
-    rte_mbuf* packet = pool.packet(frame);
-    packet->ol_flags = flags;
-    ASSERT_EQ(rte_ring_enqueue(wire_.in, packet), 0);
-  }
-  void receive() {
-    free_all();
-    port->receive(received, tally);
-  }
-  std::vector<Bytes> sent() {
-    port->flush(tally);
-    std::vector<Bytes> frames;
-    void* frame = nullptr;
-    while (rte_ring_dequeue(wire_.out, &frame) == 0) {
-      frames.push_back(bytes_of(static_cast<rte_mbuf*>(frame)));
-      rte_pktmbuf_free(static_cast<rte_mbuf*>(frame));
-    }
-    return frames;
-  }
-  uint64_t counted(abi::Counter counter) const { return tally.counters[static_cast<size_t>(counter)]; }
-  uint64_t drops(DropReason reason) const { return tally.drops[static_cast<size_t>(reason)]; }
-  void free_all() {
-    for (uint16_t i = 0; i < received.outer_count; ++i) rte_pktmbuf_free(received.outer[i]);
-    for (uint16_t i = 0; i < received.inner_count; ++i) rte_pktmbuf_free(received.inner[i]);
-    received.outer_count = received.inner_count = 0;
-  }
-
-  Wire wire_;
-  testing::PacketPool pool;
-  std::unique_ptr<EthDevice> device;
-  std::unique_ptr<ForwardingTable> table;
-  NicState state;
-  FakeTwin* twin = nullptr;
-  std::unique_ptr<NicPort> port;
-  NicPort::Received received;
-  abi::Tally tally;
-};
-
-Bytes to_listener(const Bytes& payload = Bytes(50, 3)) {
-  return udp_packet(endpoint_of("203.0.113.5", 4000), endpoint_of("192.0.2.1", 1194), payload);
-}
+using NicPortTest = NicPortRig;
 
 TEST_F(NicPortTest, APacketForAListenerIsAnOuterPacket) {
   arrive(to_listener());
@@ -164,6 +20,22 @@ TEST_F(NicPortTest, APacketForAListenerIsAnOuterPacket) {
   EXPECT_EQ(about.port, 4);
   EXPECT_EQ(meta(received.outer[1]).port, 5);
   EXPECT_GE(rte_pktmbuf_headroom(received.outer[0]), 100);
+}
+
+TEST_F(NicPortTest, AListenerIsOfItsFamily) {
+  // The first bytes of 2001:db8::1 are those of an IPv4 address.
+  route("32.1.13.184", 32, kHopLocal);
+  const Bytes packet = udp_packet(endpoint_of("203.0.113.5", 4000), endpoint_of("32.1.13.184", 1194), Bytes(50, 3));
+  auto is_heard = [&](const Listener& listener) {
+    port->set_listeners({listener});
+    arrive(packet);
+    receive();
+    return received.outer_count == 1;
+  };
+  EXPECT_FALSE(is_heard({endpoint_of("2001:db8::1", 1194), false, 5}));
+  EXPECT_TRUE(is_heard({endpoint_of("::", 1194), false, 5}));
+  EXPECT_FALSE(is_heard({endpoint_of("::", 1194), true, 5})) << "IPv6 only";
+  EXPECT_TRUE(is_heard({endpoint_of("0.0.0.0", 1194), false, 5}));
 }
 
 TEST_F(NicPortTest, WhatIsForTheGatewayItselfIsTheKernels) {
@@ -248,6 +120,10 @@ TEST_F(NicPortTest, LinkLocalAddressesAreTheKernelsWhateverTheDefaultRouteIs) {
   receive();
   EXPECT_EQ(received.inner_count, 0);
   EXPECT_EQ(twin->received.size(), 1u);
+  arrive(udp_packet(endpoint_of("fe80::7", 4000), endpoint_of("2001:db8::1", 1194), Bytes(60, 1)));
+  receive();
+  EXPECT_EQ(received.outer_count, 0) << "whose answer only the kernel can send";
+  EXPECT_EQ(twin->received.size(), 2u);
 
   route("::", 0, 9);  // through a neighbour, who is not where the client is
   rte_mbuf* packet = pool.packet(Bytes(100, 0x48));
@@ -319,132 +195,16 @@ TEST_F(NicPortTest, WrongFramesAreCounted) {
   EXPECT_EQ(drops(DropReason::nic_bad_checksum), 1u);
   EXPECT_EQ(drops(DropReason::nic_malformed), 1u);
   EXPECT_EQ(drops(DropReason::nic_own_frame), 1u);
+  rte_mbuf* chain = pool.packet(ethernet(to_listener(), mac()));
+  ASSERT_EQ(rte_pktmbuf_chain(chain, pool.packet(Bytes(10, 1))), 0);
+  ASSERT_EQ(rte_ring_enqueue(wire_.in, chain), 0);
+  receive();
+  EXPECT_EQ(received.outer_count, 0);
+  EXPECT_EQ(drops(DropReason::nic_malformed), 2u) << "in two pieces";
   // A device that has checked is believed.
   arrive(bad_sum, RTE_MBUF_F_RX_L4_CKSUM_GOOD);
   receive();
   EXPECT_EQ(received.outer_count, 1);
-}
-
-TEST_F(NicPortTest, FramesOfTheKernelLeaveThroughThePort) {
-  Bytes frame = ethernet(to_listener(), kNeighbour, mac());
-  twin->to_send.push_back(pool.packet(frame));
-  receive();
-  EXPECT_EQ(sent(), std::vector<Bytes>{frame});
-}
-
-TEST_F(NicPortTest, WithoutLinkNothingIsSent) {
-  state.has_link = false;
-  twin->to_send.push_back(pool.packet(ethernet(to_listener(), kNeighbour, mac())));
-  receive();
-  EXPECT_TRUE(sent().empty());
-  EXPECT_EQ(drops(DropReason::tx_port_down), 1u);
-}
-
-TEST_F(NicPortTest, AFullQueueIsCounted) {
-  for (int i = 0; i < 1100; ++i)
-    port->send(pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")), kNeighbour, Side::kInner, 40, tally);
-  port->flush(tally);
-  EXPECT_EQ(drops(DropReason::tx_queue_full), 1100u - 1023u);
-  EXPECT_EQ(counted(abi::Counter::inner_tx_packets), 1023u) << "sent or dropped, never both";
-  EXPECT_EQ(counted(abi::Counter::inner_tx_bytes), 1023u * 40);
-  EXPECT_EQ(sent().size(), 1023u);
-}
-
-TEST_F(NicPortTest, LossesOfTheDeviceAreCountedOnce) {
-  EthDevice::Losses seen;
-  count_losses(EthDevice::Losses{.missed = 5, .no_buffer = 2}, seen, tally);
-  count_losses(EthDevice::Losses{.missed = 7, .no_buffer = 2}, seen, tally);
-  EXPECT_EQ(drops(DropReason::nic_rx_missed), 7u);
-  EXPECT_EQ(drops(DropReason::mempool_empty), 2u);
-  count_losses(EthDevice::Losses{}, seen, tally);  // it was reset
-  count_losses(EthDevice::Losses{.missed = 1, .no_buffer = 0}, seen, tally);
-  EXPECT_EQ(drops(DropReason::nic_rx_missed), 8u);
-  count_losses(EthDevice::Losses{.missed = 1, .rolled_over = 3}, seen, tally);
-  count_losses(EthDevice::Losses{.missed = 1, .rolled_over = 4}, seen, tally);
-  EXPECT_EQ(tally.counters[static_cast<size_t>(abi::Counter::nic_rx_rolled_over)], 4u);
-  EXPECT_EQ(drops(DropReason::nic_rx_missed), 8u);
-}
-
-TEST_F(NicPortTest, ADeviceThatDoesNotAnswerForOnceIsNotCountedAnew) {
-  EthDevice::Losses seen;
-  count_losses(EthDevice::Losses{.missed = 5, .no_buffer = 2, .rolled_over = 3}, seen, tally);
-  count_losses(std::nullopt, seen, tally);
-  count_losses(EthDevice::Losses{.missed = 6, .no_buffer = 2, .rolled_over = 3}, seen, tally);
-  EXPECT_EQ(drops(DropReason::nic_rx_missed), 6u);
-  EXPECT_EQ(drops(DropReason::mempool_empty), 2u);
-  EXPECT_EQ(tally.counters[static_cast<size_t>(abi::Counter::nic_rx_rolled_over)], 3u);
-}
-
-/// A tunnel packet of ours, as the path stages it.
-rte_mbuf* tunnel_packet(const testing::PacketPool& pool, const std::string& to, const std::string& from,
-                        size_t length = 100) {
-  rte_mbuf* packet = pool.packet(Bytes(length, 0x48));
-  meta(packet).remote = endpoint_of(to, 4000);
-  if (!from.empty()) meta(packet).local = endpoint_of(from, 1194);
-  return packet;
-}
-
-TEST_F(NicPortTest, TunnelPacketsLeaveWithHeadersOrThroughTheSocket) {
-  auto socket = std::make_shared<MemoryPort>(Side::kOuter);
-  NicUdpPort udp(socket, *table, {port.get()});
-  std::vector<rte_mbuf*> burst = {
-      tunnel_packet(pool, "198.51.100.7", "192.0.2.1"),        // known neighbour
-      tunnel_packet(pool, "203.0.113.7", "192.0.2.1"),         // no route
-      tunnel_packet(pool, "2001:db8:5::7", "2001:db8::1"),     // the other family
-      tunnel_packet(pool, "198.51.100.7", ""),                 // our address is not known
-      tunnel_packet(pool, "198.51.100.7", "192.0.2.1", 1473),  // longer than the link
-  };
-  udp.tx_burst(burst, tally);
-  std::vector<Bytes> frames = sent();
-  ASSERT_EQ(frames.size(), 2u);
-  for (size_t i = 0; i < 2; ++i) {
-    Frame frame;
-    ASSERT_EQ(read_frame(frames[i], false, frame), FrameKind::kIp);
-    EXPECT_EQ(check_transport(frames[i], frame), Checksum::kRight);
-    EXPECT_EQ(frame.ip.version, i == 0 ? 4 : 6);
-    EXPECT_EQ(frame.source_port, 1194);
-    EXPECT_TRUE(std::equal(kNeighbour.begin(), kNeighbour.end(), frames[i].begin()));
-    EXPECT_TRUE(std::equal(frames[i].end() - 100, frames[i].end(), Bytes(100, 0x48).begin()));
-  }
-  auto rest = socket->take_sent();
-  EXPECT_EQ(rest.size(), 3u);
-  for (rte_mbuf* packet : rest) rte_pktmbuf_free(packet);
-}
-
-TEST_F(NicPortTest, WhatFindsNoLinkIsNotCountedAsSent) {
-  auto socket = std::make_shared<MemoryPort>(Side::kOuter);
-  NicUdpPort udp(socket, *table, {port.get()});
-  for (bool up : {false, true}) {
-    state.has_link = up;
-    std::vector<rte_mbuf*> burst = {tunnel_packet(pool, "198.51.100.7", "192.0.2.1")};
-    udp.tx_burst(burst, tally);
-    EXPECT_EQ(sent().size(), up ? 1u : 0u);
-    EXPECT_EQ(counted(abi::Counter::outer_tx_packets), up ? 1u : 0u);
-    EXPECT_EQ(counted(abi::Counter::outer_tx_bytes), up ? 100u : 0u);
-    EXPECT_EQ(drops(DropReason::tx_port_down), 1u);
-  }
-}
-
-TEST_F(NicPortTest, InnerPacketsLeaveThroughThePortOrTheTun) {
-  auto tun = std::make_shared<MemoryPort>(Side::kInner);
-  NicInnerPort inner(tun, *table, {port.get()});
-  Bytes last_hop = ipv4_packet("10.8.0.2", "198.51.100.7");
-  last_hop[8] = 1;
-  std::vector<rte_mbuf*> burst = {
-      pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7")),        // known neighbour
-      pool.packet(last_hop),                                       // the kernel answers
-      pool.packet(ipv4_packet("10.8.0.2", "192.0.2.1")),           // the gateway itself
-      pool.packet(ipv4_packet("10.8.0.2", "198.51.100.7", 1481)),  // longer than the link
-  };
-  inner.tx_burst(burst, tally);
-  std::vector<Bytes> frames = sent();
-  ASSERT_EQ(frames.size(), 1u);
-  Frame frame;
-  ASSERT_EQ(read_frame(frames[0], false, frame), FrameKind::kIp);
-  EXPECT_EQ(frame.hops, 63);
-  auto rest = tun->take_sent();
-  EXPECT_EQ(rest.size(), 3u);
-  for (rte_mbuf* packet : rest) rte_pktmbuf_free(packet);
 }
 
 }  // namespace

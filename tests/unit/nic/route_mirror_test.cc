@@ -333,6 +333,34 @@ TEST_F(RouteMirrorTest, NumbersOfNextHopsAreUsedAgain) {
   EXPECT_LE(table.hops.size(), 254u);
 }
 
+TEST_F(RouteMirrorTest, NumbersOfRefusedRoutesAreGivenBack) {
+  table.room = 1;
+  mirror.add_route(route("10.0.0.0/8", kTwin0), false);
+  for (int i = 0; i < kMaxHops + 10; ++i) {
+    std::string host = "10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256);
+    neighbour(kTwin0, host);
+    gone(kTwin0, host);
+  }
+  table.room = 1000;
+  neighbour(kTwin0, "10.200.0.1");
+  EXPECT_EQ(table.look_up("10.200.0.1"), NextHop::through(0, kMac));
+}
+
+TEST_F(RouteMirrorTest, ANumberThatIsGivenBackMeansNobody) {
+  mirror.add_route(route("192.0.2.0/24", kTwin0), false);
+  neighbour(kTwin0, "192.0.2.7");
+  mirror.remove_route(route("192.0.2.0/24", kTwin0));
+  ASSERT_EQ(table.hops.size(), 1u);
+  EXPECT_EQ(table.hops.begin()->second.kind(), Kind::kKernel) << "for who is still looking at it";
+}
+
+TEST_F(RouteMirrorTest, OurOwnAddressIsOursWhateverOtherRouteThereIs) {
+  mirror.add_route(route("192.0.2.1/32", kTun), false);
+  EXPECT_EQ(kind("192.0.2.1"), Kind::kTun);
+  mirror.add_route(local("192.0.2.1"), false);
+  EXPECT_EQ(kind("192.0.2.1"), Kind::kLocal);
+}
+
 TEST_F(RouteMirrorTest, WhoFoundNoNumberLeavesThatOfOthersAlone) {
   table.room = 2 * kMaxHops;
   mirror.add_route(route("10.0.0.0/8", kTwin0), false);
