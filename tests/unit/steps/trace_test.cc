@@ -368,6 +368,50 @@ TEST(Trace, ControlPacketsAndKeepalivesAreSeen) {
   rig.sent_outer();
 }
 
+TEST(Trace, WhatWasDroppedBeforeItIsNotToldOf) {
+  PathRig rig;
+  Peer peer = rig.connect(0);
+  rig.path->tally().drop(DropReason::tx_queue_full, 5);
+  testing::Watcher watcher([](auto&) {}, 256);
+  watcher.follow(*rig.path);
+  rig.now += PathRig::kSecond;
+  rig.from_peer(peer, ipv4_packet("10.8.0.2", "192.0.2.1"));
+  EXPECT_EQ(watcher.seen().size(), 1u) << "the packet";
+  rig.sent_tun();
+  rig.path.reset();  // before the watcher
+}
+
+TEST(Trace, PortsAreReadWhereThereAreSome) {
+  TraceRig rig;
+  Peer peer = rig.connect(0);
+  auto ports_of = [&](Bytes inner) {
+    rig.from_peer(peer, inner);
+    auto seen = rig.only();
+    return std::pair{seen.entry.inner_source_port, seen.entry.inner_destination_port};
+  };
+  const Bytes whole = ipv4_packet("10.8.0.2", "192.0.2.1", 4);
+  EXPECT_EQ(ports_of(whole), (std::pair<uint16_t, uint16_t>{0xABAB, 0xABAB}));
+  EXPECT_EQ(ports_of(ipv4_packet("10.8.0.2", "192.0.2.1", 3)), (std::pair<uint16_t, uint16_t>{0, 0}));
+  EXPECT_EQ(ports_of(ipv4_packet("10.8.0.2", "192.0.2.1", 4, 1)), (std::pair<uint16_t, uint16_t>{0, 0})) << "ICMP";
+  Bytes fragment = whole;
+  fragment[7] = 1;
+  EXPECT_EQ(ports_of(fragment), (std::pair<uint16_t, uint16_t>{0, 0})) << "which does not begin with them";
+}
+
+TEST(Trace, ControlPacketsAreCutLikeOthersAndNotCountedAmongThem) {
+  abi::PacketMessage message{};
+  message.remote = testing::endpoint("198.51.100.1", 4000);
+  message.length = 100;
+  TraceRig whole([](auto& what) { copy(what, PacketContent::kOuter, 64); });
+  whole.path->send_control(message);
+  auto seen = whole.only();
+  EXPECT_EQ(seen.bytes.size(), 64u);
+  EXPECT_EQ(seen.entry.outer_length, 100u);
+  TraceRig every_second([](auto& what) { what.every = 2; });
+  every_second.path->send_control(message);
+  EXPECT_TRUE(every_second.seen().empty());
+}
+
 TEST(Trace, AFullRingHarmsNothing) {
   TraceRig rig([](auto& what) { copy(what, PacketContent::kInner); }, 2);
   Peer peer = rig.connect(0);

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "tests/unit/support/inner_packets.h"
 #include "tests/unit/support/super_packets.h"
 
 namespace culvert::drivers::offload {
@@ -148,6 +149,59 @@ TEST(Coalescer, SuperPacketEndsBelowWhatALengthFieldCanSay) {
   ASSERT_EQ(frames.size(), 2u);
   EXPECT_EQ(frames[0].bytes.size(), 40u + 46 * 1400);
   EXPECT_EQ(*testing::cut(frames), packets);
+}
+
+TEST(Coalescer, SuperPacketsFillALengthFieldToItsEnd) {
+  for (auto [size, count] : {std::pair<size_t, size_t>{2729, 24}, {13099, 5}}) {
+    // 40 bytes of headers, and together just one byte more than there may be; or so many that it is just full.
+    auto packets = tcp_stream(count, size);
+    const bool fits = 40 + count * size <= kMaxSuperPacket;
+    seal(packets);
+    Coalescer coalescer(kAll);
+    EXPECT_EQ(testing::join(coalescer, packets).size(), fits ? 1u : 2u) << 40 + count * size;
+  }
+}
+
+TEST(Coalescer, WhatTheKernelWouldNotJoinGoesAloneHoweverAlikeItIs) {
+  auto frames_of = [](const std::function<void(PacketBytes&)>& change) {
+    auto packets = tcp_stream(4);
+    for (PacketBytes& packet : packets) change(packet);
+    seal(packets);
+    Coalescer coalescer(kAll);
+    return testing::join(coalescer, packets).size();
+  };
+  EXPECT_EQ(frames_of([](PacketBytes&) {}), 1u);
+  EXPECT_EQ(frames_of([](PacketBytes& p) { ip_of(p).fragment.set(0x8000); }), 4u) << "evil bit";
+  EXPECT_EQ(frames_of([](PacketBytes& p) { tcp_of(p).words = 0x51; }), 4u) << "reserved bit";
+}
+
+TEST(Coalescer, UdpIsJoinedWhereItIsWholeAndHasAChecksum) {
+  auto frames_of = [](const std::function<void(wire::UdpHeader&)>& change) {
+    std::vector<PacketBytes> packets;
+    for (uint8_t i = 0; i < 4; ++i) {
+      PacketBytes packet = testing::ipv4_packet("10.8.0.2", "10.8.0.3", 108);
+      ip_of(packet).identification.set(static_cast<uint16_t>(100 + i));
+      testing::set_ip_checksum(packet);
+      auto& udp = *reinterpret_cast<wire::UdpHeader*>(packet.data() + 20);
+      udp.length.set(108);
+      udp.checksum.set(0);
+      packet[40] = i;
+      udp.checksum.set(testing::transport_checksum(packet, 20, 17));
+      change(udp);
+      packets.push_back(packet);
+    }
+    Coalescer coalescer(kAll);
+    return testing::join(coalescer, packets).size();
+  };
+  EXPECT_EQ(frames_of([](wire::UdpHeader&) {}), 1u);
+  EXPECT_EQ(frames_of([](wire::UdpHeader& udp) { udp.checksum.set(0); }), 4u) << "it would get one";
+  // Options behind the text (RFC 9868): the checksum is made right again for the shorter length.
+  EXPECT_EQ(frames_of([](wire::UdpHeader& udp) {
+              uint32_t sum = static_cast<uint16_t>(~udp.checksum.get());
+              udp.length.set(100);
+              udp.checksum.set(wire::finish_checksum(sum + static_cast<uint16_t>(~uint16_t{108}) + 100));
+            }),
+            4u);
 }
 
 TEST(Coalescer, UndoBringsTheFirstPacketBack) {

@@ -66,6 +66,18 @@ TEST_F(DatagramRunsTest, StaysBelowWhatOneMessageMayHave) {
   EXPECT_EQ(runs[0].size(), DatagramRuns::kMaxBytes / 1400);
 }
 
+TEST_F(DatagramRunsTest, GoesToTheLastByteOfThat) {
+  static_assert(50 * 1300 == DatagramRuns::kMaxBytes);
+  for (int i = 0; i < 50; ++i) add(1, 1300);
+  EXPECT_EQ(plan().size(), 1u);
+}
+
+TEST_F(DatagramRunsTest, AndNotABytePastIt) {
+  static_assert(47 * 1383 == DatagramRuns::kMaxBytes + 1);
+  for (int i = 0; i < 47; ++i) add(1, 1383);
+  EXPECT_EQ(plan().size(), 2u);
+}
+
 TEST_F(DatagramRunsTest, EmptyDatagramsGoAlone) {
   for (size_t size : {0, 0, 10, 0}) add(1, size);
   for (const auto& run : plan()) EXPECT_EQ(run.size(), 1u);
@@ -116,6 +128,10 @@ TEST(SegmentRefusals, HoldBackThatSizeForThatPeerAndTryAgainLater) {
   EXPECT_GT(held_back, 100);
   EXPECT_LT(held_back, 5000);
   EXPECT_TRUE(refusals.may_send(large));
+  refusals.refused(large, false);
+  int again = 0;
+  while (!refusals.may_send(large) && again < 5000) ++again;
+  EXPECT_GT(again, 100) << "and then held back as before";
 }
 
 }  // namespace
