@@ -52,6 +52,8 @@ class UdpClient {
     ASSERT_EQ(sendto(fd_.get(), bytes.data(), bytes.size(), 0, &address.any, length),
               static_cast<ssize_t>(bytes.size()));
   }
+  /// From now on, what is sent is cut into datagrams of `size`, which a receiver may get joined.
+  void cut_into(int size) const { ASSERT_EQ(setsockopt(fd_.get(), SOL_UDP, UDP_SEGMENT, &size, sizeof size), 0); }
   /// Next datagram and, in `from`, who sent it.
   std::string receive(abi::Endpoint& from) {
     if (!testing::wait_readable(fd_.get())) return "nothing came";
@@ -184,6 +186,24 @@ TEST_F(KernelUdp, LongestPacketPassesLongerIsCountedNotCut) {
   EXPECT_EQ(packets[1]->data_len, 0);
   EXPECT_EQ(dropped(DropReason::outer_too_long), 1u);
   rte_pktmbuf_free_bulk(packets.data(), 2);
+}
+
+TEST_F(KernelUdp, LongerIsCountedNotCutAlsoWhereNothingIsJoined) {
+  UdpSettings settings;
+  settings.local = at("127.0.0.1", 0);
+  auto socket = open_udp_socket(settings);
+  ASSERT_TRUE(socket);
+  socket->offloads = {};
+  ASSERT_TRUE(set_option(socket->fd.get(), SOL_UDP, UDP_GRO, 0));
+  KernelUdpPort port(std::move(*socket), 7, pool_.get());
+  UdpClient client("127.0.0.1");
+  client.send(std::string(kMaxPacket + 1, 'x'), port.local());
+  client.send(std::string(kMaxPacket, 'y'), port.local());
+  std::vector<rte_mbuf*> packets = receive(port, 1);
+  ASSERT_EQ(packets.size(), 1u);
+  EXPECT_EQ(text(packets[0]), std::string(kMaxPacket, 'y'));
+  rte_pktmbuf_free(packets[0]);
+  EXPECT_EQ(dropped(DropReason::outer_too_long), 1u);
 }
 
 TEST_F(KernelUdp, EmptyPoolThrowsAwayAndRecovers) {
@@ -326,6 +346,34 @@ TEST_F(KernelUdpRuns, WhatTheKernelJoinedAndABurstHasNoRoomForComesWithTheNext) 
   }
   EXPECT_EQ(taken, 60u);
   EXPECT_FALSE(to->holds_packets());
+}
+
+TEST_F(KernelUdpRuns, WhatTheKernelJoinedAndDoesNotFitBehindOthersComesAsAWhole) {
+  auto to = open("127.0.0.1");
+  UdpClient client("127.0.0.1");
+  client.send("alone", to->local());
+  client.cut_into(500);
+  client.send(std::string(8 * 500, 'x'), to->local());
+  ASSERT_TRUE(testing::wait_readable(to->wake_fd()));
+  std::array<rte_mbuf*, 8> burst;
+  ASSERT_EQ(to->rx_burst(burst, tally_), 1);
+  rte_pktmbuf_free(burst[0]);
+  ASSERT_EQ(to->rx_burst(burst, tally_), 8);
+  rte_pktmbuf_free_bulk(burst.data(), 8);
+}
+
+TEST_F(KernelUdpRuns, JoinedOnesThatNoBufferHoldsAreEachCounted) {
+  auto to = open("127.0.0.1");
+  UdpClient client("127.0.0.1");
+  client.cut_into(kMaxPacket + 1);
+  client.send(std::string(3 * (kMaxPacket + 1), 'x'), to->local());
+  client.cut_into(0);
+  client.send("short", to->local());
+  std::vector<rte_mbuf*> packets = receive(*to, 1);
+  ASSERT_EQ(packets.size(), 1u);
+  EXPECT_EQ(text(packets[0]), "short");
+  rte_pktmbuf_free(packets[0]);
+  EXPECT_EQ(dropped(DropReason::outer_too_long), 3u);
 }
 
 TEST_F(KernelUdpRuns, ThrownAwayForWantOfBuffersEachDatagramIsCounted) {
