@@ -54,13 +54,10 @@ class Operator {
   Operator() { EXPECT_EQ(nl_connect(socket_.get(), NETLINK_ROUTE), 0); }
 
   void add_address(const std::string& address) {
-    rtnl_addr* request = rtnl_addr_alloc();
-    nl_addr* local = parse(address);
-    rtnl_addr_set_ifindex(request, near_);
-    rtnl_addr_set_local(request, local);
-    EXPECT_EQ(rtnl_addr_add(socket_.get(), request, 0), 0) << address;
-    nl_addr_put(local);
-    rtnl_addr_put(request);
+    EXPECT_EQ(rtnl_addr_add(socket_.get(), address_of(address).get(), 0), 0) << address;
+  }
+  void delete_address(const std::string& address) {
+    EXPECT_EQ(rtnl_addr_delete(socket_.get(), address_of(address).get(), 0), 0) << address;
   }
   /// A neighbour whose MAC address ends like its address, for good.
   void add_neighbour(const std::string& address) {
@@ -80,6 +77,14 @@ class Operator {
   void route(const std::string& address, const std::vector<std::string>& gateways, unsigned mtu = 0) {
     Route request = route_to(address, gateways);
     if (mtu != 0) rtnl_route_set_metric(request.get(), RTAX_MTU, mtu);
+    EXPECT_EQ(rtnl_route_add(socket_.get(), request.get(), NLM_F_CREATE | NLM_F_REPLACE), 0) << address;
+  }
+  /// ip route replace ADDRESS via GATEWAY src SOURCE
+  void route_from(const std::string& address, const std::string& gateway, const std::string& source) {
+    Route request = route_to(address, {gateway});
+    nl_addr* from = parse(source);
+    rtnl_route_set_pref_src(request.get(), from);
+    nl_addr_put(from);
     EXPECT_EQ(rtnl_route_add(socket_.get(), request.get(), NLM_F_CREATE | NLM_F_REPLACE), 0) << address;
   }
   /// ip route del, with the gateways if there are any
@@ -104,6 +109,15 @@ class Operator {
   int near() const { return near_; }
 
  private:
+  using Address = std::unique_ptr<rtnl_addr, decltype(&rtnl_addr_put)>;
+  Address address_of(const std::string& text) const {
+    Address address(rtnl_addr_alloc(), rtnl_addr_put);
+    nl_addr* local = parse(text);
+    rtnl_addr_set_ifindex(address.get(), near_);
+    rtnl_addr_set_local(address.get(), local);
+    nl_addr_put(local);
+    return address;
+  }
   using Route = std::unique_ptr<rtnl_route, decltype(&rtnl_route_put)>;
   Route route_to(const std::string& address, const std::vector<std::string>& gateways) const {
     Route route(rtnl_route_alloc(), rtnl_route_put);
@@ -185,6 +199,26 @@ TEST_F(KernelWatchTest, AnInterfaceThatGoesDownWhileAllAreRead) {
   start([&] { operator_->set_down(); });
   EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 0) << "the kernel has no such route any more";
   EXPECT_FALSE(sink_.routes.contains(host("198.51.100.1")));
+}
+
+// Of both, the kernel says nothing of the routes that go with them.
+TEST_F(KernelWatchTest, RoutesThroughAnInterfaceThatGoesDown) {
+  start([] {});
+  operator_->set_down();
+  EXPECT_TRUE(watch_->serve());
+  EXPECT_FALSE(sink_.routes.contains(host("198.51.100.1")));
+}
+
+TEST_F(KernelWatchTest, RoutesWhoseSourceIsNoAddressAnyMore) {
+  start([] {});
+  operator_->add_address("192.0.2.77/32");
+  operator_->route_from("198.51.100.1", "192.0.2.3", "192.0.2.77");
+  EXPECT_TRUE(watch_->serve());
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.1"), 3);
+  operator_->delete_address("192.0.2.77/32");
+  EXPECT_TRUE(watch_->serve());
+  EXPECT_FALSE(sink_.routes.contains(host("198.51.100.1")));
+  EXPECT_EQ(sink_.neighbour_of("198.51.100.9"), 2);
 }
 
 // What is longer the kernel fragments, or refuses.
