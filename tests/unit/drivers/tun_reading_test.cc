@@ -6,10 +6,12 @@
 
 #include <array>
 #include <memory>
+#include <random>
 
 #include "drivers/packet_room.h"
 #include "drivers/tun.h"
 #include "tests/unit/support/eal.h"
+#include "tests/unit/support/flow_corpus.h"
 #include "tests/unit/support/inner_packets.h"
 
 namespace culvert::drivers {
@@ -102,6 +104,23 @@ TEST_F(TunSuperPackets, OneThatHasNoRoomInTheBurstWaitsAsAWhole) {
   hand_out_super(20, 1000);
   EXPECT_EQ(receive(8) + receive(8), 16u) << "but not one that never has";
   EXPECT_EQ(receive(8), 4u);
+}
+
+TEST_F(TunSuperPackets, OneThatIsNotWrittenIsAllItsPackets) {
+  open(true);
+  std::mt19937 random(7);
+  testing::FlowCorpus corpus([&](uint32_t n) { return static_cast<uint32_t>(random() % n); });
+  uint64_t given = 0;
+  for (int round = 0; round < 100 && dropped(DropReason::tx_queue_full) == 0; ++round) {
+    std::vector<rte_mbuf*> burst;
+    for (const auto& packet : corpus.burst(64))
+      if (packet.size() <= room_) burst.push_back(pool_.packet(packet));
+    given += burst.size();
+    port_->tx_burst(burst, tally_);
+  }
+  const uint64_t written = tally_.counters[static_cast<size_t>(abi::Counter::inner_tx_packets)];
+  EXPECT_GT(dropped(DropReason::tx_queue_full), 0u) << "nobody reads";
+  EXPECT_EQ(written + dropped(DropReason::tx_queue_full), given);
 }
 
 TEST_F(TunSuperPackets, WhatHasNoBuffersIsCountedAndGone) {

@@ -402,10 +402,10 @@ TEST(Trace, ControlPacketsAreCutLikeOthersAndNotCountedAmongThem) {
   abi::PacketMessage message{};
   message.remote = testing::endpoint("198.51.100.1", 4000);
   message.length = 100;
-  TraceRig whole([](auto& what) { copy(what, PacketContent::kOuter, 64); });
+  TraceRig whole([](auto& what) { copy(what, PacketContent::kOuter, 50); });
   whole.path->send_control(message);
   auto seen = whole.only();
-  EXPECT_EQ(seen.bytes.size(), 64u);
+  EXPECT_EQ(seen.bytes.size(), 50u);
   EXPECT_EQ(seen.entry.outer_length, 100u);
   TraceRig every_second([](auto& what) { what.every = 2; });
   every_second.path->send_control(message);
