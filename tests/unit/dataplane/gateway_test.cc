@@ -274,5 +274,25 @@ TEST(GatewayWithoutWorker, AHungWorkerIsAnErrorNotAHang) {
   rig.path->set_outer_port(0, nullptr);
 }
 
+TEST(GatewayWithoutWorker, WhatAnotherProgramWouldShareWithSeveralWorkersIsTaken) {
+  testing::NetworkNamespace network;
+  if (!network.why_not().empty()) GTEST_SKIP() << network.why_not();
+  drivers::UdpSettings settings;
+  settings.local = testing::endpoint("127.0.0.1", 1194);
+  settings.is_shared = true;
+  auto other = drivers::open_udp_socket(settings);
+  ASSERT_TRUE(other);
+  testing::WorkerRig rig;
+  PortMailbox second;
+  Gateway::Options options{{rig.pool.get(), rig.pool.get()}, rig.main_bell.get()};
+  options.adopt_deadline_ns = 50'000'000;
+  Gateway gateway({{&rig.mailbox, rig.bell.get()}, {&second, rig.bell.get()}}, options);
+  abi::OpenPort request{};
+  request.local = settings.local;
+  auto opened = gateway.open_port(request);
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().find("port 1194 is taken"), std::string::npos) << opened.error();
+}
+
 }  // namespace
 }  // namespace culvert::dataplane
