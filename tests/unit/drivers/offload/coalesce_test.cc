@@ -204,6 +204,19 @@ TEST(Coalescer, UdpIsJoinedWhereItIsWholeAndHasAChecksum) {
             4u);
 }
 
+TEST(Coalescer, UndoBringsTheIpv4HeaderBack) {
+  auto packets = tcp_stream(10);
+  seal(packets);
+  const auto before = packets;
+  std::vector<std::span<uint8_t>> views(packets.begin(), packets.end());
+  Coalescer coalescer(kAll);
+  auto frames = coalescer.plan(views);
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_NE(packets, before);
+  coalescer.undo(frames[0], views[0]);
+  EXPECT_EQ(packets, before);
+}
+
 TEST(Coalescer, UndoBringsTheFirstPacketBack) {
   std::mt19937 random(5);
   testing::FlowCorpus corpus([&](uint32_t n) { return static_cast<uint32_t>(random() % n); });
