@@ -155,6 +155,7 @@ Result<int> run(const ControlOptions& options, Console& console) {
   Status dropped;
   gateway.when_ready([&] {
     dropped = io::become(*identity, runs_scripts);
+    gateway.remove_left_secrets();
     gateway.warn_of_unreadable_crls();
   });
   while (!gateway.finished() && dropped) gateway.run_pass();

@@ -77,6 +77,8 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
 
   /// Says which CRLs can't be read again now. Call after privileges are dropped.
   void warn_of_unreadable_crls() const;
+  /// Removes the passwords that a control before, which was killed, has left in files for scripts.
+  void remove_left_secrets() const;
 
   /// One pass of the loop: waits for something, does it, and all that came of it.
   void run_pass();

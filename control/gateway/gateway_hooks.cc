@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <utility>
 
 #include "control/gateway/gateway.h"
@@ -25,6 +26,16 @@ std::string name_for_log(const std::string& name) {
 }
 
 }  // namespace
+
+void Gateway::remove_left_secrets() const {
+  std::set<std::string> folders;
+  for (const auto& instance : instances_)
+    if (instance->config.hooks.any()) folders.insert(instance->config.hooks.tmp_dir);
+  for (const std::string& folder : folders)
+    if (const size_t count = hooks::remove_left_secrets(folder); count > 0)
+      io::log(io::LogLevel::kInfo, "removed " + std::to_string(count) + " file(s) with passwords from " + folder +
+                                       ", left by a control that was killed");
+}
 
 /// False: it can't be run, and the log says why.
 bool Gateway::run_client_connect(size_t index, abi::SessionRef session) {

@@ -8,6 +8,7 @@ import pytest
 from harness.scripts import write
 from harness.server_conf import INNER4
 from harness.waiting import wait_until
+from test_restart import kill_and_wait_for_next
 
 # Knows alice's password; says in a file who asked and what it was told.
 VIA_FILE = """#!/bin/sh
@@ -57,6 +58,25 @@ def test_right_and_wrong_password(stage, tmp_path, method):
     assert wrong.connects() == none.connects() == 0
     assert gateway.session_names() == ["alice"]
     assert not list(passed_in.iterdir()), "a file with a password was left behind"
+
+
+@pytest.mark.culvert_only
+def test_a_killed_control_leaves_no_password_behind(stage, tmp_path):
+    passed_in, asked, gate = tmp_path / "passed-in", tmp_path / "asked", tmp_path / "gate"
+    passed_in.mkdir()
+    os.mkfifo(gate)
+    script = write(tmp_path / "verify", f"#!/bin/sh\n: > {asked}\nread -r line < {gate}\n")
+    gateway = stage.gateway(extra=["script-security 2", f"auth-user-pass-verify {script} via-file", f"tmp-dir {passed_in}"])
+    stage.client("alice", options=[credentials(tmp_path, "alice", "right one")]).start()
+    wait_until(asked.exists, "the script to be asked", 20)
+    left = [file for file in passed_in.iterdir() if "right one" in file.read_text()]
+    assert len(left) == 1
+    kill_and_wait_for_next(gateway, "culvert-control")
+    wait_until(lambda: not left[0].exists(), "the next control to clear up")
+    assert f"removed 1 file(s) with passwords from {passed_in}" in gateway.log()
+    with open(os.open(gate, os.O_RDWR), "w") as waiting:  # the script, which nobody asks any more
+        waiting.write("end\n" * 9)
+
 
 
 def test_password_alone_names_the_session(stage, tmp_path):

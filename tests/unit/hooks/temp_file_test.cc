@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 namespace culvert::hooks {
 namespace {
@@ -43,6 +46,53 @@ TEST(TempFile, AFolderThatIsNotThereIsNamed) {
   ASSERT_FALSE(file);
   EXPECT_NE(file.error().find("/nonexistent"), std::string::npos);
   EXPECT_NE(file.error().find("tmp-dir"), std::string::npos);
+}
+
+/// A folder with what a process that was killed has left: passwords in files that nobody holds.
+struct LeftSecrets : ::testing::Test {
+  void leave(const std::string& name, mode_t mode = 0600) {
+    std::ofstream(folder / name) << "alice\nsecret\n";
+    chmod((folder / name).c_str(), mode);
+  }
+  bool is_there(const std::string& name) const {
+    return std::filesystem::is_symlink(folder / name) || exists(folder / name);
+  }
+  ~LeftSecrets() override { remove_all(folder); }
+  std::string made = "/tmp/culvert-left-XXXXXX";
+  std::filesystem::path folder = mkdtemp(made.data());
+};
+
+TEST_F(LeftSecrets, AreRemovedAndThoseInUseAreNot) {
+  leave("culvert_up_abcdef");
+  leave("culvert_cr_abcdef");
+  auto used = TempFile::make(folder, "up", "bob\nsecret\n");
+  ASSERT_TRUE(used);
+  TempFile moved = std::move(*used);
+  EXPECT_EQ(remove_left_secrets(folder), 2u);
+  EXPECT_FALSE(is_there("culvert_up_abcdef"));
+  EXPECT_EQ(moved.read(100), "bob\nsecret\n");
+}
+
+TEST_F(LeftSecrets, NothingElseIsRemoved) {
+  const std::vector<std::string> others = {"notes",
+                                           "culvert_abcdef",
+                                           "culvert_up_abcde",
+                                           "culvert_up_abcdefg",
+                                           "culvert_acf_abcdef",
+                                           "culvert_up-abcdef",
+                                           "culvert_upx_abcdef"};
+  for (const std::string& name : others) leave(name);
+  leave("culvert_up_public", 0644);
+  std::filesystem::create_directory(folder / "culvert_up_folder");
+  std::filesystem::create_symlink(folder / "notes", folder / "culvert_up_symlnk");
+  ASSERT_EQ(mkfifo((folder / "culvert_up_afifo1").c_str(), 0600), 0);
+  leave("culvert_up_others");
+  const bool is_root = chown((folder / "culvert_up_others").c_str(), 65534, 65534) == 0;
+  EXPECT_EQ(remove_left_secrets(folder), is_root ? 0u : 1u);
+  for (const std::string& name : others) EXPECT_TRUE(is_there(name)) << name;
+  for (const char* name : {"culvert_up_public", "culvert_up_folder", "culvert_up_symlnk", "culvert_up_afifo1"})
+    EXPECT_TRUE(is_there(name)) << name;
+  EXPECT_EQ(remove_left_secrets("/nonexistent"), 0u);
 }
 
 }  // namespace
