@@ -160,6 +160,7 @@ class Gateway final : private io::LinkListener, private io::LaneSink {
   void adopt_sessions();
   bool adopt_session(uint32_t peer_id, const abi::ControlRecord& record, Now now);
   void reinstall_sessions(const io::LinkMapping& old);
+  void replace_lost_keys();
   void carry_record_over(abi::SessionRef session, BookEntry& entry, const io::LinkMapping& old);
 
   // gateway_outputs.cc

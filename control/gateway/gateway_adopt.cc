@@ -150,6 +150,12 @@ void Gateway::reinstall_sessions(const io::LinkMapping& old) {
   }
   for (auto& lane : link_.lanes()) lane->flush();
   io::log(io::LogLevel::kInfo, "installed " + std::to_string(count) + " session(s) in the dataplane again");
+  if (ports_->open()) replace_lost_keys();
+}
+
+void Gateway::replace_lost_keys() {
+  for (auto& instance : instances_)
+    if (instance->server) instance->server->replace_lost_keys(io::now());
 }
 
 }  // namespace culvert::gateway

@@ -110,8 +110,7 @@ void Gateway::unmute() {
 
 void Gateway::on_ports_open() {
   unmute();
-  for (auto& instance : instances_)
-    if (instance->server) instance->server->replace_lost_keys(io::now());
+  replace_lost_keys();
   for (auto& lane : link_.lanes()) drain(*lane);  // of which sessions the new ports have no connection
   starting_ = tun_scripts_.any();
   if (starting_) state_text_ = "ports are open: running up";
