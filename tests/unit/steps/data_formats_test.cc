@@ -1,6 +1,7 @@
 // What the formats ask of packets that a peer has authenticated, and of the buffers that they write to.
 #include <gtest/gtest.h>
 
+#include "tests/unit/steps/end_of_buffer.h"
 #include "tests/unit/support/path_rig.h"
 
 namespace culvert {
@@ -78,9 +79,7 @@ TEST(Seal, WhatTheFormatPutsBehindMustHaveRoom) {
           key.first_packet_id = (key.replay_floor = uint64_t{1} << abi::kEpochShift) + 1;
       });
       Bytes inner = ipv4_packet("192.0.2.1", "10.8.0.2", 1000);
-      rte_mbuf* packet = rig.pool.packet({});
-      packet->data_off = static_cast<uint16_t>(packet->buf_len - room - inner.size());
-      std::ranges::copy(inner, rte_pktmbuf_append(packet, static_cast<uint16_t>(inner.size())));
+      rte_mbuf* packet = testing::packet_near_the_end(rig.pool, inner, room);
       rig.path->inner_burst({&packet, 1}, rig.now);
       rig.path->flush();
       bool fits = room >= 16 || format == abi::KeyFormat::kAead;

@@ -7,6 +7,7 @@
 
 #include "dataplane/session/apply.h"
 #include "dataplane/steps/steps.h"
+#include "tests/unit/steps/one_session.h"
 #include "tests/unit/support/evp_epochs.h"
 #include "tests/unit/support/path_rig.h"
 
@@ -197,34 +198,21 @@ TEST_F(Epochs, AnEpochKeyOfARestartedDataplane) {
 }
 
 TEST(EpochKeys, OneThatIsExhaustedOpensNothing) {
-  testing::PacketPool pool;
-  testing::LinkMemory link(4);
-  auto aead = *aead::make_engine();
-  dataplane::PathContext context(link.view(), 0, pool.get(), *aead, *session::Table::make(link.view()));
-  abi::Command command{};
-  command.session = {0, 1};
-  command.kind = abi::CommandKind::kInstallSession;
-  command.body.install_session = PathRig::settings(0);
-  ASSERT_EQ(session::apply(*context.table, *aead, command, 1), session::Applied::kDone);
-  command.kind = abi::CommandKind::kInstallKey;
-  const abi::InstallKey& key = command.body.install_key = PathRig::key(0, 1);
-  make_epoch(command.body.install_key, Cipher::kAes256Gcm);
-  ASSERT_EQ(session::apply(*context.table, *aead, command, 1), session::Applied::kDone);
-  session::Session& session = context.table->at(0);
-  session.receive.keys[0]->epochs->current->exhausted = true;
+  abi::InstallKey key = PathRig::key(0, 1);
+  make_epoch(key, Cipher::kAes256Gcm);
+  testing::OneSession one(key);
+  ASSERT_TRUE(one.session().receive.keys[0]);
+  one.session().receive.keys[0]->epochs->current->exhausted = true;
   for (uint64_t epoch : {1, 2}) {
-    steps::Burst burst(context.tally);
+    steps::Burst burst(one.context.tally);
     EvpEpochs peer{key.cipher, key.receive.key};
     Bytes sealed = peer.seal(Bytes{0x48, 0, 0, 0}, id_of(epoch, 1), ipv4_packet("10.8.0.2", "192.0.2.1"));
-    steps::Packet& packet = burst.add(pool.packet(sealed));
-    packet.opcode = wire::Opcode::kDataV2;
-    packet.key_id = 0;
-    packet.session = &session;
-    steps::open(burst, context);
+    one.add(burst, sealed);
+    steps::open(burst, one.context);
     EXPECT_EQ(burst.size(), epoch - 1) << "the next one does";
     if (!burst.empty()) rte_pktmbuf_free(burst.packets()[0].mbuf);
   }
-  EXPECT_EQ(context.tally.drops[static_cast<size_t>(DropReason::aead_key_exhausted)], 1u);
+  EXPECT_EQ(one.context.tally.drops[static_cast<size_t>(DropReason::aead_key_exhausted)], 1u);
 }
 
 class EpochLimitsTest : public Epochs {

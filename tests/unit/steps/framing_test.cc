@@ -1,6 +1,7 @@
 // The framing of compression, in both directions.
 #include <gtest/gtest.h>
 
+#include "tests/unit/steps/end_of_buffer.h"
 #include "tests/unit/support/path_rig.h"
 
 namespace culvert {
@@ -159,9 +160,7 @@ TEST(FramingStep, NothingIsWrittenBehindTheBuffer) {
       session.tun_mtu = 9000;
     });
     Bytes inner = ipv4_packet("192.0.2.1", "10.8.0.2", 1000);
-    rte_mbuf* packet = rig.pool.packet({});
-    packet->data_off = static_cast<uint16_t>(packet->buf_len - room - inner.size());
-    std::ranges::copy(inner, rte_pktmbuf_append(packet, static_cast<uint16_t>(inner.size())));
+    rte_mbuf* packet = testing::packet_near_the_end(rig.pool, inner, room);
     rig.path->inner_burst({&packet, 1}, rig.now);
     rig.path->flush();
     EXPECT_EQ(rig.sent_outer().size(), room);

@@ -3,6 +3,7 @@
 
 #include "dataplane/session/apply.h"
 #include "dataplane/steps/steps.h"
+#include "tests/unit/steps/one_session.h"
 #include "tests/unit/support/path_rig.h"
 
 namespace culvert {
@@ -195,30 +196,17 @@ TEST(Open, ForgeriesAreReportedOnceAndThenTheKeyOpensNothing) {
 }
 
 TEST(Open, AKeyThatHasOpenedMuchIsReportedOnce) {
-  testing::PacketPool pool;
-  testing::LinkMemory link(4);
-  auto aead = *aead::make_engine();
-  dataplane::PathContext context(link.view(), 0, pool.get(), *aead, *session::Table::make(link.view()));
-  abi::Command command{};
-  command.session = {0, 1};
-  command.kind = CommandKind::kInstallSession;
-  command.body.install_session = PathRig::settings(0);
-  ASSERT_EQ(session::apply(*context.table, *aead, command, 1), session::Applied::kDone);
-  command.kind = CommandKind::kInstallKey;
-  command.body.install_key = PathRig::key(2, 1);
-  ASSERT_EQ(session::apply(*context.table, *aead, command, 1), session::Applied::kDone);
   Peer peer;
   peer.key = PathRig::key(2, 1);
-  session::Session& session = context.table->at(0);
+  testing::OneSession one(peer.key);
+  session::Session& session = one.session();
+  ASSERT_TRUE(session.receive.keys[2]);
   session.receive.keys[2]->blocks = session::kGcmNearLimit - 20;  // and packets count as well
   for (int i = 1; i <= 5; ++i) {
-    steps::Burst burst(context.tally);
-    steps::Packet& packet = burst.add(pool.packet(peer.seal(kLongInner)));  // of 8 blocks
-    packet.opcode = wire::Opcode::kDataV2;
-    packet.key_id = 2;
-    packet.session = &session;
-    steps::open(burst, context);
-    burst.each(context, steps::check_replay);
+    steps::Burst burst(one.context.tally);
+    one.add(burst, peer.seal(kLongInner));  // of 8 blocks
+    steps::open(burst, one.context);
+    burst.each(one.context, steps::check_replay);
     ASSERT_EQ(burst.size(), 1u);
     rte_pktmbuf_free(burst.packets()[0].mbuf);
     EXPECT_EQ(session.pending.near_limit, i == 3 ? 1 << 2 : 0) << i;
