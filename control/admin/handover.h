@@ -34,7 +34,7 @@ struct HandoverRow {
   std::string dataplane_version;
   uint64_t sessions = 0;                     ///< connected
   uint64_t sessions_over_tcp = 0;            ///< of these
-  uint64_t without_keys = 0;                 ///< of these: only the dataplane has their keys, until they renegotiate
+  uint64_t without_keys = 0;                 ///< of these: only the dataplane has a key that they may send with
   uint64_t took_over = 0;                    ///< sessions of the control before, at the start
   uint64_t gave_up = 0;                      ///< likewise: those that the configuration has no place for
   std::optional<uint64_t> leaves_within_ms;  ///< it is leaving: how long it still waits at most
