@@ -363,7 +363,9 @@ def test_dataplane_behind_an_upgrade_of_control(stage):
     with streaming(stage.folder, gateway.namespace, INNER4, client.namespace, client.inner4, 200) as stream:
         wait_until(lambda: stream.received() > 200 * 9, "the first key to be old", 20)
         assert upgraded(gateway)["sessions_kept"] == 1
-        account = upgraded(gateway, "--dataplane")
+        done = upgrade(gateway, "--json", "--dataplane")
+        assert done.returncode == 0 and "waiting for 1 session(s) to negotiate" in done.stderr, done.stderr
+        account = json.loads(done.stdout)
         resumed = stream.received()
         wait_until(lambda: stream.received() > resumed + 500, "the stream to flow on", 20)
         down, up = stream.finish()

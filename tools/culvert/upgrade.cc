@@ -172,6 +172,11 @@ std::optional<admin::HandoverRow> Upgrade::wait_for(const std::function<bool(con
 
 void Upgrade::wait_for_keys() {
   const MonoTime deadline = io::mono_now() + kKeysWithin;
+  if (before_.without_keys > 0)
+    options_.say("waiting for " + std::to_string(before_.without_keys) +
+                 " session(s) to negotiate keys that the next dataplane can be given, for " +
+                 std::to_string(std::chrono::seconds(kKeysWithin).count()) +
+                 " s at most: control has begun anew not long ago");
   while (before_.without_keys > 0 && io::mono_now() < deadline) {
     auto data = ask(run_dir_, {{"command", "renew-keys"}});
     if (!data) data = ask(run_dir_, {{"command", "handover"}});  // of a control that is older than the command before

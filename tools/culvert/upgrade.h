@@ -18,6 +18,8 @@ struct UpgradeOptions {
   /// How long control waits for what is in the middle before it leaves.
   std::chrono::milliseconds wait{5000};
   std::chrono::milliseconds ready_within{30000};  ///< for the next process to start and serve
+  /// Told what is waited for, when that takes more than a moment.
+  std::function<void(const std::string&)> say = [](const std::string&) {};
 };
 
 class Upgrade {

@@ -18,7 +18,9 @@ struct Given {
 
 void upgrade(Context& context, const Given& given) {
   Upgrade upgrade(context.run_dir_or_default(),
-                  {.dataplane = given.dataplane, .wait = std::chrono::seconds(given.wait_s)});
+                  {.dataplane = given.dataplane,
+                   .wait = std::chrono::seconds(given.wait_s),
+                   .say = [](const std::string& text) { std::fprintf(stderr, "culvert: %s\n", text.c_str()); }});
   if (Status status = upgrade.prepare(); !status) return context.fail(status.error());
   auto row = upgrade.run();
   if (!row) return context.fail(row.error());
